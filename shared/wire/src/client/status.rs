@@ -1,0 +1,135 @@
+//! The state of a broker, with the field names of the contract: `corectl status --json` is this.
+
+use serde::{Deserialize, Serialize};
+
+use super::event::ModelState;
+
+/// Everything that `status` tells.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Status {
+    /// The broker itself.
+    pub broker: BrokerStatus,
+    /// One entry for each worker process.
+    pub workers: Vec<WorkerStatus>,
+    /// One entry for each known model.
+    pub models: Vec<ModelStatus>,
+    /// Requests that wait.
+    pub queue: QueueStatus,
+    /// Authenticated connections.
+    pub sessions: u32,
+    /// Requests since the start.
+    pub requests: RequestCounts,
+}
+
+/// The broker process.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct BrokerStatus {
+    /// Its process id.
+    pub pid: u32,
+    /// The user it runs as.
+    pub uid: u32,
+    /// Its version.
+    pub version: String,
+    /// Milliseconds since its start.
+    pub uptime_ms: u64,
+    /// Resident memory in bytes.
+    pub rss_bytes: u64,
+    /// Whether it takes no more work.
+    pub draining: bool,
+    /// Log lines that nobody read in time.
+    pub log_lines_dropped: u64,
+}
+
+/// A worker process.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct WorkerStatus {
+    /// Its process id.
+    pub pid: u32,
+    /// The model it serves.
+    pub model: String,
+    /// What it is doing.
+    pub state: WorkerState,
+    /// Sequences it can serve at once.
+    pub slots: u32,
+    /// Sequences it serves now.
+    pub active: u32,
+    /// How it is locked down.
+    pub sandbox: SandboxStatus,
+    /// Workers of this model before it.
+    pub restarts: u32,
+    /// Resident memory in bytes.
+    pub rss_bytes: u64,
+}
+
+/// What a worker is doing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum WorkerState {
+    /// Locking down or reading the model.
+    #[default]
+    Loading,
+    /// Serving.
+    Ready,
+    /// Finishing what it has, then ending.
+    Draining,
+}
+
+/// How a worker is locked down.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct SandboxStatus {
+    /// Landlock ABI of the kernel; all of its rights are handled.
+    pub landlock_abi: u32,
+    /// Calls the LOAD filter allows.
+    pub seccomp_load: u32,
+    /// Calls the SERVE filter allows.
+    pub seccomp_serve: u32,
+    /// SHA-256 of the SERVE filter's program.
+    pub filter_sha256: String,
+    /// Wanted protections that are not there.
+    pub degraded: Vec<String>,
+    /// Whether the broker has looked at READY and found every required layer.
+    pub verified: bool,
+}
+
+/// A model in `status`; `models` tells more.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct ModelStatus {
+    /// Its id.
+    pub id: String,
+    /// What it is doing.
+    pub state: ModelState,
+    /// SHA-256 of its file, once it has been read.
+    pub sha256: Option<String>,
+    /// Bytes of its file.
+    pub size_bytes: u64,
+    /// Context that is served, in tokens; 0 until it was loaded once.
+    pub n_ctx: u32,
+    /// Why it failed, where it did.
+    pub reason: Option<String>,
+}
+
+/// Requests that wait.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct QueueStatus {
+    /// In all.
+    pub depth: u32,
+    /// Of the interactive class.
+    pub interactive: u32,
+    /// Of the normal class.
+    pub normal: u32,
+    /// Of the batch class.
+    pub batch: u32,
+}
+
+/// Requests since the start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RequestCounts {
+    /// Ended well.
+    pub done: u64,
+    /// Ended in an error frame.
+    pub failed: u64,
+    /// Ended because the client asked or went away.
+    pub cancelled: u64,
+    /// Continued after a worker was lost.
+    pub resumed: u64,
+}

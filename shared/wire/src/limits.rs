@@ -1,0 +1,74 @@
+//! Every bound of the two protocols, in one place, with where the number comes from.
+
+/// Protocol version on the wire, major and minor; a differing major is refused in the handshake.
+pub const PROTOCOL: (u16, u16) = (1, 0);
+
+/// Bytes of a request id. Enough for a UUID with a prefix; short enough to keep for each request.
+pub const REQUEST_ID_BYTES_MAX: usize = 64;
+
+/// Bytes of a model id. File systems allow 255 for a name; half of it fits on a terminal line.
+pub const MODEL_ID_BYTES_MAX: usize = 128;
+
+/// Bytes of one frame from a client, unless `core.toml` says otherwise (contract: 1 MiB).
+pub const CLIENT_FRAME_BYTES_MAX: usize = 1 << 20;
+
+/// What `core.toml` may raise a client's frame to: four default frames, a book as a prompt.
+pub const CLIENT_FRAME_BYTES_CEILING: usize = 4 << 20;
+
+/// Bytes of one frame to a client: the tokens of the longest text, five bytes each at worst.
+pub const SERVER_FRAME_BYTES_MAX: usize = 5 * CLIENT_FRAME_BYTES_CEILING;
+
+/// Decoded bytes that the codec allows: four times the largest frame (decision D13).
+pub const DECODED_BYTES_MAX: usize = 4 * SERVER_FRAME_BYTES_MAX;
+
+/// Messages in one chat. A conversation of a thousand turns fills any context there is.
+pub const CHAT_MESSAGES_MAX: usize = 4096;
+
+/// Bytes of a chat role. Templates know a handful of words such as `assistant`.
+pub const CHAT_ROLE_BYTES_MAX: usize = 32;
+
+/// Tokens that one request may ask for. The largest context that is served is far below.
+pub const MAX_TOKENS_MAX: u32 = 1 << 20;
+
+/// Stop strings in one request; each costs a comparison for every token.
+pub const STOP_STRINGS_MAX: usize = 16;
+
+/// Bytes of one stop string; this much text may be held back while one could still complete.
+pub const STOP_STRING_BYTES_MAX: usize = 256;
+
+/// The highest temperature. Above it every token is as likely as any other for a float.
+pub const TEMPERATURE_MAX: f32 = 100.0;
+
+/// The highest top-k; above any vocabulary, so it is the same as none.
+pub const TOP_K_MAX: u32 = 1 << 20;
+
+/// The longest deadline in milliseconds: one day.
+pub const DEADLINE_MS_MAX: u32 = 24 * 60 * 60 * 1000;
+
+/// Sequences that one worker serves at once: `LLAMA_MAX_SEQ` of llama.cpp.
+pub const SLOTS_MAX: u32 = 256;
+
+/// Tokens that a context may hold at most; what today's longest models were trained for.
+pub const CONTEXT_TOKENS_MAX: u32 = 1 << 20;
+
+/// Ids in a vocabulary: four times the largest that is published.
+pub const VOCABULARY_MAX: u32 = 1 << 20;
+
+/// Bytes of a prompt fragment or of a chunk: an eighth of the smaller ring is 128 KiB; half of it
+/// lets two fit beside each other.
+pub const FRAGMENT_BYTES_MAX: usize = 64 << 10;
+
+/// Bytes of text that one STEP entry may carry: held-back text plus the longest token piece.
+pub const STEP_TEXT_BYTES_MAX: usize = 8 << 10;
+
+/// Bytes of a sentence or name that a worker may send to be shown.
+pub const WORKER_TEXT_BYTES_MAX: usize = 512;
+
+/// Rows of a worker's report of its own lockdown.
+pub const CLAIMS_MAX: usize = 64;
+
+/// CPU variants that a throwaway worker compares; llama.cpp builds 14 for x86-64.
+pub const VARIANTS_MAX: usize = 64;
+
+/// Bytes of a text or of its tokens that a worker may answer with.
+pub const ANSWER_BYTES_MAX: usize = 4 * CLIENT_FRAME_BYTES_CEILING;

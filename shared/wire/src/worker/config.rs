@@ -1,0 +1,57 @@
+//! The first record of ring B: everything a worker needs to know, written before it is forked.
+
+use serde::{Deserialize, Serialize};
+
+/// What the process is for and how it is to do it. The broker is its only source.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct WorkerConfig {
+    /// What to do after the lockdown.
+    pub purpose: Purpose,
+    /// The broker's process id, so that the worker can tell whether its parent is still alive.
+    pub broker_pid: u32,
+    /// Paths that must not open once Landlock is in place; the worker tries each.
+    pub canaries: Vec<String>,
+}
+
+/// What a worker process is for.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Purpose {
+    /// Compare CPU variants, answer with the best, end.
+    Choose {
+        /// Absolute paths of the variants' libraries.
+        variants: Vec<String>,
+    },
+    /// Load a model and serve it.
+    Serve(Serve),
+}
+
+/// How to serve a model.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Serve {
+    /// Absolute path of the one CPU variant to load.
+    pub variant: String,
+    /// Model files, at descriptors from `MODEL_FIRST` up; 1 today.
+    pub files: u8,
+    /// Whether weights are loaded.
+    pub load: Load,
+    /// Cells of the KV cache for all sequences together, in tokens; never more than the model was
+    /// trained for.
+    pub n_ctx: u32,
+    /// Sequences served at once, 1 to [`crate::limits::SLOTS_MAX`].
+    pub slots: u32,
+    /// Threads of the engine, the main thread included.
+    pub threads: u32,
+    /// Tokens of one engine step at most; a prompt is prefilled in slices of this.
+    pub n_batch: u32,
+    /// Tokens computed at once within a step.
+    pub n_ubatch: u32,
+}
+
+/// How much of a model file is loaded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Load {
+    /// Everything: the worker generates.
+    Weights,
+    /// The vocabulary alone: the worker tokenizes.
+    Vocabulary,
+}

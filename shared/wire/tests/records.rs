@@ -92,18 +92,13 @@ fn every_record_of_the_broker_survives_the_way() {
 
 #[test]
 fn what_is_too_much_is_refused() {
-    let claim = Claim {
-        name: "x".into(),
-        achieved: true,
-        value: "y".into(),
-    };
     let long = "x".repeat(600);
     let lies = [
         step(vec![token("a".into(), None); SLOTS_MAX as usize + 1]),
         step(vec![token("a".repeat(STEP_TEXT_BYTES_MAX + 1), None)]),
         step(vec![token(String::new(), Some(f32::NAN))]),
         ToBroker::Locked(Locked {
-            claims: vec![claim; CLAIMS_MAX + 1],
+            claims: vec![Claim(1); CLAIMS_MAX + 1],
         }),
         ToBroker::Failed(Failed {
             cause: FailedCause::Model,

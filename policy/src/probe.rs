@@ -1,0 +1,112 @@
+//! What this kernel offers, asked before anything is applied, for `core-broker probe` and for exit
+//! code 69 at start-up.
+
+use std::ffi::CStr;
+use std::fs;
+use std::path::Path;
+
+use nix::errno::Errno;
+use nix::sys::memfd::{MFdFlags, memfd_create};
+
+use crate::report::{Achieved, How, Report, Row, layer};
+use crate::{landlock, sys};
+
+const HOW: How = How::Probe;
+
+/// Name of the memfd that the probe makes and drops.
+const MEMFD_NAME: &CStr = c"core-probe";
+
+/// Sysctls that can forbid user namespaces, and the value with which each does.
+const USERNS_OFF: [(&str, &str); 3] = [
+    ("/proc/sys/user/max_user_namespaces", "0"),
+    ("/proc/sys/kernel/unprivileged_userns_clone", "0"),
+    (
+        "/proc/sys/kernel/apparmor_restrict_unprivileged_userns",
+        "1",
+    ),
+];
+
+/// Asks the kernel for every layer. Nothing is applied, started or written.
+pub fn probe() -> Report {
+    let mut report = Report::default();
+    report.merge(landlock::probe_rows());
+    report.merge([seccomp(), mdwe(), mseal(), noexec_seal(), memory_cgroup()]);
+    report.merge(namespaces());
+    report
+}
+
+fn seccomp() -> Row {
+    let actions = [libc::SECCOMP_RET_KILL_PROCESS, libc::SECCOMP_RET_ERRNO];
+    let known = actions.iter().all(|action| sys::seccomp_knows(*action));
+    Row::met(
+        layer::SECCOMP_LOAD,
+        HOW,
+        known.into(),
+        "kill_process and errno",
+    )
+}
+
+fn mdwe() -> Row {
+    let known = sys::prctl(libc::PR_GET_MDWE, [0; 4]).is_ok();
+    Row::met(layer::MDWE, HOW, known.into(), "PR_GET_MDWE")
+}
+
+fn mseal() -> Row {
+    Row::met(
+        layer::MSEAL,
+        HOW,
+        sys::mseal_exists().into(),
+        "mseal of nothing",
+    )
+}
+
+fn noexec_seal() -> Row {
+    let flags = MFdFlags::from_bits_retain(libc::MFD_NOEXEC_SEAL) | MFdFlags::MFD_CLOEXEC;
+    let made: Result<_, Errno> = memfd_create(MEMFD_NAME, flags);
+    Row::met(
+        layer::NOEXEC_SEAL,
+        HOW,
+        made.is_ok().into(),
+        "MFD_NOEXEC_SEAL",
+    )
+}
+
+/// A namespace file says that the kernel has the kind; the sysctls say whether anybody may make
+/// one. Only trying would be certain, and trying changes the process, so the worker's own row
+/// decides.
+fn namespaces() -> Vec<Row> {
+    let off = USERNS_OFF
+        .iter()
+        .find(|(path, value)| fs::read_to_string(path).is_ok_and(|found| found.trim() == *value));
+    let kinds = [
+        ("user", layer::NS_USER),
+        ("net", layer::NS_NET),
+        ("ipc", layer::NS_IPC),
+        ("uts", layer::NS_UTS),
+        ("cgroup", layer::NS_CGROUP),
+    ];
+    let rows = kinds.map(|(file, name)| {
+        let exists = Path::new("/proc/self/ns").join(file).exists();
+        match off {
+            Some((path, _)) => Row::no(name, HOW, (*path).to_owned()),
+            None => Row::met(name, HOW, exists.into(), "by sysctl"),
+        }
+    });
+    rows.to_vec()
+}
+
+/// A delegated cgroup v2 with the memory controller: this process's own directory lists it, and may
+/// be written.
+fn memory_cgroup() -> Row {
+    let own = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
+    let Some(path) = own.lines().find_map(|line| line.strip_prefix("0::/")) else {
+        return Row::no(layer::MEMORY_CGROUP, HOW, "no cgroup v2");
+    };
+    let directory = Path::new("/sys/fs/cgroup").join(path);
+    let controllers = fs::read_to_string(directory.join("cgroup.controllers")).unwrap_or_default();
+    let memory = controllers.split_whitespace().any(|name| name == "memory");
+    let procs = directory.join("cgroup.subtree_control");
+    let writable = nix::unistd::access(&procs, nix::unistd::AccessFlags::W_OK).is_ok();
+    let achieved = Achieved::from(memory && writable);
+    Row::met(layer::MEMORY_CGROUP, HOW, achieved, "cgroup v2, delegated")
+}

@@ -1,0 +1,94 @@
+//! Every layer, really applied, in a process of its own.
+//!
+//! Each case starts this binary again with the case's name and a side: `locked`, where the layer is
+//! applied before the attack, or `twin`, where it is not and the attack must succeed. How the child
+//! ended is the evidence: its exit code is 0 for a success and 100 + errno for a refusal, and a
+//! filter's kill is SIGSYS. Some cases need root (they give it up); without it they fail and say
+//! so, because a skip is no pass.
+
+#![expect(clippy::unwrap_used, reason = "a test's surprise ends the test")]
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "this main reports its cases"
+)]
+
+mod absent;
+mod attack;
+mod attacks;
+mod chain;
+mod chain_worker;
+mod domain;
+mod layout;
+mod orphan;
+mod outcome;
+mod process;
+mod stage;
+mod stage_cases;
+mod user;
+
+use std::process::ExitCode;
+
+use outcome::{Case, Outcome, Side};
+
+/// The child's case and side, as `name/side`.
+const CHILD: &str = "CORE_POLICY_CASE";
+
+fn main() -> ExitCode {
+    let cases: Vec<Case> = [
+        stage_cases::cases(),
+        domain::cases(),
+        process::cases(),
+        user::cases(),
+        absent::cases(),
+        chain::cases(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
+    if let Ok(child) = std::env::var(CHILD) {
+        return run_child(&cases, &child);
+    }
+    let filter = std::env::args().skip(1).find(|arg| !arg.starts_with('-'));
+    let filter = filter.unwrap_or_default();
+    let chosen: Vec<&Case> = cases
+        .iter()
+        .filter(|case| case.name.contains(&filter))
+        .collect();
+    let failed = chosen.iter().filter(|case| !passes(case)).count();
+    println!("\n{} cases, {failed} failed", chosen.len());
+    ExitCode::from(u8::from(failed > 0 || chosen.is_empty()))
+}
+
+fn run_child(cases: &[Case], child: &str) -> ExitCode {
+    if child == chain_worker::WORKER {
+        return chain_worker::run().exit_code();
+    }
+    let (name, side) = child.rsplit_once('/').expect("name/side");
+    let side = if side == "twin" {
+        Side::Twin
+    } else {
+        Side::Locked
+    };
+    let case = cases
+        .iter()
+        .find(|case| case.name == name)
+        .expect("a known case");
+    (case.act)(side).exit_code()
+}
+
+fn passes(case: &Case) -> bool {
+    let sides = [(Side::Twin, case.twin), (Side::Locked, Some(case.locked))];
+    let mut good = true;
+    for (side, expected) in sides {
+        let Some(expected) = expected else { continue };
+        let found = Outcome::of_child(&case.name, side);
+        let verdict = if found == expected { "ok" } else { "FAILED" };
+        println!(
+            "{verdict:6} {} {side:?}: {found:?}, expected {expected:?}",
+            case.name
+        );
+        good &= found == expected;
+    }
+    good
+}

@@ -1,0 +1,42 @@
+//! `corectl run`: one prompt.
+
+use core_client::{Generate, Prompt};
+
+use super::{
+    generate::{self, End},
+    session::Target,
+};
+use crate::{
+    cli::RunArgs,
+    failure::{Exit, Failure},
+    input,
+    out::{self, Format, Out},
+};
+
+/// Continues a prompt and streams the text.
+pub(crate) async fn run(args: RunArgs, target: Target, out: &mut Out) -> Result<Exit, Failure> {
+    let params = args.sampling.into_params()?;
+    let prompt = match args.tokens {
+        Some(tokens) => Prompt::Tokens(tokens),
+        None => Prompt::Text(typed(args.prompt)?),
+    };
+    let session = target.connect().await?;
+    let request = Generate {
+        model: args.model.clone(),
+        prompt,
+        params,
+    };
+    let events = session.client.generate(request).await?;
+    let shown = generate::show(events, &args.model, &session, out).await?;
+    if let (Format::Human, End::Done(done)) = (out.format(), &shown.end) {
+        out::note(&generate::summary(done));
+    }
+    Ok(shown.end.exit())
+}
+
+fn typed(prompt: Option<String>) -> Result<String, Failure> {
+    if prompt.is_none() && input::is_terminal() {
+        out::note("Type the prompt; Ctrl-D on an empty line ends it.");
+    }
+    input::text_or_stdin(prompt)
+}

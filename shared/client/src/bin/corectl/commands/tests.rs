@@ -1,0 +1,119 @@
+//! What people see.
+
+use core_client::{
+    AuditProcess, AuditRow, Done, FinishReason, ModelInfo, ModelState, Status, Timings, Usage,
+    wire::client::status::WorkerStatus,
+};
+
+use super::{
+    audit,
+    generate::{End, summary},
+    status::{duration, page},
+};
+use crate::{failure::Exit, out::style::Style};
+
+fn done(reason: FinishReason, tokens: u32, decode_ms: f64) -> Done {
+    Done {
+        finish_reason: Some(reason),
+        usage: Usage {
+            prompt_tokens: 9,
+            cached_tokens: 4,
+            completion_tokens: tokens,
+        },
+        timings: Timings {
+            queue_ms: 1.2,
+            prefill_ms: 30.4,
+            decode_ms,
+        },
+    }
+}
+
+#[test]
+fn a_summary_has_a_rate_only_where_there_is_one() {
+    let line = summary(&done(FinishReason::Stop, 11, 500.0));
+    let expected = "[stop: 11 tokens, 20.0 tok/s; prompt 9 tokens, 4 cached; queue 1 ms, \
+                    prefill 30 ms]";
+    assert_eq!(line, expected);
+    for (tokens, decode_ms) in [(0, 5.0), (1, 5.0), (5, 0.0), (5, f64::NAN)] {
+        let line = summary(&done(FinishReason::Length, tokens, decode_ms));
+        assert!(!line.contains("tok/s"), "{line}");
+    }
+}
+
+#[test]
+fn only_a_cancelled_request_is_exit_code_2() {
+    let exit = |reason| End::Done(done(reason, 1, 1.0)).exit();
+    assert_eq!(exit(FinishReason::Cancelled), Exit::Cancelled);
+    assert_eq!(exit(FinishReason::Stop), Exit::Done);
+    assert_eq!(exit(FinishReason::Length), Exit::Done);
+    let failed = ModelInfo {
+        state: ModelState::Ready,
+        ..ModelInfo::default()
+    };
+    assert_eq!(End::Loaded(failed).exit(), Exit::Done);
+}
+
+#[test]
+fn times_have_two_units() {
+    let cases = [
+        (999, "0 s"),
+        (59_999, "59 s"),
+        (61_000, "1 min 1 s"),
+        (3_661_000, "1 h 1 min"),
+        (90_000_000, "1 d 1 h"),
+    ];
+    for (ms, expected) in cases {
+        assert_eq!(duration(ms), expected);
+    }
+}
+
+#[test]
+fn an_empty_status_is_a_page_too() {
+    let empty = page(&Status::default(), Style::Plain);
+    assert!(empty.contains("Workers: none\nModels: none\n"), "{empty}");
+    let worker = WorkerStatus {
+        model: "evil\u{1b}[2J".into(),
+        ..WorkerStatus::default()
+    };
+    let status = Status {
+        workers: vec![worker],
+        ..Status::default()
+    };
+    let page = page(&status, Style::Plain);
+    assert!(page.contains("evil\u{241b}[2J"), "{page}");
+    assert!(!page.contains('\u{1b}'), "an escape reached the terminal");
+}
+
+#[test]
+fn an_audit_tells_missing_from_degraded_in_words() {
+    let row = |required, achieved| AuditRow {
+        name: "landlock.fs".into(),
+        required,
+        achieved,
+        value: "ABI 7".into(),
+        ..AuditRow::default()
+    };
+    let process = |rows: Vec<AuditRow>| AuditProcess {
+        pid: 4,
+        role: "broker".into(),
+        model: None,
+        rows,
+    };
+    let mixed = process(vec![row(true, true), row(true, false), row(false, false)]);
+    let page = audit::page(&mixed, Style::Plain);
+    for words in [
+        "✓ holds",
+        "✗ missing",
+        "! degraded",
+        "required",
+        "wanted",
+        "broker 4\n",
+    ] {
+        assert!(page.contains(words), "{words} in {page}");
+    }
+    assert_eq!(audit::exit(&[mixed]), Exit::Failed);
+    let degraded = process(vec![row(true, true), row(false, false)]);
+    assert_eq!(audit::exit(std::slice::from_ref(&degraded)), Exit::Done);
+    assert_eq!(audit::exit(&[degraded, process(Vec::new())]), Exit::Failed);
+    assert_eq!(audit::exit(&[]), Exit::Failed);
+}

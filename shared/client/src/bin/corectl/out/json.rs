@@ -1,0 +1,110 @@
+//! The lines of `--json`, field by field as the contract names them.
+
+use core_client::{Done, Event, FinishReason, ModelInfo, RequestError, Timings, Usage};
+use serde::Serialize;
+
+/// One event as a line.
+#[derive(Debug, Serialize)]
+#[serde(tag = "event", rename_all = "lowercase")]
+pub(crate) enum Line<'a> {
+    Queued {
+        position: u32,
+    },
+    Progress {
+        fraction: f32,
+    },
+    Token {
+        id: u32,
+        text: &'a str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        logprob: Option<f32>,
+    },
+    Loaded(&'a ModelInfo),
+    Done(DoneLine),
+    Error {
+        code: u16,
+        name: &'static str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        retry_after_ms: Option<u32>,
+        message: String,
+    },
+}
+
+/// The fields of a generated answer's end; none of them for `drain` and `shutdown`.
+#[derive(Debug, Default, Serialize)]
+pub(crate) struct DoneLine {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    finish_reason: Option<FinishReason>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    usage: Option<Usage>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    timings: Option<Timings>,
+}
+
+/// The answer of `tokenize`.
+#[derive(Debug, Serialize)]
+pub(crate) struct TokensLine {
+    pub(crate) tokens: Vec<u32>,
+}
+
+/// The answer of `detokenize`.
+#[derive(Debug, Serialize)]
+pub(crate) struct TextLine {
+    pub(crate) text: String,
+}
+
+impl<'a> Line<'a> {
+    /// The line of an event that belongs to a stream; the others have lines of their own.
+    pub(crate) fn of(event: &'a Event) -> Option<Self> {
+        match event {
+            Event::Queued { position } => Some(Self::Queued {
+                position: *position,
+            }),
+            Event::Progress { fraction } => Some(Self::Progress {
+                fraction: *fraction,
+            }),
+            Event::Token { id, text, logprob } => Some(Self::Token {
+                id: *id,
+                text,
+                logprob: *logprob,
+            }),
+            Event::Loaded(model) => Some(Self::Loaded(model)),
+            Event::Done(done) => Some(Self::done(done)),
+            Event::Error(_)
+            | Event::Tokens(_)
+            | Event::Text(_)
+            | Event::Models(_)
+            | Event::Status(_)
+            | Event::Audit(_) => None,
+        }
+    }
+
+    /// The end of a generated answer.
+    pub(crate) fn done(done: &Done) -> Self {
+        Self::Done(DoneLine {
+            finish_reason: done.finish_reason,
+            usage: Some(done.usage),
+            timings: Some(done.timings),
+        })
+    }
+
+    /// The end of an order that has no answer.
+    pub(crate) fn obeyed() -> Self {
+        Self::Done(DoneLine::default())
+    }
+
+    /// The end of a request that has no good one.
+    pub(crate) fn error(error: &RequestError) -> Self {
+        let code = error.code();
+        let (retry_after_ms, message) = match error {
+            RequestError::Refused(refusal) => (refusal.retry_after_ms, refusal.message.clone()),
+            other => (None, other.to_string()),
+        };
+        Self::Error {
+            code: code.into(),
+            name: code.name(),
+            retry_after_ms,
+            message,
+        }
+    }
+}

@@ -1,0 +1,69 @@
+//! Control's side of core-runtime: start a broker, connect to it, stream tokens.
+//!
+//! ```no_run
+//! use std::path::Path;
+//!
+//! use core_client::{Client, Event, Generate, Params, Prompt, Token};
+//!
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! let token = Token::read_file(Path::new("/run/user/1000/core/token"))?;
+//! let client = Client::connect(Path::new("/run/user/1000/core/core.sock"), &token).await?;
+//! let mut events = client
+//!     .generate(Generate {
+//!         model: "tiny".into(),
+//!         prompt: Prompt::Text("The sea".into()),
+//!         params: Params { max_tokens: 32, ..Params::default() },
+//!     })
+//!     .await?;
+//! while let Some(event) = events.next().await {
+//!     match event? {
+//!         Event::Token { text, .. } => print!("{text}"),
+//!         Event::Done(done) => println!("\n{:?}", done.usage),
+//!         _ => {}
+//!     }
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Many requests run at once on one connection. [`Client`] is cheap to clone; every request has its
+//! own [`Events`], which end in exactly one terminal event or one error, also when the connection
+//! breaks. [`Launch`] starts a broker that lives and dies with the program that started it.
+//! `examples/control.rs` is a whole program.
+//!
+//! What a broker sends is checked before it is believed: lengths before memory is taken, request
+//! ids and event kinds against what was asked. The bounds stand in [`limits`].
+
+#![forbid(unsafe_code)]
+
+mod client;
+mod connect;
+mod error;
+mod events;
+mod launch;
+pub mod limits;
+mod link;
+#[cfg(test)]
+mod tests;
+mod token;
+
+pub use core_wire as wire;
+pub use core_wire::{
+    client::{
+        ChatMessage, Done, Event, FinishReason, Generate, ModelInfo, Params, Priority, Prompt,
+        Special, Timings, Usage,
+        audit::{AuditProcess, AuditRow},
+        event::ModelState,
+        status::Status,
+    },
+    code::{Code, Refusal},
+    ids::{InstanceId, RequestId},
+};
+
+pub use self::{
+    client::Client,
+    error::{ConnectError, ProtocolError, RequestError},
+    events::{Answer, Canceller, Events},
+    launch::{Broker, Launch, LaunchError, Ready},
+    token::{Token, TokenError, TokenFileError},
+};

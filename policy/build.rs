@@ -30,9 +30,7 @@ fn main() {
 fn run() -> Result<(), String> {
     let arch = env::var("CARGO_CFG_TARGET_ARCH").map_err(|error| error.to_string())?;
     if arch != "x86_64" || !cfg!(target_arch = "x86_64") {
-        return Err(format!(
-            "the profiles were measured on x86_64 alone, not on {arch}"
-        ));
+        return Err(format!("the profiles were measured on x86_64 alone, not on {arch}"));
     }
     let serve = read("worker-serve")?;
     let load = read("worker-load")?;
@@ -49,10 +47,7 @@ fn read(profile: &str) -> Result<Policy, String> {
     let policy: Policy =
         serde_json::from_str(&text).map_err(|error| format!("policy/{path}: {error}"))?;
     if policy.profile != profile {
-        return Err(format!(
-            "policy/{path}: the profile is called {}",
-            policy.profile
-        ));
+        return Err(format!("policy/{path}: the profile is called {}", policy.profile));
     }
     Ok(policy)
 }

@@ -36,10 +36,7 @@ pub(crate) fn policy(policy: &Policy) -> Result<(), String> {
 pub(crate) fn count(policy: &Policy, max: usize) -> Result<(), String> {
     let count = syscalls(policy).len();
     if count > max {
-        return Err(format!(
-            "{} lists {count} system calls, the limit is {max}",
-            policy.profile
-        ));
+        return Err(format!("{} lists {count} system calls, the limit is {max}", policy.profile));
     }
     Ok(())
 }
@@ -49,35 +46,22 @@ pub(crate) fn kills(policy: &Policy) -> Result<(), String> {
     if policy.default == Default::KillProcess {
         return Ok(());
     }
-    Err(format!(
-        "{}: the default of a worker's profile must be kill_process",
-        policy.profile
-    ))
+    Err(format!("{}: the default of a worker's profile must be kill_process", policy.profile))
 }
 
 /// `outer` must list whatever `inner` lists, because filters intersect.
 pub(crate) fn contains(outer: &Policy, inner: &Policy) -> Result<(), String> {
-    let missing: Vec<_> = syscalls(inner)
-        .difference(&syscalls(outer))
-        .cloned()
-        .collect();
+    let missing: Vec<_> = syscalls(inner).difference(&syscalls(outer)).cloned().collect();
     if missing.is_empty() {
         return Ok(());
     }
     let missing = missing.join(", ");
-    Err(format!(
-        "{} lacks {missing}, which {} needs",
-        outer.profile, inner.profile
-    ))
+    Err(format!("{} lacks {missing}, which {} needs", outer.profile, inner.profile))
 }
 
 /// The distinct calls of a profile.
 pub(crate) fn syscalls(policy: &Policy) -> BTreeSet<String> {
-    policy
-        .allow
-        .iter()
-        .map(|rule| rule.syscall.clone())
-        .collect()
+    policy.allow.iter().map(|rule| rule.syscall.clone()).collect()
 }
 
 fn listed(answers: &[Rule], allow: &[Rule]) -> Result<(), String> {

@@ -28,11 +28,7 @@ pub(crate) struct Layer {
 pub(crate) fn merge(policy: &Policy, included: &Policy) -> Policy {
     let mut merged = policy.clone();
     for rule in &included.allow {
-        match merged
-            .allow
-            .iter_mut()
-            .find(|own| own.syscall == rule.syscall)
-        {
+        match merged.allow.iter_mut().find(|own| own.syscall == rule.syscall) {
             Some(own) => widen(own, rule),
             None => merged.allow.push(rule.clone()),
         }
@@ -56,12 +52,7 @@ pub(crate) fn layers(policy: &Policy) -> Result<Vec<Layer>, String> {
     for answer in &policy.errno {
         let errno = errno(&answer.answer)?;
         let action = SeccompAction::Errno(errno);
-        layers.push(layer(
-            &answer.rules,
-            SeccompAction::Allow,
-            action,
-            Some(errno),
-        )?);
+        layers.push(layer(&answer.rules, SeccompAction::Allow, action, Some(errno))?);
     }
     let default = match policy.default {
         Default::KillProcess => SeccompAction::KillProcess,
@@ -95,11 +86,7 @@ fn layer(
     if pid_slots != wanted {
         return Err(format!("{pid_slots} pid slots compiled, {wanted} wanted"));
     }
-    Ok(Layer {
-        errno,
-        program,
-        pid_slots,
-    })
+    Ok(Layer { errno, program, pid_slots })
 }
 
 fn alternatives(rule: &Rule) -> Result<Vec<SeccompRule>, String> {

@@ -37,11 +37,7 @@ impl Profiles {
         check::count(&load, check::LOAD_MAX)?;
         check::contains(&broker, &load)?;
         boot(&broker)?;
-        Ok(Self {
-            serve,
-            load,
-            broker,
-        })
+        Ok(Self { serve, load, broker })
     }
 
     /// The source of the module that the crate includes.
@@ -51,11 +47,9 @@ impl Profiles {
              const PID_SLOT: u32 = {:#x};\n",
             compile::PID_SLOT
         );
-        for (name, policy) in [
-            ("SERVE", &self.serve),
-            ("LOAD", &self.load),
-            ("BROKER", &self.broker),
-        ] {
+        for (name, policy) in
+            [("SERVE", &self.serve), ("LOAD", &self.load), ("BROKER", &self.broker)]
+        {
             source += &profile(name, policy)?;
         }
         Ok(source)
@@ -64,18 +58,11 @@ impl Profiles {
 
 fn boot(broker: &Policy) -> Result<(), String> {
     let listed = check::syscalls(broker);
-    let missing: Vec<_> = BOOT
-        .iter()
-        .filter(|name| !listed.contains(**name))
-        .copied()
-        .collect();
+    let missing: Vec<_> = BOOT.iter().filter(|name| !listed.contains(**name)).copied().collect();
     if missing.is_empty() {
         return Ok(());
     }
-    Err(format!(
-        "broker lacks {}, which a worker's boot needs",
-        missing.join(", ")
-    ))
+    Err(format!("broker lacks {}, which a worker's boot needs", missing.join(", ")))
 }
 
 fn profile(name: &str, policy: &Policy) -> Result<String, String> {
@@ -88,19 +75,12 @@ fn profile(name: &str, policy: &Policy) -> Result<String, String> {
     );
     for layer in compile::layers(policy)? {
         let errno = layer.errno;
-        write!(
-            text,
-            "Layer {{ errno: {errno:?}, pid_slots: {}, program: &[",
-            layer.pid_slots
-        )
-        .map_err(|error| error.to_string())?;
+        write!(text, "Layer {{ errno: {errno:?}, pid_slots: {}, program: &[", layer.pid_slots)
+            .map_err(|error| error.to_string())?;
         for insn in &layer.program {
             let (code, jt, jf, k) = (insn.code, insn.jt, insn.jf, insn.k);
-            write!(
-                text,
-                "Insn {{ code: {code}, jt: {jt}, jf: {jf}, k: {k:#x} }}, "
-            )
-            .map_err(|error| error.to_string())?;
+            write!(text, "Insn {{ code: {code}, jt: {jt}, jf: {jf}, k: {k:#x} }}, ")
+                .map_err(|error| error.to_string())?;
         }
         text += "] },\n";
     }

@@ -101,17 +101,13 @@ const CONSTANTS: &[(&str, i64)] = table![
 
 /// The number of a system call, or nothing when libc has no such name.
 pub(crate) fn syscall(name: &str) -> Option<i64> {
-    let found = SYSCALLS
-        .iter()
-        .find(|(long, _)| long.strip_prefix("SYS_") == Some(name));
+    let found = SYSCALLS.iter().find(|(long, _)| long.strip_prefix("SYS_") == Some(name));
     found.map(|(_, number)| *number)
 }
 
 /// The value of an expression such as `"PROT_READ|PROT_WRITE"` or `"0x10"`.
 pub(crate) fn value(expression: &str) -> Option<u64> {
-    expression
-        .split('|')
-        .try_fold(0, |sum, term| Some(sum | term_value(term.trim())?))
+    expression.split('|').try_fold(0, |sum, term| Some(sum | term_value(term.trim())?))
 }
 
 fn term_value(term: &str) -> Option<u64> {

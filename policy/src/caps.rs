@@ -26,10 +26,7 @@ pub fn drop_all() -> Result<Vec<Row>, ApplyError> {
     if !status.caps_empty() {
         // guard
         let found = "a capability set is not empty".to_owned();
-        return Err(ApplyError::NotHeld {
-            layer: layer::CAPS_EFFECTIVE.text,
-            found,
-        });
+        return Err(ApplyError::NotHeld { layer: layer::CAPS_EFFECTIVE.text, found });
     }
     let bounding = match (status.cap_bounding, bounding) {
         (Some(0), _) => Row::yes(layer::CAPS_BOUNDING, How::OwnWord, "0"),

@@ -20,10 +20,7 @@ const MEMFD_NAME: &CStr = c"core-probe";
 const USERNS_OFF: [(&str, &str); 3] = [
     ("/proc/sys/user/max_user_namespaces", "0"),
     ("/proc/sys/kernel/unprivileged_userns_clone", "0"),
-    (
-        "/proc/sys/kernel/apparmor_restrict_unprivileged_userns",
-        "1",
-    ),
+    ("/proc/sys/kernel/apparmor_restrict_unprivileged_userns", "1"),
 ];
 
 /// Asks the kernel for every layer. Nothing is applied, started or written.
@@ -38,12 +35,7 @@ pub fn probe() -> Report {
 fn seccomp() -> Row {
     let actions = [libc::SECCOMP_RET_KILL_PROCESS, libc::SECCOMP_RET_ERRNO];
     let known = actions.iter().all(|action| sys::seccomp_knows(*action));
-    Row::met(
-        layer::SECCOMP_LOAD,
-        HOW,
-        known.into(),
-        "kill_process and errno",
-    )
+    Row::met(layer::SECCOMP_LOAD, HOW, known.into(), "kill_process and errno")
 }
 
 fn mdwe() -> Row {
@@ -52,23 +44,13 @@ fn mdwe() -> Row {
 }
 
 fn mseal() -> Row {
-    Row::met(
-        layer::MSEAL,
-        HOW,
-        sys::mseal_exists().into(),
-        "mseal of nothing",
-    )
+    Row::met(layer::MSEAL, HOW, sys::mseal_exists().into(), "mseal of nothing")
 }
 
 fn noexec_seal() -> Row {
     let flags = MFdFlags::from_bits_retain(libc::MFD_NOEXEC_SEAL) | MFdFlags::MFD_CLOEXEC;
     let made: Result<_, Errno> = memfd_create(MEMFD_NAME, flags);
-    Row::met(
-        layer::NOEXEC_SEAL,
-        HOW,
-        made.is_ok().into(),
-        "MFD_NOEXEC_SEAL",
-    )
+    Row::met(layer::NOEXEC_SEAL, HOW, made.is_ok().into(), "MFD_NOEXEC_SEAL")
 }
 
 /// A namespace file says that the kernel has the kind; the sysctls say whether anybody may make

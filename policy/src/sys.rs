@@ -27,10 +27,7 @@ pub(crate) fn prctl(option: libc::c_int, args: [libc::c_ulong; 4]) -> Result<i32
 /// install, a call that LOAD would then have to allow.
 pub(crate) fn seccomp_install(program: &[SockFilter], flags: libc::c_ulong) -> Result<(), Errno> {
     let len = libc::c_ushort::try_from(program.len()).map_err(|_| Errno::E2BIG)?;
-    let program = libc::sock_fprog {
-        len,
-        filter: program.as_ptr().cast_mut(),
-    };
+    let program = libc::sock_fprog { len, filter: program.as_ptr().cast_mut() };
     let operation = libc::c_ulong::from(libc::SECCOMP_SET_MODE_FILTER);
     // SAFETY: `program` and the instructions behind it outlive the call, which copies them
     // (invariants 1 and 2); the kernel does not write through the pointer.
@@ -49,15 +46,7 @@ pub(crate) fn seccomp_get_filter(thread: Pid, index: usize) -> Result<Vec<SockFi
     // SAFETY: with a null pointer the kernel only answers how many instructions there are.
     let len = unsafe { libc::ptrace(GET_FILTER, thread.as_raw(), index, none) };
     let len = usize::try_from(Errno::result(len)?).map_err(|_| Errno::EINVAL)?;
-    let mut program = vec![
-        SockFilter {
-            code: 0,
-            jt: 0,
-            jf: 0,
-            k: 0
-        };
-        len
-    ];
+    let mut program = vec![SockFilter { code: 0, jt: 0, jf: 0, k: 0 }; len];
     // SAFETY: a filter never changes, so the kernel writes the `len` instructions it just counted,
     // for which there is room (invariant 1).
     let copied = unsafe { libc::ptrace(GET_FILTER, thread.as_raw(), index, program.as_mut_ptr()) };

@@ -7,13 +7,8 @@ use crate::sys;
 
 /// Signals of a crash. Rust's runtime catches SIGSEGV and SIGBUS to tell of a stack overflow and
 /// ends by calling rt_sigaction, which SERVE kills: every crash would look like an attack.
-const CRASHES: [Signal; 5] = [
-    Signal::SIGSEGV,
-    Signal::SIGBUS,
-    Signal::SIGILL,
-    Signal::SIGFPE,
-    Signal::SIGABRT,
-];
+const CRASHES: [Signal; 5] =
+    [Signal::SIGSEGV, Signal::SIGBUS, Signal::SIGILL, Signal::SIGFPE, Signal::SIGABRT];
 
 /// Gives the signals of a crash back to the kernel, so that the broker sees which it was.
 ///
@@ -22,14 +17,8 @@ const CRASHES: [Signal; 5] = [
 /// # Errors
 /// [`ApplyError::Call`], which valid signal numbers rule out.
 pub fn default_signals() -> Result<(), ApplyError> {
-    let failed = |source| ApplyError::Call {
-        layer: "the default of a crash's signal",
-        source,
-    };
-    CRASHES
-        .into_iter()
-        .try_for_each(sys::signal_default)
-        .map_err(failed)
+    let failed = |source| ApplyError::Call { layer: "the default of a crash's signal", source };
+    CRASHES.into_iter().try_for_each(sys::signal_default).map_err(failed)
 }
 
 /// Ends the process with `code` at once.

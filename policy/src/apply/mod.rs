@@ -53,10 +53,7 @@ pub enum ApplyError {
 impl ApplyError {
     /// Names the layer of a failed call.
     pub(crate) fn call(layer: crate::report::Name) -> impl FnOnce(Errno) -> Self {
-        move |source| Self::Call {
-            layer: layer.text,
-            source,
-        }
+        move |source| Self::Call { layer: layer.text, source }
     }
 }
 
@@ -80,11 +77,7 @@ pub fn before_libraries(parent: i32) -> Result<Vec<Row>, ApplyError> {
     rows.push(limits::apply_all().map_err(ApplyError::call(layer::RLIMITS))?);
     rows.push(match own_user {
         true => limits::apply_nproc(),
-        false => Row::no(
-            layer::RLIMIT_NPROC,
-            crate::report::How::OwnWord,
-            "no user namespace",
-        ),
+        false => Row::no(layer::RLIMIT_NPROC, crate::report::How::OwnWord, "no user namespace"),
     });
     rows.push(oom_first());
     rows.push(no_new_privs()?);

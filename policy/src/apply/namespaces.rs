@@ -21,14 +21,9 @@ const NAMESPACES: [(CloneFlags, Name); 5] = [
 ///
 /// Returns one row for each. None is required: seccomp and Landlock stand without them.
 pub fn unshare_all() -> Vec<Row> {
-    let all = NAMESPACES
-        .iter()
-        .fold(CloneFlags::empty(), |all, (flag, _)| all | *flag);
+    let all = NAMESPACES.iter().fold(CloneFlags::empty(), |all, (flag, _)| all | *flag);
     let together = unshare(all);
-    NAMESPACES
-        .iter()
-        .map(|(flag, name)| row(*name, together.or_else(|_| unshare(*flag))))
-        .collect()
+    NAMESPACES.iter().map(|(flag, name)| row(*name, together.or_else(|_| unshare(*flag)))).collect()
 }
 
 fn row(name: Name, entered: Result<(), Errno>) -> Row {

@@ -42,10 +42,7 @@ pub fn die_with_parent(parent: i32) -> Result<Row, ApplyError> {
     let found = getppid();
     if found != Pid::from_raw(parent) {
         // guard
-        return Err(ApplyError::Orphan {
-            expected: parent,
-            found: found.as_raw(),
-        });
+        return Err(ApplyError::Orphan { expected: parent, found: found.as_raw() });
     }
     Ok(Row::yes(layer::PDEATHSIG, How::OwnWord, "SIGKILL"))
 }
@@ -55,9 +52,7 @@ pub fn die_with_parent(parent: i32) -> Result<Row, ApplyError> {
 /// Only possible while dumpable, and only while the domain still shows /proc.
 pub fn oom_first() -> Row {
     // Neither created nor truncated: the broker's domain grants only writing beneath /proc.
-    let file = OpenOptions::new()
-        .write(true)
-        .open("/proc/self/oom_score_adj");
+    let file = OpenOptions::new().write(true).open("/proc/self/oom_score_adj");
     match file.and_then(|mut file| file.write_all(OOM_FIRST.as_bytes())) {
         Ok(()) => Row::yes(layer::OOM_SCORE, How::OwnWord, OOM_FIRST),
         Err(error) => Row::no(layer::OOM_SCORE, How::OwnWord, error.kind().to_string()),

@@ -41,20 +41,13 @@ pub const MODEL_FIRST: RawFd = 8;
 pub const MODEL_FILES_MAX: usize = 64;
 
 /// What a worker has at READY.
-pub const AT_READY: [(RawFd, Kind); 4] = [
-    (STDIN, Kind::Null),
-    (STDOUT, Kind::Null),
-    (LOG, Kind::Pipe),
-    (BELL, Kind::Event),
-];
+pub const AT_READY: [(RawFd, Kind); 4] =
+    [(STDIN, Kind::Null), (STDOUT, Kind::Null), (LOG, Kind::Pipe), (BELL, Kind::Event)];
 
 /// What a worker has at LOCKED, when the rings are mapped and closed.
 pub fn at_locked(models: usize) -> Vec<(RawFd, Kind)> {
     let models = (MODEL_FIRST..).take(models.min(MODEL_FILES_MAX));
-    AT_READY
-        .into_iter()
-        .chain(models.map(|fd| (fd, Kind::File)))
-        .collect()
+    AT_READY.into_iter().chain(models.map(|fd| (fd, Kind::File))).collect()
 }
 
 /// What exec leaves a worker: [`at_locked`] and the two rings.
@@ -103,11 +96,7 @@ impl Inherited {
             ring_b: sys::claim(RING_B),
             ring_w: sys::claim(RING_W),
             models: files,
-            row: Row::yes(
-                layer::FD_TABLE,
-                How::OwnWord,
-                format!("{models} model files"),
-            ),
+            row: Row::yes(layer::FD_TABLE, How::OwnWord, format!("{models} model files")),
         })
     }
 }

@@ -65,11 +65,7 @@ pub(crate) fn open_now() -> Result<BTreeSet<RawFd>, FdError> {
     let mut open = BTreeSet::new();
     for entry in dir.iter().take(TABLE_MAX) {
         let entry = entry.map_err(FdError::Unreadable)?;
-        let number = entry
-            .file_name()
-            .to_str()
-            .ok()
-            .and_then(|name| name.parse::<RawFd>().ok());
+        let number = entry.file_name().to_str().ok().and_then(|name| name.parse::<RawFd>().ok());
         open.extend(number.filter(|fd| *fd != own));
     }
     Ok(open)
@@ -90,11 +86,7 @@ pub(super) fn expect(open: &BTreeSet<RawFd>, expected: &[(RawFd, Kind)]) -> Resu
         let found = kind_of(Path::new("/proc/self/fd"), *fd).map_err(FdError::Unreadable)?;
         if found != *kind {
             // guard
-            return Err(FdError::Kind {
-                fd: *fd,
-                expected: *kind,
-                found,
-            });
+            return Err(FdError::Kind { fd: *fd, expected: *kind, found });
         }
     }
     Ok(())

@@ -27,13 +27,7 @@ fn a_table_is_judged_exactly() {
     let surplus = expect(&[fd, 900].into(), &table);
     assert!(matches!(surplus, Err(FdError::Surplus(900))));
     let kind = expect(&[fd].into(), &[(fd, Kind::Pipe)]);
-    assert!(matches!(
-        kind,
-        Err(FdError::Kind {
-            found: Kind::File,
-            ..
-        })
-    ));
+    assert!(matches!(kind, Err(FdError::Kind { found: Kind::File, .. })));
 }
 
 #[test]

@@ -60,14 +60,8 @@ const CGROUP: BitFlags<AccessFs> = make_bitflags!(AccessFs::{
 /// What the system must show to any process that execs. Writing below /proc is for a worker's own
 /// oom_score_adj; the kernel decides about the rest of it.
 const SYSTEM: [(&str, BitFlags<AccessFs>); 4] = [
-    (
-        "/proc",
-        make_bitflags!(AccessFs::{ReadFile | ReadDir | WriteFile}),
-    ),
-    (
-        "/dev/null",
-        make_bitflags!(AccessFs::{ReadFile | WriteFile}),
-    ),
+    ("/proc", make_bitflags!(AccessFs::{ReadFile | ReadDir | WriteFile})),
+    ("/dev/null", make_bitflags!(AccessFs::{ReadFile | WriteFile})),
     ("/etc/ld.so.cache", READ_FILE),
     ("/sys/devices/system/cpu", READ),
 ];
@@ -103,10 +97,8 @@ fn grant(
     path: &Path,
     access: BitFlags<AccessFs>,
 ) -> Result<RulesetCreated, DomainError> {
-    let fd = PathFd::new(path).map_err(|source| DomainError::Path {
-        path: path.to_owned(),
-        source,
-    })?;
+    let fd =
+        PathFd::new(path).map_err(|source| DomainError::Path { path: path.to_owned(), source })?;
     let mut access = rights.existing(access);
     if !path.is_dir() {
         access &= AccessFs::from_file(rights.abi);
@@ -134,15 +126,9 @@ impl BrokerDomain {
     /// The broker tries its own domain: what must be closed is closed, what must be open is open.
     fn test(&self) -> Result<Vec<Row>, DomainError> {
         let closed = [
-            (
-                layer::CANARY_ETC,
-                attempt(Path::new("/etc/passwd"), OFlag::O_RDONLY),
-            ),
+            (layer::CANARY_ETC, attempt(Path::new("/etc/passwd"), OFlag::O_RDONLY)),
             (layer::CANARY_ROOT, attempt(Path::new("/"), OFlag::O_RDONLY)),
-            (
-                layer::CANARY_BINARY,
-                attempt(&self.worker_exe, OFlag::O_RDWR),
-            ),
+            (layer::CANARY_BINARY, attempt(&self.worker_exe, OFlag::O_RDWR)),
             (layer::CANARY_CREATE, create(&self.models)),
         ];
         let mut rows = Vec::new();
@@ -158,11 +144,7 @@ impl BrokerDomain {
         for directory in [&self.temp, &self.cache] {
             create(directory).map_err(|_| DomainError::Canary(layer::CANARY_TEMP.text))?;
         }
-        rows.push(Row::yes(
-            layer::CANARY_TEMP,
-            How::Canary,
-            "written and removed",
-        ));
+        rows.push(Row::yes(layer::CANARY_TEMP, How::Canary, "written and removed"));
         Ok(rows)
     }
 }
@@ -170,11 +152,7 @@ impl BrokerDomain {
 /// Creates and removes a file; a leftover of an earlier broker of the same pid counts as written.
 fn create(directory: &Path) -> Result<(), Errno> {
     let path = directory.join(format!(".canary-{}", process::id()));
-    let made = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .open(&path)
-        .map(drop);
+    let made = OpenOptions::new().write(true).create_new(true).open(&path).map(drop);
     let made = made.or_else(|error| match error.kind() {
         ErrorKind::AlreadyExists => Ok(()),
         _ => Err(error),

@@ -42,11 +42,7 @@ impl WorkerCanaries {
     pub fn arm(paths: CanaryPaths<'_>, model: Option<BorrowedFd<'_>>) -> Self {
         let list = OFlag::O_RDONLY | OFlag::O_DIRECTORY;
         let mut wanted: Vec<(Name, PathBuf, OFlag)> = vec![
-            (
-                layer::CANARY_PROC,
-                "/proc/self/status".into(),
-                OFlag::O_RDONLY,
-            ),
+            (layer::CANARY_PROC, "/proc/self/status".into(), OFlag::O_RDONLY),
             (layer::CANARY_ETC, "/etc/passwd".into(), OFlag::O_RDONLY),
             (layer::CANARY_ROOT, "/".into(), list),
             (layer::CANARY_LIBRARIES, paths.libraries.into(), list),
@@ -62,9 +58,7 @@ impl WorkerCanaries {
             path,
             flags,
         });
-        Self {
-            canaries: canaries.collect(),
-        }
+        Self { canaries: canaries.collect() }
     }
 
     /// Tries all of them again. A row is `Yes` when the open is refused now; its value says whether
@@ -76,9 +70,7 @@ impl WorkerCanaries {
     pub fn check(&self) -> Result<Vec<Row>, DomainError> {
         if self.armed() == 0 {
             // guard
-            return Err(DomainError::Canary(
-                "no canary could be opened before the domain",
-            ));
+            return Err(DomainError::Canary("no canary could be opened before the domain"));
         }
         let mut rows = Vec::new();
         for canary in &self.canaries {
@@ -93,19 +85,13 @@ impl WorkerCanaries {
 
     /// How many opened before the domain: with none the whole test would say nothing.
     pub fn armed(&self) -> usize {
-        self.canaries
-            .iter()
-            .filter(|canary| canary.before.is_ok())
-            .count()
+        self.canaries.iter().filter(|canary| canary.before.is_ok()).count()
     }
 }
 
 impl Canary {
     fn row(&self, now: Errno) -> Row {
-        let before = self
-            .before
-            .err()
-            .map_or_else(|| "open".into(), |errno| format!("{errno:?}"));
+        let before = self.before.err().map_or_else(|| "open".into(), |errno| format!("{errno:?}"));
         let value = format!("{now:?}; before: {before}");
         Row::met(self.name, How::Canary, is_refusal(now).into(), value)
     }
@@ -114,18 +100,10 @@ impl Canary {
 /// Whether an errno means "refused": by Landlock or permissions, by a read-only file system, or
 /// because the file is being executed. All of them keep the file as it is.
 pub(super) fn is_refusal(errno: Errno) -> bool {
-    matches!(
-        errno,
-        Errno::EACCES | Errno::EPERM | Errno::EROFS | Errno::ETXTBSY
-    )
+    matches!(errno, Errno::EACCES | Errno::EPERM | Errno::EROFS | Errno::ETXTBSY)
 }
 
 /// Opens and closes.
 pub(super) fn attempt(path: &Path, flags: OFlag) -> Result<(), Errno> {
-    open(
-        path,
-        flags | OFlag::O_CLOEXEC | OFlag::O_NONBLOCK,
-        Mode::empty(),
-    )
-    .map(drop)
+    open(path, flags | OFlag::O_CLOEXEC | OFlag::O_NONBLOCK, Mode::empty()).map(drop)
 }

@@ -82,10 +82,7 @@ impl Rights {
             // guard
             return Err(DomainError::Absent);
         }
-        Ok(Self {
-            kernel,
-            abi: ABI::from(kernel.min(ABI_PINNED_NUMBER)),
-        })
+        Ok(Self { kernel, abi: ABI::from(kernel.min(ABI_PINNED_NUMBER)) })
     }
 
     /// Grants only what exists: a right that is unknown to the kernel cannot be denied either.
@@ -139,11 +136,7 @@ impl Rights {
 
 /// The rows about this kernel's Landlock before anything is applied.
 pub(crate) fn probe_rows() -> Vec<Row> {
-    Rights {
-        kernel: abi(),
-        abi: ABI::Unsupported,
-    }
-    .rows(How::Probe)
+    Rights { kernel: abi(), abi: ABI::Unsupported }.rows(How::Probe)
 }
 
 fn enforced(status: &RulesetStatus) -> Result<(), DomainError> {

@@ -4,24 +4,14 @@ use crate::report::Achieved;
 #[test]
 fn rows_follow_the_abi() {
     let held = |kernel: i32| {
-        let rows = Rights {
-            kernel,
-            abi: ABI::from(kernel),
-        }
-        .rows(How::Probe);
-        rows.iter()
-            .map(|row| row.achieved == Achieved::Yes)
-            .collect::<Vec<_>>()
+        let rows = Rights { kernel, abi: ABI::from(kernel) }.rows(How::Probe);
+        rows.iter().map(|row| row.achieved == Achieved::Yes).collect::<Vec<_>>()
     };
     assert_eq!(held(0), [false, false, false]);
     assert_eq!(held(3), [true, false, false]);
     assert_eq!(held(4), [true, true, false]);
     assert_eq!(held(7), [true, true, true]);
-    let newer = Rights {
-        kernel: 99,
-        abi: ABI_PINNED,
-    }
-    .rows(How::Probe);
+    let newer = Rights { kernel: 99, abi: ABI_PINNED }.rows(How::Probe);
     assert_eq!(newer[0].value, "abi 99, rights of 10");
 }
 
@@ -33,10 +23,7 @@ fn the_pinned_number_is_the_pinned_abi() {
 
 #[test]
 fn rights_that_the_kernel_lacks_are_not_granted() {
-    let old = Rights {
-        kernel: 1,
-        abi: ABI::V1,
-    };
+    let old = Rights { kernel: 1, abi: ABI::V1 };
     let all = AccessFs::from_all(ABI_PINNED);
     assert_eq!(old.existing(all), AccessFs::from_all(ABI::V1));
 }

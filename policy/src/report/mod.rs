@@ -92,21 +92,13 @@ impl Row {
 
     fn new(name: Name, achieved: Achieved, how: How, value: impl Into<String>) -> Self {
         let value = value.into();
-        Self {
-            name: name.text,
-            required: name.required,
-            achieved,
-            value,
-            how,
-        }
+        Self { name: name.text, required: name.required, achieved, value, how }
     }
 
     /// Two bytes for a record: the name's place in [`layer::ALL`], then the outcome.
     pub fn code(&self) -> u16 {
         let place = layer::ALL.iter().position(|name| name.text == self.name);
-        let place = place
-            .and_then(|place| u16::try_from(place).ok())
-            .unwrap_or(u16::MAX >> 2);
+        let place = place.and_then(|place| u16::try_from(place).ok()).unwrap_or(u16::MAX >> 2);
         let outcome = match self.achieved {
             Achieved::No => 0,
             Achieved::Partial => 1,
@@ -166,9 +158,7 @@ impl Report {
 
     /// Names of the wanted protections that do not wholly hold, as `status` shows them.
     pub fn degraded(&self) -> Vec<String> {
-        self.failing(Required::Wanted)
-            .map(|row| row.name.to_owned())
-            .collect()
+        self.failing(Required::Wanted).map(|row| row.name.to_owned()).collect()
     }
 
     fn failing(&self, required: Required) -> impl Iterator<Item = &Row> {

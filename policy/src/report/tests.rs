@@ -3,13 +3,7 @@ use super::*;
 #[test]
 fn names_are_unique_and_codes_come_back() {
     for (place, name) in layer::ALL.iter().enumerate() {
-        assert_eq!(
-            layer::ALL
-                .iter()
-                .filter(|other| other.text == name.text)
-                .count(),
-            1
-        );
+        assert_eq!(layer::ALL.iter().filter(|other| other.text == name.text).count(), 1);
         for achieved in [Achieved::Yes, Achieved::No, Achieved::Partial] {
             let row = Row::met(*name, How::Canary, achieved, "detail");
             assert_eq!(usize::from(row.code() >> 2), place);

@@ -78,19 +78,17 @@ impl User {
     /// [`UserError`]: unknown, root, or in root's group.
     pub fn find(name: &str) -> Result<Self, UserError> {
         let number = name.parse().ok().map(Uid::from_raw);
+        if number.is_some_and(|uid| uid.as_raw() == u32::MAX) {
+            // chown(2) and setresuid(2) read it as "unchanged", which is root.
+            return Err(UserError::Unknown(name.to_owned()));
+        }
         let entry = match number {
             Some(uid) => unistd::User::from_uid(uid),
             None => unistd::User::from_name(name),
         };
         let user = match (entry, number) {
-            (Ok(Some(entry)), _) => Self {
-                uid: entry.uid,
-                gid: entry.gid,
-            },
-            (_, Some(uid)) => Self {
-                uid,
-                gid: Gid::from_raw(uid.as_raw()),
-            },
+            (Ok(Some(entry)), _) => Self { uid: entry.uid, gid: entry.gid },
+            (_, Some(uid)) => Self { uid, gid: Gid::from_raw(uid.as_raw()) },
             (Ok(None), None) => return Err(UserError::Unknown(name.to_owned())),
             (Err(errno), None) => return Err(UserError::Database(errno)),
         };

@@ -53,23 +53,10 @@ pub struct Unreachable {
 
 impl fmt::Display for Unreachable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            path,
-            mode,
-            owner,
-            uid,
-            errno,
-        } = self;
+        let Self { path, mode, owner, uid, errno } = self;
         let path = path.display();
-        write!(
-            f,
-            "{path} (mode {mode:04o}, owner {owner}) cannot be reached by uid {uid}: "
-        )?;
-        write!(
-            f,
-            "{}; move it, or open its mode to that user",
-            errno.desc()
-        )
+        write!(f, "{path} (mode {mode:04o}, owner {owner}) cannot be reached by uid {uid}: ")?;
+        write!(f, "{}; move it, or open its mode to that user", errno.desc())
     }
 }
 
@@ -130,13 +117,7 @@ struct Costume {
 
 impl Costume {
     fn put_on(user: User) -> Result<Self, Unreachable> {
-        let refused = |errno| {
-            Stop {
-                path: "/".into(),
-                errno,
-            }
-            .described(user)
-        };
+        let refused = |errno| Stop { path: "/".into(), errno }.described(user);
         let groups = unistd::getgroups().map_err(refused)?;
         unistd::setgroups(&[]).map_err(refused)?;
         let gid = unistd::setfsgid(user.gid);
@@ -166,10 +147,7 @@ impl Costume {
 
     fn ask(&self, path: &Path, access: AccessFlags) -> Result<(), Stop> {
         let answer = unistd::faccessat(AT_FDCWD, path, access, AtFlags::AT_EACCESS);
-        answer.map_err(|errno| Stop {
-            path: path.to_owned(),
-            errno,
-        })
+        answer.map_err(|errno| Stop { path: path.to_owned(), errno })
     }
 }
 

@@ -31,11 +31,6 @@ pub fn dump(thread: Pid) -> Result<Vec<Vec<Insn>>, Errno> {
 
 impl From<&sys::SockFilter> for Insn {
     fn from(raw: &sys::SockFilter) -> Self {
-        Self {
-            code: raw.code,
-            jt: raw.jt,
-            jf: raw.jf,
-            k: raw.k,
-        }
+        Self { code: raw.code, jt: raw.jt, jf: raw.jf, k: raw.k }
     }
 }

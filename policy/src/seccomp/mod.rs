@@ -134,10 +134,7 @@ pub fn filter_sha256(stage: Stage) -> String {
             hash.update(insn.k.to_le_bytes());
         }
     }
-    hash.finalize()
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+    hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// The row about the content of a worker's filters. Nobody but root can read an installed filter,
@@ -154,12 +151,7 @@ pub fn content() -> Row {
 /// The programs of a profile as the process `pid` installs them, for [`install`] and for tests that
 /// compare them with what the kernel holds.
 pub fn programs(stage: Stage, pid: u32) -> Vec<Vec<Insn>> {
-    stage
-        .profile()
-        .layers
-        .iter()
-        .map(|layer| layer.for_pid(pid))
-        .collect()
+    stage.profile().layers.iter().map(|layer| layer.for_pid(pid)).collect()
 }
 
 /// Installs a profile on this process; SERVE on all of its threads.
@@ -167,25 +159,16 @@ pub fn programs(stage: Stage, pid: u32) -> Vec<Vec<Insn>> {
 /// Call it for SERVE when every thread is parked: the kernel changes the threads while they run,
 /// and one that is still starting dies on a call that SERVE lacks.
 ///
-/// # Errors The kernel's answer: EINVAL without seccomp, EACCES without no_new_privs, ESRCH when a
+/// # Errors
+/// The kernel's answer: EINVAL without seccomp, EACCES without no_new_privs, ESRCH when a
 /// thread has a filter that this thread lacks.
 pub fn install(stage: Stage) -> Result<Row, InstallError> {
     let [errno_flags, allow_flags] = stage.flags();
     for layer in stage.profile().layers {
-        let flags = if layer.errno.is_some() {
-            errno_flags
-        } else {
-            allow_flags
-        };
-        let program: Vec<_> = layer
-            .for_pid(std::process::id())
-            .iter()
-            .map(Insn::raw)
-            .collect();
-        sys::seccomp_install(&program, flags).map_err(|source| InstallError {
-            stage: stage.profile().name,
-            source,
-        })?;
+        let flags = if layer.errno.is_some() { errno_flags } else { allow_flags };
+        let program: Vec<_> = layer.for_pid(std::process::id()).iter().map(Insn::raw).collect();
+        sys::seccomp_install(&program, flags)
+            .map_err(|source| InstallError { stage: stage.profile().name, source })?;
     }
     let value = format!("{} calls, {} filters", count(stage), filters(stage));
     Ok(Row::yes(stage.row(), How::OwnWord, value))
@@ -195,10 +178,7 @@ impl Layer {
     fn for_pid(&self, pid: u32) -> Vec<Insn> {
         let program: Vec<_> = self.program.iter().map(|insn| insn.for_pid(pid)).collect();
         debug_assert_eq!(
-            self.program
-                .iter()
-                .filter(|insn| insn.k == PID_SLOT)
-                .count(),
+            self.program.iter().filter(|insn| insn.k == PID_SLOT).count(),
             self.pid_slots
         );
         program
@@ -212,11 +192,6 @@ impl Insn {
     }
 
     fn raw(&self) -> sys::SockFilter {
-        sys::SockFilter {
-            code: self.code,
-            jt: self.jt,
-            jf: self.jf,
-            k: self.k,
-        }
+        sys::SockFilter { code: self.code, jt: self.jt, jf: self.jf, k: self.k }
     }
 }

@@ -24,15 +24,9 @@ fn the_allow_list_is_the_last_program() {
 #[test]
 fn load_lists_all_that_serve_lists() {
     let load = syscalls(Stage::Load);
-    assert!(
-        syscalls(Stage::Serve)
-            .iter()
-            .all(|name| load.contains(name))
-    );
+    assert!(syscalls(Stage::Serve).iter().all(|name| load.contains(name)));
     assert!(!syscalls(Stage::Serve).contains(&"clone3"));
-    for name in [
-        "ioctl", "execve", "socket", "connect", "kill", "ptrace", "bpf",
-    ] {
+    for name in ["ioctl", "execve", "socket", "connect", "kill", "ptrace", "bpf"] {
         assert!(!load.contains(&name), "{name}");
     }
 }
@@ -40,12 +34,7 @@ fn load_lists_all_that_serve_lists() {
 #[test]
 fn only_tgkill_waits_for_the_pid() {
     for (stage, slots) in [(Stage::Load, 1), (Stage::Serve, 1), (Stage::Broker, 0)] {
-        let found: usize = stage
-            .profile()
-            .layers
-            .iter()
-            .map(|layer| layer.pid_slots)
-            .sum();
+        let found: usize = stage.profile().layers.iter().map(|layer| layer.pid_slots).sum();
         assert_eq!(found, slots, "{stage:?}");
     }
 }

@@ -52,45 +52,26 @@ fn table(process: &Path, expect: &Expect) -> Row {
     let planned: BTreeSet<RawFd> = expected.iter().map(|(fd, _)| *fd).collect();
     if open != planned {
         // guard
-        let value = format!(
-            "{} descriptors, {} planned, not the same",
-            open.len(),
-            planned.len()
-        );
+        let value = format!("{} descriptors, {} planned, not the same", open.len(), planned.len());
         return Row::no(layer::FD_TABLE, HOW, value);
     }
     let links = process.join("fd");
-    let wrong = expected
-        .iter()
-        .find(|(fd, kind)| kind_of(&links, *fd) != Ok(*kind));
+    let wrong = expected.iter().find(|(fd, kind)| kind_of(&links, *fd) != Ok(*kind));
     if let Some((fd, kind)) = wrong {
         // guard
-        return Row::no(
-            layer::FD_TABLE,
-            HOW,
-            format!("descriptor {fd} is no {kind:?}"),
-        );
+        return Row::no(layer::FD_TABLE, HOW, format!("descriptor {fd} is no {kind:?}"));
     }
     if !is_nonblocking(process, fds::LOG) {
         // guard
         return Row::no(layer::FD_TABLE, HOW, "the log pipe blocks");
     }
-    Row::yes(
-        layer::FD_TABLE,
-        HOW,
-        format!("exactly {} descriptors", open.len()),
-    )
+    Row::yes(layer::FD_TABLE, HOW, format!("exactly {} descriptors", open.len()))
 }
 
 fn descriptors(process: &Path) -> io::Result<BTreeSet<RawFd>> {
     let mut open = BTreeSet::new();
     for entry in fs::read_dir(process.join("fd"))?.take(TABLE_MAX) {
-        open.extend(
-            entry?
-                .file_name()
-                .to_str()
-                .and_then(|name| name.parse::<RawFd>().ok()),
-        );
+        open.extend(entry?.file_name().to_str().and_then(|name| name.parse::<RawFd>().ok()));
     }
     Ok(open)
 }
@@ -108,11 +89,7 @@ fn is_nonblocking(process: &Path, fd: RawFd) -> bool {
 fn single(process: &Path) -> Row {
     match proc::tasks(process) {
         Ok(tasks) if tasks.len() == 1 => Row::yes(layer::SINGLE_THREAD, HOW, "1 thread"), // guard
-        Ok(tasks) => Row::no(
-            layer::SINGLE_THREAD,
-            HOW,
-            format!("{} threads", tasks.len()),
-        ),
+        Ok(tasks) => Row::no(layer::SINGLE_THREAD, HOW, format!("{} threads", tasks.len())),
         Err(error) => Row::no(layer::SINGLE_THREAD, HOW, error.kind().to_string()),
     }
 }
@@ -142,18 +119,8 @@ fn attributes(process: &Path) -> Vec<Row> {
     let held = |holds: bool| Achieved::from(holds);
     let bounding = status.cap_bounding == Some(0);
     vec![
-        Row::met(
-            layer::NO_NEW_PRIVS,
-            HOW,
-            held(status.no_new_privs == Some(1)),
-            "1 thread",
-        ),
-        Row::met(
-            layer::CAPS_EFFECTIVE,
-            HOW,
-            held(status.caps_empty()),
-            "4 sets",
-        ),
+        Row::met(layer::NO_NEW_PRIVS, HOW, held(status.no_new_privs == Some(1)), "1 thread"),
+        Row::met(layer::CAPS_EFFECTIVE, HOW, held(status.caps_empty()), "4 sets"),
         Row::met(layer::CAPS_BOUNDING, HOW, held(bounding), "1 thread"),
     ]
 }

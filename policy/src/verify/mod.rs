@@ -43,11 +43,7 @@ impl Expect {
     /// The error of reading /proc/self/status.
     pub fn worker(models: usize, data_max: Option<u64>) -> std::io::Result<Self> {
         let broker_filters = Status::own()?.filters.unwrap_or(0);
-        Ok(Self {
-            models,
-            broker_filters,
-            data_max,
-        })
+        Ok(Self { models, broker_filters, data_max })
     }
 
     /// Filters that each thread of the worker must have at READY.

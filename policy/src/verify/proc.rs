@@ -74,21 +74,13 @@ impl Status {
             cap_inheritable: mask("CapInh"),
             cap_ambient: mask("CapAmb"),
             cap_bounding: mask("CapBnd"),
-            uids: uids
-                .split_whitespace()
-                .filter_map(|uid| uid.parse().ok())
-                .collect(),
+            uids: uids.split_whitespace().filter_map(|uid| uid.parse().ok()).collect(),
         }
     }
 
     /// Whether all sets but the bounding one are known and empty.
     pub fn caps_empty(&self) -> bool {
-        let sets = [
-            self.cap_effective,
-            self.cap_permitted,
-            self.cap_inheritable,
-            self.cap_ambient,
-        ];
+        let sets = [self.cap_effective, self.cap_permitted, self.cap_inheritable, self.cap_ambient];
         sets == [Some(0); 4]
     }
 }

@@ -41,15 +41,9 @@ fn threads(tasks: &[Status], expect: &Expect) -> Vec<Row> {
         (layer::SECCOMP_LOAD, Box::new(filtered)),
         (layer::SECCOMP_SERVE, Box::new(filtered)),
         (layer::SECCOMP_ALL_THREADS, Box::new(filtered)),
-        (
-            layer::NO_NEW_PRIVS,
-            Box::new(|task| task.no_new_privs == Some(1)),
-        ),
+        (layer::NO_NEW_PRIVS, Box::new(|task| task.no_new_privs == Some(1))),
         (layer::CAPS_EFFECTIVE, Box::new(Status::caps_empty)),
-        (
-            layer::CAPS_BOUNDING,
-            Box::new(|task| task.cap_bounding == Some(0)),
-        ),
+        (layer::CAPS_BOUNDING, Box::new(|task| task.cap_bounding == Some(0))),
     ];
     let rows = checks.iter().map(|(name, holds)| {
         let good = tasks.iter().filter(|task| holds(task)).count();
@@ -67,9 +61,7 @@ fn unreadable() -> Vec<Row> {
         layer::NO_NEW_PRIVS,
         layer::CAPS_EFFECTIVE,
     ];
-    names
-        .map(|name| Row::no(name, HOW, "status unreadable"))
-        .to_vec()
+    names.map(|name| Row::no(name, HOW, "status unreadable")).to_vec()
 }
 
 /// The kernel gives the files of a process that is not dumpable to root, and closes its descriptors
@@ -95,10 +87,7 @@ pub(super) fn limits(process: &Path, expect: &Expect, how: How) -> Vec<Row> {
         return vec![Row::no(layer::RLIMITS, how, "unreadable")];
     };
     let data = expect.data_max.map(|bytes| ("Max data size", bytes));
-    let wanted = WORKER_LIMITS
-        .iter()
-        .map(|limit| (limit.proc_name, limit.at_most))
-        .chain(data);
+    let wanted = WORKER_LIMITS.iter().map(|limit| (limit.proc_name, limit.at_most)).chain(data);
     for (name, at_most) in wanted {
         let held = match proc::limit(&text, name) {
             Some((Some(soft), Some(hard))) => soft == hard && soft <= at_most, // guard

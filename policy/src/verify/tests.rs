@@ -11,10 +11,7 @@ const STATUS: &str = "Name:\tcore-worker\nUmask:\t0077\nUid:\t5\t6\t7\t8\nThread
 #[test]
 fn a_status_is_read() {
     let status = Status::parse(STATUS);
-    assert_eq!(
-        (status.threads, status.seccomp, status.filters),
-        (3, Some(2), Some(6))
-    );
+    assert_eq!((status.threads, status.seccomp, status.filters), (3, Some(2), Some(6)));
     assert_eq!(status.uids, [5, 6, 7, 8]);
     assert!(status.caps_empty());
     assert_eq!(status.cap_bounding, Some(0x1ff_ffff_ffff));
@@ -27,10 +24,7 @@ fn a_line_that_is_missing_is_never_a_zero() {
         assert!(!status.caps_empty(), "{key}");
     }
     let garbled = Status::parse("CapEff:\tzero\nSeccomp:\t2 2\nThreads:\tmany\n");
-    assert_eq!(
-        (garbled.cap_effective, garbled.seccomp, garbled.threads),
-        (None, None, 0)
-    );
+    assert_eq!((garbled.cap_effective, garbled.seccomp, garbled.threads), (None, None, 0));
 }
 
 #[test]
@@ -45,18 +39,9 @@ fn limits_are_read_by_name() {
         Max file size             0                    0                    bytes     \n\
         Max data size             unlimited            4096                 bytes     \n\
         Max nice priority         0                    0                    \n";
-    assert_eq!(
-        proc::limit(limits, "Max file size"),
-        Some((Some(0), Some(0)))
-    );
-    assert_eq!(
-        proc::limit(limits, "Max data size"),
-        Some((None, Some(4096)))
-    );
-    assert_eq!(
-        proc::limit(limits, "Max nice priority"),
-        Some((Some(0), Some(0)))
-    );
+    assert_eq!(proc::limit(limits, "Max file size"), Some((Some(0), Some(0))));
+    assert_eq!(proc::limit(limits, "Max data size"), Some((None, Some(4096))));
+    assert_eq!(proc::limit(limits, "Max nice priority"), Some((Some(0), Some(0))));
     assert_eq!(proc::limit(limits, "Max open files"), None);
 }
 
@@ -66,17 +51,10 @@ fn none_holds(rows: &[Row]) -> bool {
 
 #[test]
 fn a_dead_process_has_nothing() {
-    let mut child = Command::new("/bin/true")
-        .stdout(Stdio::null())
-        .spawn()
-        .unwrap();
+    let mut child = Command::new("/bin/true").stdout(Stdio::null()).spawn().unwrap();
     let pid = i32::try_from(child.id()).unwrap();
     child.wait().unwrap();
-    let expect = Expect {
-        models: 1,
-        broker_filters: 0,
-        data_max: None,
-    };
+    let expect = Expect { models: 1, broker_filters: 0, data_max: None };
     assert!(none_holds(&at_locked(pid, &expect)));
     assert!(none_holds(&at_ready(pid, &expect)));
 }
@@ -85,50 +63,22 @@ fn a_dead_process_has_nothing() {
 fn a_process_without_a_sandbox_has_nothing_that_matters() {
     let mut child = Command::new("/bin/sleep").arg("60").spawn().unwrap();
     let pid = i32::try_from(child.id()).unwrap();
-    let expect = Expect {
-        models: 1,
-        broker_filters: 0,
-        data_max: None,
-    };
+    let expect = Expect { models: 1, broker_filters: 0, data_max: None };
     let mut report = crate::report::Report::default();
     report.merge(at_locked(pid, &expect));
     report.merge(at_ready(pid, &expect));
     child.kill().unwrap();
     child.wait().unwrap();
-    let missing: Vec<_> = report
-        .missing_required()
-        .iter()
-        .map(|row| row.name)
-        .collect();
-    let wanted = [
-        "fd-table",
-        "rlimits",
-        "dumpable",
-        "seccomp.load",
-        "seccomp.serve",
-        "seccomp.all-threads",
-    ];
-    assert!(
-        wanted.iter().all(|name| missing.contains(name)),
-        "{missing:?}"
-    );
+    let missing: Vec<_> = report.missing_required().iter().map(|row| row.name).collect();
+    let wanted =
+        ["fd-table", "rlimits", "dumpable", "seccomp.load", "seccomp.serve", "seccomp.all-threads"];
+    assert!(wanted.iter().all(|name| missing.contains(name)), "{missing:?}");
     assert!(report.degraded().contains(&"ns.net".to_owned()));
 }
 
 #[test]
 fn filters_are_counted_from_the_brokers_own() {
-    let expect = Expect {
-        models: 0,
-        broker_filters: 2,
-        data_max: None,
-    };
+    let expect = Expect { models: 0, broker_filters: 2, data_max: None };
     assert_eq!(expect.filters(), 6);
-    assert_eq!(
-        Expect {
-            broker_filters: u32::MAX,
-            ..expect
-        }
-        .filters(),
-        u32::MAX
-    );
+    assert_eq!(Expect { broker_filters: u32::MAX, ..expect }.filters(), u32::MAX);
 }

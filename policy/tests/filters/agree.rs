@@ -10,11 +10,8 @@ pub(crate) const NUMBERS: u32 = 600;
 /// A pid for `@pid`, different from every constant of the policy.
 const PID: u32 = 31_337;
 
-pub(crate) const STAGES: [(Stage, &str); 3] = [
-    (Stage::Serve, "worker-serve"),
-    (Stage::Load, "worker-load"),
-    (Stage::Broker, "broker"),
-];
+pub(crate) const STAGES: [(Stage, &str); 3] =
+    [(Stage::Serve, "worker-serve"), (Stage::Load, "worker-load"), (Stage::Broker, "broker")];
 
 #[test]
 fn interpreter_and_reading_agree_on_every_call() {
@@ -25,11 +22,7 @@ fn interpreter_and_reading_agree_on_every_call() {
         for nr in 0..NUMBERS {
             for args in classes(nr, &reading) {
                 let verdict = reading.verdict(i64::from(nr), &args);
-                let call = Call {
-                    nr,
-                    arch: ARCH_X86_64,
-                    args,
-                };
+                let call = Call { nr, arch: ARCH_X86_64, args };
                 let answer = bpf::combined(&programs, &call);
                 assert_eq!(answer, verdict.answer(), "{profile} {call:x?} {verdict:?}");
                 compared += 1;
@@ -45,18 +38,12 @@ fn interpreter_and_reading_agree_on_every_call() {
 fn every_changed_constant_is_noticed() {
     let reading = Reading::of("worker-serve", PID);
     let shipped = seccomp::programs(Stage::Serve, PID);
-    let jumps = shipped[0]
-        .iter()
-        .enumerate()
-        .filter(|(_, insn)| insn.code == 0x15);
+    let jumps = shipped[0].iter().enumerate().filter(|(_, insn)| insn.code == 0x15);
     let mut mutants = 0;
     for (place, insn) in jumps {
         let mut programs = shipped.clone();
         programs[0][place].k = insn.k ^ 0x1000_0000;
-        assert!(
-            !agrees(&programs, &reading),
-            "instruction {place} of SERVE can be changed"
-        );
+        assert!(!agrees(&programs, &reading), "instruction {place} of SERVE can be changed");
         mutants += 1;
     }
     println!("{mutants} mutants of SERVE, all noticed");
@@ -66,14 +53,7 @@ fn every_changed_constant_is_noticed() {
 fn agrees(programs: &[Vec<Insn>], reading: &Reading) -> bool {
     (0..NUMBERS).all(|nr| {
         classes(nr, reading).into_iter().all(|args| {
-            let answer = bpf::combined(
-                programs,
-                &Call {
-                    nr,
-                    arch: ARCH_X86_64,
-                    args,
-                },
-            );
+            let answer = bpf::combined(programs, &Call { nr, arch: ARCH_X86_64, args });
             answer == reading.verdict(i64::from(nr), &args).answer()
         })
     })
@@ -86,24 +66,10 @@ fn other_abis_get_nothing() {
         let reading = Reading::of(profile, PID);
         for nr in 0..NUMBERS {
             for args in classes(nr, &reading) {
-                let x32 = bpf::combined(
-                    &programs,
-                    &Call {
-                        nr: nr | X32,
-                        arch: ARCH_X86_64,
-                        args,
-                    },
-                );
+                let x32 = bpf::combined(&programs, &Call { nr: nr | X32, arch: ARCH_X86_64, args });
                 let default = reading.default.unwrap().answer();
                 assert_eq!(x32, default, "{profile}: x32 call {nr}");
-                let i386 = bpf::combined(
-                    &programs,
-                    &Call {
-                        nr,
-                        arch: ARCH_I386,
-                        args,
-                    },
-                );
+                let i386 = bpf::combined(&programs, &Call { nr, arch: ARCH_I386, args });
                 assert_eq!(i386, Verdict::Kill.answer(), "{profile}: i386 call {nr}");
             }
         }
@@ -133,22 +99,11 @@ fn a_thread_is_started_with_these_flags_and_no_others() {
     let thread = 0x3d_0f00_u64;
     let answer = |flags| {
         let nr = u32::try_from(libc::SYS_clone).unwrap();
-        bpf::combined(
-            &programs,
-            &Call {
-                nr,
-                arch: ARCH_X86_64,
-                args: [flags, 0, 0, 0, 0, 0],
-            },
-        )
+        bpf::combined(&programs, &Call { nr, arch: ARCH_X86_64, args: [flags, 0, 0, 0, 0, 0] })
     };
     assert_eq!(answer(thread), Verdict::Allow.answer());
     for bit in 0..64 {
-        assert_eq!(
-            answer(thread ^ (1 << bit)),
-            Verdict::Kill.answer(),
-            "bit {bit}"
-        );
+        assert_eq!(answer(thread ^ (1 << bit)), Verdict::Kill.answer(), "bit {bit}");
     }
 }
 
@@ -156,16 +111,8 @@ fn a_thread_is_started_with_these_flags_and_no_others() {
 /// each, and with dirt in the upper half. A call without conditions gets two.
 pub(crate) fn classes(nr: u32, reading: &Reading) -> Vec<[u64; 6]> {
     let mut all = vec![[0; 6], [u64::MAX; 6]];
-    let errno = reading
-        .errno
-        .iter()
-        .filter_map(|(_, rules)| rules.get(&i64::from(nr)));
-    let alternatives = reading
-        .allow
-        .get(&i64::from(nr))
-        .into_iter()
-        .chain(errno)
-        .flatten();
+    let errno = reading.errno.iter().filter_map(|(_, rules)| rules.get(&i64::from(nr)));
+    let alternatives = reading.allow.get(&i64::from(nr)).into_iter().chain(errno).flatten();
     let mut bases: Vec<[u64; 6]> = alternatives.map(|tests| satisfying(tests)).collect();
     if !bases.is_empty() {
         bases.push([0; 6]);

@@ -21,9 +21,7 @@ pub(crate) const X32: u32 = 0x4000_0000;
 /// number.
 pub(crate) fn combined(programs: &[Vec<Insn>], call: &Call) -> u32 {
     let answers = programs.iter().map(|program| run(program, call));
-    answers
-        .min_by_key(|answer| (answer & 0xffff_0000).cast_signed())
-        .expect("a program")
+    answers.min_by_key(|answer| (answer & 0xffff_0000).cast_signed()).expect("a program")
 }
 
 /// Runs one program.

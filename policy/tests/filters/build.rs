@@ -15,18 +15,11 @@ fn built(profile: &str, change: impl Fn(&mut Value)) -> Result<String, String> {
         }
         serde_json::from_value(json).map_err(|error| error.to_string())
     };
-    Profiles::checked(
-        policy("worker-serve")?,
-        policy("worker-load")?,
-        policy("broker")?,
-    )?
-    .source()
+    Profiles::checked(policy("worker-serve")?, policy("worker-load")?, policy("broker")?)?.source()
 }
 
 fn refused(profile: &str, says: &str, change: impl Fn(&mut Value)) {
-    let what = built(profile, change)
-        .map(drop)
-        .expect_err("the mistake must end the build");
+    let what = built(profile, change).map(drop).expect_err("the mistake must end the build");
     assert!(what.contains(says), "{what:?} does not say {says:?}");
 }
 
@@ -35,10 +28,7 @@ fn rules(json: &mut Value) -> &mut Vec<Value> {
 }
 
 fn rule<'a>(json: &'a mut Value, name: &str) -> &'a mut Value {
-    rules(json)
-        .iter_mut()
-        .find(|rule| rule["syscall"] == name)
-        .unwrap()
+    rules(json).iter_mut().find(|rule| rule["syscall"] == name).unwrap()
 }
 
 const REASON: &str = "a reason that is long enough";
@@ -51,27 +41,18 @@ fn the_shipped_policy_builds() {
 #[test]
 fn a_rule_needs_a_reason() {
     let absent = |json: &mut Value| {
-        rule(json, "futex")
-            .as_object_mut()
-            .unwrap()
-            .remove("reason");
+        rule(json, "futex").as_object_mut().unwrap().remove("reason");
     };
     refused("worker-serve", "reason", absent);
-    refused("worker-serve", "reason", |json| {
-        rule(json, "futex")["reason"] = json!("needed")
-    });
+    refused("worker-serve", "reason", |json| rule(json, "futex")["reason"] = json!("needed"));
     let spaces = |json: &mut Value| rule(json, "futex")["reason"] = json!(" ".repeat(40));
     refused("worker-serve", "reason", spaces);
 }
 
 #[test]
 fn an_empty_condition_is_no_condition() {
-    refused("worker-serve", "empty", |json| {
-        rule(json, "mmap")["args"] = json!([])
-    });
-    refused("worker-serve", "empty", |json| {
-        rule(json, "mmap")["args"] = json!([[]])
-    });
+    refused("worker-serve", "empty", |json| rule(json, "mmap")["args"] = json!([]));
+    refused("worker-serve", "empty", |json| rule(json, "mmap")["args"] = json!([[]]));
     refused("worker-load", "empty", |json| {
         json["errno"][0]["rules"][0]["args"] = json!([[]]);
     });
@@ -98,27 +79,17 @@ fn a_call_is_listed_once() {
 #[test]
 fn the_limits_hold() {
     let add = |json: &mut Value, names: &[&str]| {
-        let new = names
-            .iter()
-            .map(|name| json!({"syscall": name, "reason": REASON}));
+        let new = names.iter().map(|name| json!({"syscall": name, "reason": REASON}));
         rules(json).extend(new);
     };
     refused("worker-serve", "limit is 20", |json| add(json, &["read"]));
-    let many = [
-        "getcwd", "getppid", "getuid", "getgid", "uname", "times", "umask",
-    ];
+    let many = ["getcwd", "getppid", "getuid", "getgid", "uname", "times", "umask"];
     refused("worker-load", "limit is 42", |json| add(json, &many));
 }
 
 #[test]
 fn the_broker_contains_boot_and_load() {
-    for name in [
-        "rseq",
-        "fadvise64",
-        "unshare",
-        "landlock_restrict_self",
-        "clone3",
-    ] {
+    for name in ["rseq", "fadvise64", "unshare", "landlock_restrict_self", "clone3"] {
         refused("broker", name, |json| {
             rules(json).retain(|rule| rule["syscall"] != name);
         });
@@ -128,13 +99,9 @@ fn the_broker_contains_boot_and_load() {
 #[test]
 fn workers_are_killed_and_load_contains_serve() {
     for profile in ["worker-serve", "worker-load"] {
-        refused(profile, "kill_process", |json| {
-            json["default"] = json!("errno_eperm")
-        });
+        refused(profile, "kill_process", |json| json["default"] = json!("errno_eperm"));
     }
-    refused("worker-load", "include", |json| {
-        json["includes"] = Value::Null
-    });
+    refused("worker-load", "include", |json| json["includes"] = Value::Null);
 }
 
 #[test]

@@ -21,10 +21,7 @@ fn what_is_allowed_is_what_was_reviewed() {
         std::fs::write(path, &found).unwrap();
     }
     let reviewed = std::fs::read_to_string(path).unwrap_or_default();
-    assert_eq!(
-        found, reviewed,
-        "review, then run once with CORE_POLICY_GOLDEN_WRITE=1"
-    );
+    assert_eq!(found, reviewed, "review, then run once with CORE_POLICY_GOLDEN_WRITE=1");
 }
 
 #[test]
@@ -43,16 +40,7 @@ fn list() -> String {
         let programs = seccomp::programs(stage, PID);
         let reading = Reading::of(profile, PID);
         for nr in 0..NUMBERS {
-            let answer = |args| {
-                bpf::combined(
-                    &programs,
-                    &Call {
-                        nr,
-                        arch: ARCH_X86_64,
-                        args,
-                    },
-                )
-            };
+            let answer = |args| bpf::combined(&programs, &Call { nr, arch: ARCH_X86_64, args });
             let answers: Vec<u32> = classes(nr, &reading).into_iter().map(answer).collect();
             text += &line(nr, &answers).unwrap_or_default();
         }
@@ -62,22 +50,13 @@ fn list() -> String {
 
 /// One allowed call, with whether the filter looks at its arguments.
 fn line(nr: u32, answers: &[u32]) -> Option<String> {
-    let allowed = answers
-        .iter()
-        .filter(|answer| **answer == Verdict::Allow.answer())
-        .count();
-    let how = if allowed == answers.len() {
-        "any arguments"
-    } else {
-        "checked arguments"
-    };
+    let allowed = answers.iter().filter(|answer| **answer == Verdict::Allow.answer()).count();
+    let how = if allowed == answers.len() { "any arguments" } else { "checked arguments" };
     (allowed > 0).then(|| format!("{nr} {} {how}\n", name(nr)))
 }
 
 fn name(nr: u32) -> &'static str {
-    let all = STAGES
-        .iter()
-        .flat_map(|(stage, _)| seccomp::syscalls(*stage));
+    let all = STAGES.iter().flat_map(|(stage, _)| seccomp::syscalls(*stage));
     all.copied()
         .find(|name| crate::names::syscall(name) == Some(i64::from(nr)))
         .expect("an allowed call is listed")

@@ -65,14 +65,8 @@ impl Reading {
         }
         for answer in json["errno"].as_array().into_iter().flatten() {
             let errno = names::value(answer["answer"].as_str().unwrap()).unwrap();
-            let rules = answer["rules"]
-                .as_array()
-                .unwrap()
-                .iter()
-                .map(|rule| rule_of(rule, pid));
-            reading
-                .errno
-                .push((u32::try_from(errno).unwrap(), rules.collect()));
+            let rules = answer["rules"].as_array().unwrap().iter().map(|rule| rule_of(rule, pid));
+            reading.errno.push((u32::try_from(errno).unwrap(), rules.collect()));
         }
         reading
     }
@@ -80,9 +74,7 @@ impl Reading {
     /// The verdict on a call of the native ABI.
     pub(crate) fn verdict(&self, number: i64, args: &[u64; 6]) -> Verdict {
         let matches = |rules: &BTreeMap<i64, Alternatives>| {
-            rules
-                .get(&number)
-                .is_some_and(|alternatives| holds(alternatives, args))
+            rules.get(&number).is_some_and(|alternatives| holds(alternatives, args))
         };
         let allowed = matches(&self.allow);
         let default = self.default.expect("a default");
@@ -107,12 +99,7 @@ fn rule_of(rule: &Value, pid: u32) -> (i64, Alternatives) {
     let number = names::syscall(rule["syscall"].as_str().unwrap()).unwrap();
     let alternatives = rule["args"].as_array().into_iter().flatten();
     let tests = |conditions: &Value| {
-        conditions
-            .as_array()
-            .unwrap()
-            .iter()
-            .map(|test| test_of(test, pid))
-            .collect()
+        conditions.as_array().unwrap().iter().map(|test| test_of(test, pid)).collect()
     };
     (number, alternatives.map(tests).collect())
 }
@@ -125,11 +112,7 @@ fn test_of(test: &Value, pid: u32) -> Test {
     };
     Test {
         arg: usize::try_from(test["arg"].as_u64().unwrap()).unwrap(),
-        mask: if test["width"] == "int" {
-            u64::from(u32::MAX)
-        } else {
-            u64::MAX
-        },
+        mask: if test["width"] == "int" { u64::from(u32::MAX) } else { u64::MAX },
         op: test["op"].as_str().unwrap().to_owned(),
         value: number("value"),
         ignoring: number("ignoring"),
@@ -138,9 +121,7 @@ fn test_of(test: &Value, pid: u32) -> Test {
 
 fn holds(alternatives: &Alternatives, args: &[u64; 6]) -> bool {
     alternatives.is_empty()
-        || alternatives
-            .iter()
-            .any(|tests| tests.iter().all(|test| test.holds(args)))
+        || alternatives.iter().any(|tests| tests.iter().all(|test| test.holds(args)))
 }
 
 impl Test {

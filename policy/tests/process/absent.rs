@@ -18,12 +18,7 @@ pub(crate) fn cases() -> Vec<Case> {
         ("probe", probe_knows),
     ];
     let case = |(name, act): (&str, fn() -> Outcome)| {
-        Case::new(
-            format!("absent.{name}"),
-            Outcome::Success,
-            None,
-            move |_| act(),
-        )
+        Case::new(format!("absent.{name}"), Outcome::Success, None, move |_| act())
     };
     cases.into_iter().map(case).collect()
 }
@@ -57,10 +52,7 @@ fn names(rows: Vec<&core_policy::report::Row>) -> Vec<&'static str> {
 
 /// Without namespaces an unprivileged worker keeps its bounding set and has no limit on threads.
 fn no_namespaces() -> Outcome {
-    assert_eq!(
-        crate::attack::call(libc::SYS_setuid, &[stranger().uid().into()]),
-        0
-    );
+    assert_eq!(crate::attack::call(libc::SYS_setuid, &[stranger().uid().into()]), 0);
     answer(&[libc::SYS_unshare], libc::EPERM);
     let mut report = Report::default();
     report.merge(apply::before_libraries(getppid().as_raw()).unwrap());
@@ -81,10 +73,7 @@ fn no_namespaces() -> Outcome {
 
 fn no_new_privs_is_required() -> Outcome {
     answer(&[libc::SYS_prctl], libc::EINVAL);
-    Outcome::holds(
-        apply::no_new_privs().is_err() && apply::hide().is_err(),
-        "both are required",
-    )
+    Outcome::holds(apply::no_new_privs().is_err() && apply::hide().is_err(), "both are required")
 }
 
 /// This machine has all that is required, and the probe says so without changing anything.

@@ -117,11 +117,8 @@ pub(crate) const IN_BROKER: &[(Attack, Outcome)] = answered! {
 };
 
 fn open(flags: i32) -> i64 {
-    let path = if flags & libc::O_CREAT == 0 {
-        "/dev/null\0"
-    } else {
-        "/tmp/.core-policy-canary\0"
-    };
+    let path =
+        if flags & libc::O_CREAT == 0 { "/dev/null\0" } else { "/tmp/.core-policy-canary\0" };
     call(libc::SYS_openat, &[CWD, address(path), flags.into(), 0o600])
 }
 

@@ -45,9 +45,7 @@ pub(crate) fn cases() -> Vec<Case> {
         Case::new("chain.orphan", ok, None, |_| orphan::worker_dies()),
     ];
     cases.extend(LEFT_OUT.map(|(skip, row)| {
-        Case::new(format!("chain.without-{skip}"), ok, None, move |_: Side| {
-            left_out(skip, row)
-        })
+        Case::new(format!("chain.without-{skip}"), ok, None, move |_: Side| left_out(skip, row))
     }));
     cases
 }
@@ -87,31 +85,18 @@ impl Worker {
         let (read, write) = nix::unistd::pipe2(OFlag::O_CLOEXEC).unwrap();
         fcntl(&write, FcntlArg::F_SETFL(OFlag::O_NONBLOCK)).unwrap();
         let mut command = Command::new(root.at("bin/worker"));
-        command
-            .env_clear()
-            .envs(env::worker_env(2))
-            .env("CORE_POLICY_SKIP", skip);
+        command.env_clear().envs(env::worker_env(2)).env("CORE_POLICY_SKIP", skip);
         command.env(crate::CHILD, WORKER);
-        command
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(write);
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(write);
         layout::descriptors(&mut command, &shared, &root.at("models/a.gguf"));
         let child = command.spawn().unwrap();
         drop(command);
         let data_max = (skip != "data").then_some(DATA_MAX);
         let expect = verify::Expect::worker(1, Some(DATA_MAX)).unwrap();
-        let mut worker = Self {
-            child,
-            shared,
-            log: read.into(),
-            expect,
-            report: Report::default(),
-        };
+        let mut worker =
+            Self { child, shared, log: read.into(), expect, report: Report::default() };
         worker.until(Word::Locked);
-        data_max
-            .into_iter()
-            .for_each(|bytes| worker.limit_data(bytes));
+        data_max.into_iter().for_each(|bytes| worker.limit_data(bytes));
         let rows = verify::at_locked(worker.pid(), &worker.expect);
         worker.report.merge(rows);
         worker
@@ -134,18 +119,10 @@ impl Worker {
     }
 
     fn limit_data(&self, bytes: u64) {
-        let limit = libc::rlimit {
-            rlim_cur: bytes,
-            rlim_max: bytes,
-        };
+        let limit = libc::rlimit { rlim_cur: bytes, rlim_max: bytes };
         // SAFETY: the limit outlives the call and the old one is not asked for.
         let set = unsafe {
-            libc::prlimit(
-                self.pid(),
-                libc::RLIMIT_DATA,
-                &raw const limit,
-                std::ptr::null_mut(),
-            )
+            libc::prlimit(self.pid(), libc::RLIMIT_DATA, &raw const limit, std::ptr::null_mut())
         };
         assert_eq!(set, 0, "{}", std::io::Error::last_os_error());
     }
@@ -174,11 +151,7 @@ fn whole() -> Outcome {
     let early = worker.report.missing_required().is_empty();
     worker.go();
     let (report, signal) = worker.end(Word::Leave);
-    let outside = |name| {
-        report
-            .row(name)
-            .is_some_and(|row| row.how == How::OutsideAtReady)
-    };
+    let outside = |name| report.row(name).is_some_and(|row| row.how == How::OutsideAtReady);
     let seen = [layer::SECCOMP_ALL_THREADS, layer::DUMPABLE, layer::RLIMITS].map(outside);
     let full = report.missing_required().is_empty() && report.degraded().is_empty();
     let good = early && full && seen == [true; 3] && signal.is_none();
@@ -212,16 +185,8 @@ fn left_out(skip: &'static str, row: &str) -> Outcome {
     if worker.report.missing_required().is_empty() {
         worker.go();
     }
-    let missing: Vec<_> = worker
-        .report
-        .missing_required()
-        .iter()
-        .map(|row| row.name)
-        .collect();
+    let missing: Vec<_> = worker.report.missing_required().iter().map(|row| row.name).collect();
     worker.child.kill().unwrap();
     worker.child.wait().unwrap();
-    Outcome::holds(
-        missing.contains(&row),
-        &format!("{row} is not in {missing:?}"),
-    )
+    Outcome::holds(missing.contains(&row), &format!("{row} is not in {missing:?}"))
 }

@@ -54,15 +54,9 @@ impl Shared {
     fn map(memory: OwnedFd) -> Self {
         let protection = i64::from(libc::PROT_READ | libc::PROT_WRITE);
         let fd = i64::from(memory.as_raw_fd());
-        let page = call(
-            libc::SYS_mmap,
-            &[0, PAGE as i64, protection, libc::MAP_SHARED.into(), fd],
-        );
+        let page = call(libc::SYS_mmap, &[0, PAGE as i64, protection, libc::MAP_SHARED.into(), fd]);
         assert!(page > 0);
-        Self {
-            memory,
-            page: std::ptr::with_exposed_provenance_mut(usize::try_from(page).unwrap()),
-        }
+        Self { memory, page: std::ptr::with_exposed_provenance_mut(usize::try_from(page).unwrap()) }
     }
 
     pub(crate) fn memory(&self) -> BorrowedFd<'_> {
@@ -97,22 +91,14 @@ struct Page(usize);
 pub(crate) fn run() -> Outcome {
     let skip = std::env::var("CORE_POLICY_SKIP").unwrap();
     apply::default_signals().unwrap();
-    let Inherited {
-        bell,
-        ring_b,
-        ring_w,
-        models,
-        row: _,
-    } = Inherited::take().unwrap();
+    let Inherited { bell, ring_b, ring_w, models, row: _ } = Inherited::take().unwrap();
     let Shared { memory, page } = Shared::map(ring_b);
     drop((memory, ring_w));
     let start = Instant::now();
     before_libraries(&skip);
     let surplus = (skip == "files").then(|| File::open("/proc/self/status").unwrap());
     let files: Vec<BorrowedFd<'_>> = models.iter().map(AsFd::as_fd).collect();
-    let paths = CanaryPaths {
-        libraries: Path::new("/usr/lib"),
-    };
+    let paths = CanaryPaths { libraries: Path::new("/usr/lib") };
     let canaries = WorkerCanaries::arm(paths, files.first().copied());
     landlock::confine_worker(&files).unwrap();
     assert!(!canaries.check().unwrap().is_empty());
@@ -165,17 +151,10 @@ fn serve(skip: &str, words: Words, bell: &OwnedFd, models: Vec<OwnedFd>) {
         seccomp::install(Stage::Serve).unwrap();
     }
     let serve = start.elapsed();
-    eprintln!(
-        "LOAD: {} us, SERVE: {} us",
-        load.as_micros(),
-        serve.as_micros()
-    );
+    eprintln!("LOAD: {} us, SERVE: {} us", load.as_micros(), serve.as_micros());
     words.say(Word::Ready);
     let one = 1_u64;
-    let rung = call(
-        libc::SYS_write,
-        &[bell.as_raw_fd().into(), crate::attack::address(&one), 8],
-    );
+    let rung = call(libc::SYS_write, &[bell.as_raw_fd().into(), crate::attack::address(&one), 8]);
     assert_eq!(rung, 8);
 }
 

@@ -25,9 +25,7 @@ pub(crate) struct Root {
 
 impl Root {
     pub(crate) fn new() -> Self {
-        let root = Self {
-            directory: TempDir::new().unwrap(),
-        };
+        let root = Self { directory: TempDir::new().unwrap() };
         for name in ["models", "tokenizers", "temp", "cache", "socket", "bin"] {
             fs::create_dir(root.at(name)).unwrap();
         }
@@ -79,27 +77,13 @@ type Attack = fn(&Root, &File) -> std::io::Result<()>;
 const IN_WORKER: [(&str, Outcome, Attack); 9] = [
     ("own-model", OK, |_, model| File::open(own(model)).map(drop)),
     ("own-model-write", EACCES, |_, model| write(&own(model))),
-    ("sibling-model", EACCES, |root, _| {
-        File::open(root.at("models/b.gguf")).map(drop)
-    }),
-    ("etc-passwd", EACCES, |_, _| {
-        File::open("/etc/passwd").map(drop)
-    }),
-    ("list-models", EACCES, |root, _| {
-        fs::read_dir(root.at("models")).map(drop)
-    }),
-    ("create", EACCES, |root, _| {
-        File::create_new(root.at("temp/x")).map(drop)
-    }),
-    ("hard-link", EACCES, |root, _| {
-        fs::hard_link(root.at("models/a.gguf"), root.at("cache/a"))
-    }),
-    ("socket", EACCES, |root, _| {
-        UnixListener::bind(root.at("cache/s")).map(drop)
-    }),
-    ("tcp", EACCES, |_, _| {
-        TcpListener::bind("127.0.0.1:0").map(drop)
-    }),
+    ("sibling-model", EACCES, |root, _| File::open(root.at("models/b.gguf")).map(drop)),
+    ("etc-passwd", EACCES, |_, _| File::open("/etc/passwd").map(drop)),
+    ("list-models", EACCES, |root, _| fs::read_dir(root.at("models")).map(drop)),
+    ("create", EACCES, |root, _| File::create_new(root.at("temp/x")).map(drop)),
+    ("hard-link", EACCES, |root, _| fs::hard_link(root.at("models/a.gguf"), root.at("cache/a"))),
+    ("socket", EACCES, |root, _| UnixListener::bind(root.at("cache/s")).map(drop)),
+    ("tcp", EACCES, |_, _| TcpListener::bind("127.0.0.1:0").map(drop)),
 ];
 
 fn worker_cases() -> Vec<Case> {
@@ -108,18 +92,14 @@ fn worker_cases() -> Vec<Case> {
             let root = Root::new();
             let model = File::open(root.at("models/a.gguf")).unwrap();
             let libraries = root.at("bin");
-            let paths = CanaryPaths {
-                libraries: &libraries,
-            };
+            let paths = CanaryPaths { libraries: &libraries };
             let canaries = WorkerCanaries::arm(paths, Some(model.as_fd()));
             if side == Side::Locked {
                 landlock::confine_worker(&[model.as_fd()]).unwrap();
                 let rows = canaries.check().unwrap();
                 assert!(rows.len() == 6 && rows.iter().all(|row| row.achieved == Achieved::Yes));
             } else {
-                canaries
-                    .check()
-                    .expect_err("without a domain a canary opens");
+                canaries.check().expect_err("without a domain a canary opens");
             }
             Outcome::of_io(attack(&root, &model))
         })
@@ -132,11 +112,7 @@ fn own(model: &File) -> PathBuf {
 }
 
 fn write(path: &Path) -> std::io::Result<()> {
-    OpenOptions::new()
-        .read(true)
-        .write(true)
-        .open(path)
-        .map(drop)
+    OpenOptions::new().read(true).write(true).open(path).map(drop)
 }
 
 /// An attack from within the broker's domain.
@@ -144,41 +120,19 @@ type InBroker = fn(&Root) -> std::io::Result<()>;
 
 /// The same for the broker.
 const IN_BROKER: [(&str, Outcome, InBroker); 13] = [
-    ("read-model", OK, |root| {
-        File::open(root.at("models/a.gguf")).map(drop)
-    }),
-    ("list-models", OK, |root| {
-        fs::read_dir(root.at("models")).map(drop)
-    }),
-    ("write-model", EACCES, |root| {
-        write(&root.at("models/a.gguf"))
-    }),
-    ("write-temp", OK, |root| {
-        File::create_new(root.at("temp/x"))?.write_all(b"x")
-    }),
+    ("read-model", OK, |root| File::open(root.at("models/a.gguf")).map(drop)),
+    ("list-models", OK, |root| fs::read_dir(root.at("models")).map(drop)),
+    ("write-model", EACCES, |root| write(&root.at("models/a.gguf"))),
+    ("write-temp", OK, |root| File::create_new(root.at("temp/x"))?.write_all(b"x")),
     ("write-cache", OK, |root| fs::write(root.at("cache/x"), "x")),
     ("rename-in-cache", OK, rename),
-    ("write-elsewhere", EACCES, |root| {
-        File::create_new(root.at("bin/x")).map(drop)
-    }),
-    ("fifo-in-cache", EACCES, |root| {
-        Ok(mkfifo(&root.at("cache/f"))?)
-    }),
-    ("bind-socket", OK, |root| {
-        UnixListener::bind(root.at("socket/s")).map(drop)
-    }),
-    ("etc-passwd", EACCES, |_| {
-        File::open("/etc/passwd").map(drop)
-    }),
-    ("tcp", EACCES, |_| {
-        TcpListener::bind("127.0.0.1:0").map(drop)
-    }),
-    ("exec-worker", OK, |root| {
-        Err(Command::new(root.at("bin/worker")).exec())
-    }),
-    ("exec-shell", EACCES, |_| {
-        Err(Command::new("/bin/sh").args(["-c", "exit 0"]).exec())
-    }),
+    ("write-elsewhere", EACCES, |root| File::create_new(root.at("bin/x")).map(drop)),
+    ("fifo-in-cache", EACCES, |root| Ok(mkfifo(&root.at("cache/f"))?)),
+    ("bind-socket", OK, |root| UnixListener::bind(root.at("socket/s")).map(drop)),
+    ("etc-passwd", EACCES, |_| File::open("/etc/passwd").map(drop)),
+    ("tcp", EACCES, |_| TcpListener::bind("127.0.0.1:0").map(drop)),
+    ("exec-worker", OK, |root| Err(Command::new(root.at("bin/worker")).exec())),
+    ("exec-shell", EACCES, |_| Err(Command::new("/bin/sh").args(["-c", "exit 0"]).exec())),
 ];
 
 fn broker_cases() -> Vec<Case> {

@@ -35,11 +35,7 @@ pub(crate) fn descriptors(command: &mut Command, shared: &Shared, model: &Path) 
 fn copied(from: &OwnedFd, to: RawFd) -> std::io::Result<()> {
     // SAFETY: dup2 is safe between fork and exec and takes no pointer.
     let copy = unsafe { libc::dup2(from.as_raw_fd(), to) };
-    if copy == to {
-        Ok(())
-    } else {
-        Err(std::io::Error::last_os_error())
-    }
+    if copy == to { Ok(()) } else { Err(std::io::Error::last_os_error()) }
 }
 
 /// Whatever the one who started the tests left open ends at exec.

@@ -7,11 +7,7 @@
 //! so, because a skip is no pass.
 
 #![expect(clippy::unwrap_used, reason = "a test's surprise ends the test")]
-#![expect(
-    clippy::print_stdout,
-    clippy::print_stderr,
-    reason = "this main reports its cases"
-)]
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "this main reports its cases")]
 
 mod absent;
 mod attack;
@@ -51,10 +47,7 @@ fn main() -> ExitCode {
     }
     let filter = std::env::args().skip(1).find(|arg| !arg.starts_with('-'));
     let filter = filter.unwrap_or_default();
-    let chosen: Vec<&Case> = cases
-        .iter()
-        .filter(|case| case.name.contains(&filter))
-        .collect();
+    let chosen: Vec<&Case> = cases.iter().filter(|case| case.name.contains(&filter)).collect();
     let failed = chosen.iter().filter(|case| !passes(case)).count();
     println!("\n{} cases, {failed} failed", chosen.len());
     ExitCode::from(u8::from(failed > 0 || chosen.is_empty()))
@@ -65,15 +58,8 @@ fn run_child(cases: &[Case], child: &str) -> ExitCode {
         return chain_worker::run().exit_code();
     }
     let (name, side) = child.rsplit_once('/').expect("name/side");
-    let side = if side == "twin" {
-        Side::Twin
-    } else {
-        Side::Locked
-    };
-    let case = cases
-        .iter()
-        .find(|case| case.name == name)
-        .expect("a known case");
+    let side = if side == "twin" { Side::Twin } else { Side::Locked };
+    let case = cases.iter().find(|case| case.name == name).expect("a known case");
     (case.act)(side).exit_code()
 }
 
@@ -84,10 +70,7 @@ fn passes(case: &Case) -> bool {
         let Some(expected) = expected else { continue };
         let found = Outcome::of_child(&case.name, side);
         let verdict = if found == expected { "ok" } else { "FAILED" };
-        println!(
-            "{verdict:6} {} {side:?}: {found:?}, expected {expected:?}",
-            case.name
-        );
+        println!("{verdict:6} {} {side:?}: {found:?}, expected {expected:?}", case.name);
         good &= found == expected;
     }
     good

@@ -20,9 +20,7 @@ pub(crate) fn worker_dies() -> Outcome {
     set_child_subreaper(true).unwrap();
     let (read, write) = pipe2(OFlag::O_CLOEXEC).unwrap();
     // SAFETY: the process has one thread, so its child may run any code.
-    let ForkResult::Parent { child } = unsafe { fork() }.unwrap() else {
-        killed_broker(write)
-    };
+    let ForkResult::Parent { child } = unsafe { fork() }.unwrap() else { killed_broker(write) };
     drop(write);
     let mut told = String::new();
     File::from(read).read_to_string(&mut told).unwrap();
@@ -40,13 +38,7 @@ fn killed_broker(told: OwnedFd) -> ! {
     let (root, _) = broker();
     let mut worker = Worker::start(&root, "nothing");
     worker.go();
-    write!(
-        File::from(told),
-        "{} {}",
-        worker.pid(),
-        root.directory.path().display()
-    )
-    .unwrap();
+    write!(File::from(told), "{} {}", worker.pid(), root.directory.path().display()).unwrap();
     raise(Signal::SIGKILL).unwrap();
     unreachable!("SIGKILL cannot be survived")
 }

@@ -45,12 +45,7 @@ impl Case {
         twin: impl Into<Option<Outcome>>,
         act: impl Fn(Side) -> Outcome + 'static,
     ) -> Self {
-        Self {
-            name: name.into(),
-            act: Box::new(act),
-            locked,
-            twin: twin.into(),
-        }
+        Self { name: name.into(), act: Box::new(act), locked, twin: twin.into() }
     }
 }
 

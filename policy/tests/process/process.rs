@@ -23,11 +23,7 @@ const ANON: i64 = (libc::MAP_PRIVATE | libc::MAP_ANONYMOUS) as i64;
 
 pub(crate) fn cases() -> Vec<Case> {
     let refused = [
-        (
-            "mdwe",
-            Outcome::Errno(libc::EACCES),
-            executable as fn(Side) -> Outcome,
-        ),
+        ("mdwe", Outcome::Errno(libc::EACCES), executable as fn(Side) -> Outcome),
         ("file-size", Outcome::Signal(libc::SIGXFSZ), file_size),
         ("threads-nproc", Outcome::Errno(libc::EAGAIN), many_threads),
         ("setuid-after-caps", Outcome::Errno(libc::EPERM), setuid),
@@ -106,10 +102,7 @@ fn second_thread_is_noticed() -> Outcome {
     apply::assert_single_thread().unwrap();
     let (end, ended) = std::sync::mpsc::channel::<()>();
     let second = thread::spawn(move || ended.recv().is_err());
-    let refused = matches!(
-        apply::assert_single_thread(),
-        Err(ApplyError::NotHeld { .. })
-    );
+    let refused = matches!(apply::assert_single_thread(), Err(ApplyError::NotHeld { .. }));
     drop(end);
     second.join().unwrap();
     Outcome::holds(refused, "a second thread must be noticed")
@@ -128,20 +121,11 @@ fn namespaces_differ() -> Outcome {
     let before = inodes();
     let rows = apply::unshare_all();
     let after = inodes();
-    let differ = before
-        .iter()
-        .zip(&after)
-        .all(|(before, after)| before != after);
+    let differ = before.iter().zip(&after).all(|(before, after)| before != after);
     let told = rows.iter().all(|row: &Row| row.achieved == Achieved::Yes);
     let interfaces = fs::read_to_string("/proc/self/net/dev").unwrap();
-    let lonely = interfaces
-        .lines()
-        .skip(2)
-        .all(|line| line.trim_start().starts_with("lo:"));
-    Outcome::holds(
-        differ && told && lonely,
-        "five namespaces of its own, with lo alone",
-    )
+    let lonely = interfaces.lines().skip(2).all(|line| line.trim_start().starts_with("lo:"));
+    Outcome::holds(differ && told && lonely, "five namespaces of its own, with lo alone")
 }
 
 fn capabilities_are_empty() -> Outcome {
@@ -151,8 +135,5 @@ fn capabilities_are_empty() -> Outcome {
     let after = verify::Status::own().unwrap();
     let had = !before.caps_empty() || before.cap_bounding != Some(0);
     let empty = after.caps_empty() && after.cap_bounding == Some(0);
-    Outcome::holds(
-        had && empty && rows.len() == 2,
-        "all five sets must be empty",
-    )
+    Outcome::holds(had && empty && rows.len() == 2, "all five sets must be empty")
 }

@@ -9,11 +9,7 @@ const STAGES: [(At, &str); 2] = [(At::Load, "load"), (At::Serve, "serve")];
 pub(crate) fn cases() -> Vec<Case> {
     let mut cases = Vec::new();
     for (at, stage) in STAGES {
-        cases.extend(
-            KILLED_AT_BOTH
-                .iter()
-                .map(|attack| case(at, stage, attack, KILLED)),
-        );
+        cases.extend(KILLED_AT_BOTH.iter().map(|attack| case(at, stage, attack, KILLED)));
         cases.extend(deaths(at, stage));
     }
     for (attack, answers) in BY_STAGE {
@@ -27,12 +23,9 @@ pub(crate) fn cases() -> Vec<Case> {
 
 fn case(at: At, stage: &str, attack: &'static Attack, locked: Outcome) -> Case {
     let act = attack.act;
-    Case::new(
-        format!("{stage}.{}", attack.name),
-        locked,
-        attack.twin,
-        move |side| at.attack(side, act),
-    )
+    Case::new(format!("{stage}.{}", attack.name), locked, attack.twin, move |side| {
+        at.attack(side, act)
+    })
 }
 
 /// A crash is its own signal and never SIGSYS (row P27).
@@ -47,9 +40,7 @@ fn deaths(at: At, stage: &str) -> Vec<Case> {
         })
     };
     vec![
-        death("abort", libc::SIGABRT, libc::SIGABRT, || {
-            std::process::abort()
-        }),
+        death("abort", libc::SIGABRT, libc::SIGABRT, || std::process::abort()),
         death("tgkill-abort", libc::SIGABRT, libc::SIGABRT, || {
             tgkill(libc::SIGABRT);
         }),
@@ -57,17 +48,12 @@ fn deaths(at: At, stage: &str) -> Vec<Case> {
         death("overflow", libc::SIGSEGV, libc::SIGABRT, || {
             overflow(1);
         }),
-        Case::new(
-            format!("{stage}.exit"),
-            Outcome::Success,
-            Outcome::Success,
-            move |side| {
-                if side == Side::Locked {
-                    at.enter();
-                }
-                leave(Outcome::Success)
-            },
-        ),
+        Case::new(format!("{stage}.exit"), Outcome::Success, Outcome::Success, move |side| {
+            if side == Side::Locked {
+                at.enter();
+            }
+            leave(Outcome::Success)
+        }),
     ]
 }
 

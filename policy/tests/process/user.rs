@@ -35,12 +35,9 @@ pub(crate) fn cases() -> Vec<Case> {
         Case::new("user.setgid-back", EPERM, OK, move |side| {
             locked(side, || Outcome::of_call(call(libc::SYS_setgid, &[0])))
         }),
-        Case::new(
-            "user.shadow",
-            Outcome::Errno(libc::EACCES),
-            OK,
-            move |side| locked(side, || Outcome::of_io(File::open("/etc/shadow"))),
-        ),
+        Case::new("user.shadow", Outcome::Errno(libc::EACCES), OK, move |side| {
+            locked(side, || Outcome::of_io(File::open("/etc/shadow")))
+        }),
         Case::new("user.chroot", EPERM, OK, move |side| {
             locked(side, || Outcome::of_io(std::os::unix::fs::chroot("/")))
         }),
@@ -70,10 +67,7 @@ fn early_thread() -> Outcome {
     let untouched = getuid().is_root();
     drop(end);
     second.join().unwrap();
-    Outcome::holds(
-        refused && untouched,
-        "a second thread must stop it before the first step",
-    )
+    Outcome::holds(refused && untouched, "a second thread must stop it before the first step")
 }
 
 fn reach(path: &Path, need: Need) -> Result<(), root::Unreachable> {
@@ -100,10 +94,7 @@ fn home_is_named() -> Outcome {
     let says = says.contains("0700") && says.contains("61234");
     fs::set_permissions(&home, Permissions::from_mode(0o711)).unwrap();
     let opened = reach(&home.join("worker"), Need::Execute).is_ok();
-    Outcome::holds(
-        named && says && opened,
-        "the directory that stops the user must be named",
-    )
+    Outcome::holds(named && says && opened, "the directory that stops the user must be named")
 }
 
 fn link_is_followed() -> Outcome {
@@ -111,10 +102,7 @@ fn link_is_followed() -> Outcome {
     let link = directory.path().join("link");
     symlink("home/worker", &link).unwrap();
     let found = reach(&link, Need::Execute).unwrap_err();
-    Outcome::holds(
-        found.mode == 0o700,
-        "the directory behind a link must be named",
-    )
+    Outcome::holds(found.mode == 0o700, "the directory behind a link must be named")
 }
 
 fn needs_differ() -> Outcome {
@@ -142,8 +130,5 @@ fn names_are_judged() -> Outcome {
     let unknown = matches!(User::find("no-such-user-here"), Err(UserError::Unknown(_)));
     let number = stranger();
     let number = (number.uid(), number.gid()) == (61_234, 61_234);
-    Outcome::holds(
-        root && zero && unknown && number,
-        "users are judged by number",
-    )
+    Outcome::holds(root && zero && unknown && number, "users are judged by number")
 }

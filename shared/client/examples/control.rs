@@ -4,11 +4,7 @@
 //! cargo run -p core-client --example control -- target/release/core-broker ROOT MODEL
 //! ```
 //! `ROOT` holds `models/MODEL.gguf`. As root, add `--user NAME` to the options below.
-#![allow(
-    clippy::print_stdout,
-    clippy::print_stderr,
-    reason = "it talks to a person"
-)]
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "it talks to a person")]
 
 use std::{
     env,
@@ -27,18 +23,14 @@ async fn main() -> Outcome {
     let [program, root, model] = arguments.as_slice() else {
         return Err("usage: control CORE-BROKER ROOT MODEL".into());
     };
-    // The socket's directory must belong to the broker's user alone.
-    let socket = PathBuf::from(root).join("temp/core.sock");
+    // The broker makes the socket's directory, for its own user alone.
+    let socket = PathBuf::from(root).join("run/core.sock");
 
     // A token of 256 random bits goes to the broker through a pipe: no file, no argument. `start`
     // returns when the broker has said that it listens.
     let token = Token::random()?;
     let broker = Launch::new(program, root, socket).start(&token).await?;
-    eprintln!(
-        "broker {} runs as process {}",
-        broker.ready().version,
-        broker.ready().pid
-    );
+    eprintln!("broker {} runs as process {}", broker.ready().version, broker.ready().pid);
 
     // Both sides prove that they hold the token; then all requests share this one connection.
     let client = Client::connect(broker.socket(), &token).await?;
@@ -58,11 +50,7 @@ fn prompt(model: &str, text: &str, max_tokens: u32) -> Generate {
     Generate {
         model: model.into(),
         prompt: Prompt::Text(text.into()),
-        params: Params {
-            max_tokens,
-            priority: Priority::Interactive,
-            ..Params::default()
-        },
+        params: Params { max_tokens, priority: Priority::Interactive, ..Params::default() },
     }
 }
 
@@ -85,9 +73,7 @@ async fn stream(mut events: Events) -> Outcome {
 
 /// Ends a long answer after its first token, as a stop button does.
 async fn cancel(client: &Client, model: &str) -> Outcome {
-    let mut events = client
-        .generate(prompt(model, "Once upon a time", 100_000))
-        .await?;
+    let mut events = client.generate(prompt(model, "Once upon a time", 100_000)).await?;
     let button = events.canceller();
     let mut tokens = 0;
     while let Some(event) = events.next().await {

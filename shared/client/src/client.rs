@@ -111,11 +111,7 @@ impl Client {
         text: &str,
         special: Special,
     ) -> Result<Vec<u32>, RequestError> {
-        let request = Request::Tokenize {
-            model: model.into(),
-            text: text.into(),
-            special,
-        };
+        let request = Request::Tokenize { model: model.into(), text: text.into(), special };
         match self.ask(request).await? {
             Event::Tokens(tokens) => Ok(tokens),
             other => Err(no_answer(&other)),

@@ -30,21 +30,15 @@ pub(crate) async fn open(socket: &Path, token: &Token) -> Result<Opened, Connect
         let stream = reach(socket).await?;
         shake(stream, token).await
     };
-    timeout(HANDSHAKE_MAX, work)
-        .await
-        .unwrap_or(Err(ConnectError::Silent))
+    timeout(HANDSHAKE_MAX, work).await.unwrap_or(Err(ConnectError::Silent))
 }
 
 async fn reach(socket: &Path) -> Result<Stream, ConnectError> {
     let failed = |source: io::Error| match source.kind() {
-        io::ErrorKind::PermissionDenied => ConnectError::Denied {
-            socket: socket.into(),
-            uid: own_uid(),
-        },
-        _ => ConnectError::Unreachable {
-            socket: socket.into(),
-            source,
-        },
+        io::ErrorKind::PermissionDenied => {
+            ConnectError::Denied { socket: socket.into(), uid: own_uid() }
+        }
+        _ => ConnectError::Unreachable { socket: socket.into(), source },
     };
     let name = socket.to_fs_name::<GenericFilePath>().map_err(failed)?;
     Stream::connect(name).await.map_err(failed)
@@ -63,11 +57,7 @@ async fn shake(mut stream: Stream, token: &Token) -> Result<Opened, ConnectError
     let mut session = [0; SESSION_BYTES];
     let read = stream.read_exact(&mut session).await;
     read.map_err(|_| refused())?;
-    Ok(Opened {
-        stream,
-        session: handshake::session(session),
-        instance: instance_of(&challenge),
-    })
+    Ok(Opened { stream, session: handshake::session(session), instance: instance_of(&challenge) })
 }
 
 /// Reads a challenge. One that stops after the length of a refusal is one: a challenge starts with

@@ -50,13 +50,7 @@ impl Events {
         last: oneshot::Receiver<Result<Event, RequestError>>,
         at_drop: AtDrop,
     ) -> Self {
-        Self {
-            link,
-            id,
-            waiting,
-            last: Some(last),
-            at_drop,
-        }
+        Self { link, id, waiting, last: Some(last), at_drop }
     }
 
     /// The request's id, for the logs of both sides and for [`crate::Client::cancel`].
@@ -121,10 +115,7 @@ impl Events {
 
     /// Something that cancels the request from elsewhere, such as a button or a signal.
     pub fn canceller(&self) -> Canceller {
-        Canceller {
-            table: Arc::clone(self.link.table()),
-            id: self.id.clone(),
-        }
+        Canceller { table: Arc::clone(self.link.table()), id: self.id.clone() }
     }
 }
 

@@ -93,11 +93,7 @@ impl Launch {
         let mut child = self.spawn(watched)?;
         let greeting = timeout(READY_MAX, greet(&mut child, token)).await;
         let ready = greeting.unwrap_or(Err(LaunchError::Slow))?;
-        Ok(Broker {
-            child,
-            control,
-            ready,
-        })
+        Ok(Broker { child, control, ready })
     }
 
     /// Starts the process; `watched` is closed here when it runs.
@@ -111,10 +107,7 @@ impl Launch {
         command.arg("--socket").arg(&self.socket).args(self.options);
         command.stdin(Stdio::piped()).stdout(Stdio::piped());
         command.stderr(self.log).kill_on_drop(true);
-        command.spawn().map_err(|source| LaunchError::Start {
-            program: self.program,
-            source,
-        })
+        command.spawn().map_err(|source| LaunchError::Start { program: self.program, source })
     }
 }
 
@@ -152,9 +145,7 @@ impl Broker {
     /// # Errors
     /// The kernel's, when the process cannot be killed or waited for.
     pub async fn stop(self) -> io::Result<ExitStatus> {
-        let Self {
-            mut child, control, ..
-        } = self;
+        let Self { mut child, control, .. } = self;
         drop(control);
         match timeout(STOP_MAX, child.wait()).await {
             Ok(status) => status,

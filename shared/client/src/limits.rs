@@ -3,11 +3,7 @@
 
 use std::time::Duration;
 
-/// The shortest token in bytes, as the broker demands: 256 bits.
-pub const TOKEN_BYTES_MIN: usize = 32;
-
-/// The longest token in bytes, as the broker demands: what a pipe holds without a reader.
-pub const TOKEN_BYTES_MAX: usize = 64 << 10;
+pub use core_wire::limits::{TOKEN_BYTES_MAX, TOKEN_BYTES_MIN};
 
 /// How long a handshake may take. The broker grants 2 s to a peer; a loaded machine gets as much
 /// again before the client gives up.

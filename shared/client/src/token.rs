@@ -57,10 +57,7 @@ impl Token {
     /// # Errors
     /// [`TokenFileError`], each naming the file.
     pub fn read_file(path: &Path) -> Result<Self, TokenFileError> {
-        let failed = |source| TokenFileError::Read {
-            path: path.into(),
-            source,
-        };
+        let failed = |source| TokenFileError::Read { path: path.into(), source };
         let file = File::open(path).map_err(failed)?;
         check_mode(path, &file.metadata().map_err(failed)?)?;
         // All that a token may have, its newline, and one byte to see that it is longer; taken at
@@ -68,10 +65,8 @@ impl Token {
         let mut bytes = Zeroizing::new(Vec::with_capacity(TOKEN_BYTES_MAX + 2));
         let most = (TOKEN_BYTES_MAX + 2) as u64;
         file.take(most).read_to_end(&mut bytes).map_err(failed)?;
-        Self::new(std::mem::take(&mut *bytes)).map_err(|source| TokenFileError::Content {
-            path: path.into(),
-            source,
-        })
+        Self::new(std::mem::take(&mut *bytes))
+            .map_err(|source| TokenFileError::Content { path: path.into(), source })
     }
 
     /// The secret itself, for the handshake and for the pipe to a broker.
@@ -135,10 +130,7 @@ pub enum TokenFileError {
 fn check_mode(path: &Path, metadata: &Metadata) -> Result<(), TokenFileError> {
     match metadata.permissions().mode() & 0o7777 {
         mode if mode & FOREIGN_BITS == 0 => Ok(()),
-        mode => Err(TokenFileError::Mode {
-            path: path.into(),
-            mode,
-        }),
+        mode => Err(TokenFileError::Mode { path: path.into(), mode }),
     }
 }
 

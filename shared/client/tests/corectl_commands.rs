@@ -30,9 +30,7 @@ async fn the_prompt_may_come_from_standard_input() {
     drop(stdin);
     let mut peer = fake.accept().await;
     let frame = peer.receive().await;
-    let Request::Tokenize { text, .. } = &frame.request else {
-        panic!("{frame:?}")
-    };
+    let Request::Tokenize { text, .. } = &frame.request else { panic!("{frame:?}") };
     assert_eq!(text, "grüß\ndich");
     peer.send(&frame.id, Event::Tokens(vec![1, 2])).await;
     assert_eq!(stdout(&ended(child).await), "{\"tokens\":[1,2]}\n");
@@ -40,30 +38,20 @@ async fn the_prompt_may_come_from_standard_input() {
 
 #[tokio::test]
 async fn small_commands_print_their_lines() {
-    let (request, output) = answered(
-        &["--json", "detokenize", "tiny", "1,2", "3"],
-        vec![Event::Text("a\nb".into())],
-    )
-    .await;
-    let Request::Detokenize { tokens, .. } = request else {
-        panic!("{request:?}")
-    };
+    let (request, output) =
+        answered(&["--json", "detokenize", "tiny", "1,2", "3"], vec![Event::Text("a\nb".into())])
+            .await;
+    let Request::Detokenize { tokens, .. } = request else { panic!("{request:?}") };
     assert_eq!(tokens, [1, 2, 3]);
     assert_eq!(stdout(&output), "{\"text\":\"a\\nb\"}\n");
     let obeyed = vec![Event::Done(Done::default())];
     let (_, output) = answered(&["drain", "--json"], obeyed).await;
     assert_eq!(stdout(&output), "{\"event\":\"done\"}\n");
-    let events = vec![
-        Event::Progress { fraction: 0.5 },
-        Event::Loaded(ModelInfo::default()),
-    ];
+    let events = vec![Event::Progress { fraction: 0.5 }, Event::Loaded(ModelInfo::default())];
     let (_, output) = answered(&["--json", "load", "tiny"], events).await;
     let lines: Vec<&str> = stdout(&output).lines().collect();
     assert_eq!(lines[0], r#"{"event":"progress","fraction":0.5}"#);
-    assert!(
-        lines[1].starts_with(r#"{"event":"loaded","id":"","state":"unloaded","#),
-        "{lines:?}"
-    );
+    assert!(lines[1].starts_with(r#"{"event":"loaded","id":"","state":"unloaded","#), "{lines:?}");
 }
 
 #[tokio::test]
@@ -102,24 +90,14 @@ async fn a_script_can_chat() {
     let mut peer = fake.accept().await;
     for messages in [1, 3] {
         let ClientFrame { id, request, .. } = peer.receive().await;
-        let Request::Generate(generate) = request else {
-            panic!("{request:?}")
-        };
-        let Prompt::Chat(chat) = generate.prompt else {
-            panic!("no chat")
-        };
+        let Request::Generate(generate) = request else { panic!("{request:?}") };
+        let Prompt::Chat(chat) = generate.prompt else { panic!("no chat") };
         assert_eq!(chat.len(), messages);
         peer.send(&id, token_event(1, "hi")).await;
         peer.send(&id, finished(FinishReason::Stop)).await;
     }
     let mut text = String::new();
-    child
-        .stdout
-        .as_mut()
-        .unwrap()
-        .read_to_string(&mut text)
-        .await
-        .unwrap();
+    child.stdout.as_mut().unwrap().read_to_string(&mut text).await.unwrap();
     assert_eq!(text, "hi\nhi\n");
     assert_eq!(ended(child).await.status.code(), Some(0));
 }
@@ -129,41 +107,16 @@ async fn what_cannot_start_says_why_and_exits_with_its_code() {
     let fake = Fake::new();
     let cases: [(&[&str], i32, &str); 6] = [
         (&["run", "tiny", "x", "--temp", "hot"], 64, "hot"),
-        (
-            &["run", "tiny", "x", "--grammar", "g.lark"],
-            64,
-            "--grammar is not in this version",
-        ),
-        (
-            &["run", "tiny", "x", "--logprobs", "3"],
-            64,
-            "--logprobs is not in this version",
-        ),
+        (&["run", "tiny", "x", "--grammar", "g.lark"], 64, "--grammar is not in this version"),
+        (&["run", "tiny", "x", "--logprobs", "3"], 64, "--logprobs is not in this version"),
         (&["top"], 64, "top is not in this version"),
-        (
-            &["--socket", "/nonexistent/s", "status"],
-            69,
-            "core-broker serve",
-        ),
-        (
-            &["--token-file", "/nonexistent/t", "status"],
-            77,
-            "/nonexistent/t",
-        ),
+        (&["--socket", "/nonexistent/s", "status"], 69, "core-broker serve"),
+        (&["--token-file", "/nonexistent/t", "status"], 77, "/nonexistent/t"),
     ];
     for (arguments, code, words) in cases {
         let output = ended(corectl(&fake, arguments).spawn().unwrap()).await;
-        assert_eq!(
-            output.status.code(),
-            Some(code),
-            "{arguments:?}: {}",
-            stderr(&output)
-        );
-        assert!(
-            stderr(&output).contains(words),
-            "{arguments:?}: {}",
-            stderr(&output)
-        );
+        assert_eq!(output.status.code(), Some(code), "{arguments:?}: {}", stderr(&output));
+        assert!(stderr(&output).contains(words), "{arguments:?}: {}", stderr(&output));
         assert_eq!(stdout(&output), "");
     }
 }
@@ -174,11 +127,7 @@ async fn what_is_not_given_or_not_secret_is_named() {
     let mut unset = corectl(&fake, &["status"]);
     let output = ended(unset.env_remove("CORE_SOCKET").spawn().unwrap()).await;
     assert_eq!(output.status.code(), Some(64));
-    assert!(
-        stderr(&output).contains("CORE_SOCKET"),
-        "{}",
-        stderr(&output)
-    );
+    assert!(stderr(&output).contains("CORE_SOCKET"), "{}", stderr(&output));
     let mut loose = corectl(&fake, &["status"]);
     fake.token_file(0o640);
     let output = ended(loose.spawn().unwrap()).await;
@@ -201,9 +150,5 @@ async fn a_broker_with_another_token_is_exit_code_77() {
     stream.write_all(&challenge).await.unwrap();
     let output = ended(child).await;
     assert_eq!(output.status.code(), Some(77));
-    assert!(
-        stderr(&output).contains("does not hold this token"),
-        "{}",
-        stderr(&output)
-    );
+    assert!(stderr(&output).contains("does not hold this token"), "{}", stderr(&output));
 }

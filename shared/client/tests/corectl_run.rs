@@ -3,7 +3,10 @@
 
 mod fake;
 
-use std::time::Duration;
+use std::{
+    io::{Read, Seek},
+    time::Duration,
+};
 
 use core_client::{
     Code, Event, FinishReason, Refusal,
@@ -29,20 +32,13 @@ const STUCK_AFTER: Duration = Duration::from_millis(300);
 
 #[tokio::test]
 async fn run_prints_the_lines_of_the_contract() {
-    let arguments = [
-        "--json", "run", "tiny", "The sea", "-n", "2", "--seed", "4", "--stop", ".",
-    ];
+    let arguments = ["--json", "run", "tiny", "The sea", "-n", "2", "--seed", "4", "--stop", "."];
     let mut logprob = token_event(6, " b\"");
     if let Event::Token { logprob, .. } = &mut logprob {
         *logprob = Some(-0.5);
     }
     let queued = Event::Queued { position: 3 };
-    let events = vec![
-        queued,
-        token_event(5, "\u{1b}a"),
-        logprob,
-        finished(FinishReason::Length),
-    ];
+    let events = vec![queued, token_event(5, "\u{1b}a"), logprob, finished(FinishReason::Length)];
     let (request, output) = answered(&arguments, events).await;
     let expected = concat!(
         r#"{"event":"queued","position":3}"#,
@@ -58,9 +54,7 @@ async fn run_prints_the_lines_of_the_contract() {
     );
     assert_eq!(stdout(&output), expected);
     assert_eq!(output.status.code(), Some(0));
-    let Request::Generate(generate) = request else {
-        panic!("{request:?}")
-    };
+    let Request::Generate(generate) = request else { panic!("{request:?}") };
     assert_eq!(generate.params.max_tokens, 2);
     assert_eq!(generate.params.seed, Some(4));
     assert_eq!(generate.params.stop, ["."]);
@@ -68,19 +62,32 @@ async fn run_prints_the_lines_of_the_contract() {
 
 #[tokio::test]
 async fn a_pipe_gets_the_text_and_nothing_else() {
-    let events = vec![
-        token_event(5, "\u{1b}[31ma"),
-        token_event(6, "b"),
-        finished(FinishReason::Stop),
-    ];
+    let events =
+        vec![token_event(5, "\u{1b}[31ma"), token_event(6, "b"), finished(FinishReason::Stop)];
     let (_, output) = answered(&["run", "tiny", "x"], events).await;
     assert_eq!(stdout(&output), "\u{1b}[31mab");
-    assert!(
-        stderr(&output).contains("[stop: 2 tokens, 100.0 tok/s"),
-        "{}",
-        stderr(&output)
-    );
+    assert!(stderr(&output).contains("[stop: 2 tokens, 100.0 tok/s"), "{}", stderr(&output));
     assert_eq!(output.status.code(), Some(0));
+}
+
+#[tokio::test]
+async fn both_streams_in_one_file_do_not_run_together() {
+    let mut both = tempfile::tempfile().unwrap();
+    let fake = Fake::new();
+    let mut command = corectl(&fake, &["run", "tiny", "x"]);
+    command.stdout(both.try_clone().unwrap());
+    command.stderr(both.try_clone().unwrap());
+    let child = command.spawn().unwrap();
+    let mut peer = fake.accept().await;
+    let id = peer.receive().await.id;
+    peer.send(&id, Event::Queued { position: 0 }).await;
+    peer.send(&id, token_event(5, "ab")).await;
+    peer.send(&id, finished(FinishReason::Stop)).await;
+    ended(child).await;
+    both.rewind().unwrap();
+    let mut text = String::new();
+    both.read_to_string(&mut text).unwrap();
+    assert!(text.starts_with("ab\n[stop: 2 tokens"), "{text:?}");
 }
 
 #[tokio::test]
@@ -104,9 +111,7 @@ async fn a_refusal_is_a_line_and_exit_code_1() {
 #[tokio::test]
 async fn a_broker_that_goes_away_is_exit_code_69() {
     let fake = Fake::new();
-    let child = corectl(&fake, &["--json", "run", "tiny", "x"])
-        .spawn()
-        .unwrap();
+    let child = corectl(&fake, &["--json", "run", "tiny", "x"]).spawn().unwrap();
     let mut peer = fake.accept().await;
     let id = peer.receive().await.id;
     peer.send(&id, token_event(1, "a")).await;
@@ -114,27 +119,19 @@ async fn a_broker_that_goes_away_is_exit_code_69() {
     let output = ended(child).await;
     let lines: Vec<&str> = stdout(&output).lines().collect();
     assert_eq!(lines.len(), 2, "{lines:?}");
-    assert!(
-        lines[1].starts_with(r#"{"event":"error","code":60,"name":"INTERNAL","#),
-        "{lines:?}"
-    );
+    assert!(lines[1].starts_with(r#"{"event":"error","code":60,"name":"INTERNAL","#), "{lines:?}");
     assert_eq!(output.status.code(), Some(69));
 }
 
 /// Starts a request, and waits until its first token has been printed.
 async fn running(fake: &Fake) -> (Child, Peer, RequestId) {
-    let mut child = corectl(fake, &["--json", "run", "tiny", "x"])
-        .spawn()
-        .unwrap();
+    let mut child = corectl(fake, &["--json", "run", "tiny", "x"]).spawn().unwrap();
     let mut peer = fake.accept().await;
     let id = peer.receive().await.id;
     peer.send(&id, token_event(1, "a")).await;
     let mut line = String::new();
     let mut lines = BufReader::new(child.stdout.as_mut().unwrap());
-    timeout(PATIENCE, lines.read_line(&mut line))
-        .await
-        .unwrap()
-        .unwrap();
+    timeout(PATIENCE, lines.read_line(&mut line)).await.unwrap().unwrap();
     assert_eq!(line, "{\"event\":\"token\",\"id\":1,\"text\":\"a\"}\n");
     (child, peer, id)
 }
@@ -153,11 +150,7 @@ async fn an_interrupt_cancels_and_is_exit_code_2() {
     assert_eq!(target, id.as_str());
     peer.send(&id, finished(FinishReason::Cancelled)).await;
     let output = ended(child).await;
-    assert!(
-        stdout(&output).contains(r#""finish_reason":"cancelled""#),
-        "{}",
-        stdout(&output)
-    );
+    assert!(stdout(&output).contains(r#""finish_reason":"cancelled""#), "{}", stdout(&output));
     assert_eq!(output.status.code(), Some(2));
 }
 

@@ -62,16 +62,10 @@ async fn finish(mut child: Child) {
 #[tokio::test]
 async fn escapes_of_a_model_are_shown_and_not_obeyed() {
     let hostile = "a\u{1b}]0;owned\u{7}\u{9b}2Jb\nc";
-    let events = vec![
-        Event::Queued { position: 2 },
-        token_event(1, hostile),
-        finished(FinishReason::Stop),
-    ];
+    let events =
+        vec![Event::Queued { position: 2 }, token_event(1, hostile), finished(FinishReason::Stop)];
     let text = shown(&["run", "tiny", "x"], events).await;
-    assert!(
-        text.contains("a\u{241b}]0;owned\u{2407}\u{fffd}2Jb\r\nc\r\n"),
-        "{text:?}"
-    );
+    assert!(text.contains("a\u{241b}]0;owned\u{2407}\u{fffd}2Jb\r\nc\r\n"), "{text:?}");
     assert!(text.contains("waiting behind 2 requests\r\n"), "{text:?}");
     assert!(text.ends_with("queue 0 ms, prefill 2 ms]\r\n"), "{text:?}");
     assert!(!text.contains(['\u{1b}', '\u{7}', '\u{9b}']), "{text:?}");
@@ -81,10 +75,15 @@ async fn escapes_of_a_model_are_shown_and_not_obeyed() {
 async fn what_a_broker_says_is_cleaned_too() {
     let refusal = core_client::Refusal::new(core_client::Code::ModelLoad, "bad\u{1b}[2J\nfile");
     let text = shown(&["run", "tiny", "x"], vec![Event::Error(refusal)]).await;
-    assert!(
-        text.contains("MODEL_LOAD: bad\u{241b}[2J\u{240a}file"),
-        "{text:?}"
-    );
+    assert!(text.contains("MODEL_LOAD: bad\u{241b}[2J\u{240a}file"), "{text:?}");
+}
+
+#[tokio::test]
+async fn a_stream_that_breaks_off_is_told_on_a_line_of_its_own() {
+    let refusal = core_client::Refusal::new(core_client::Code::WorkerLost, "gone");
+    let events = vec![token_event(1, "half a"), Event::Error(refusal)];
+    let text = shown(&["run", "tiny", "x"], events).await;
+    assert!(text.starts_with("half a\r\ncorectl: "), "{text:?}");
 }
 
 #[tokio::test]
@@ -113,19 +112,8 @@ async fn colour_is_for_terminals_and_words_are_for_all() {
         achieved: false,
         ..AuditRow::default()
     };
-    let process = AuditProcess {
-        pid: 7,
-        role: "worker".into(),
-        model: None,
-        rows: vec![row],
-    };
+    let process = AuditProcess { pid: 7, role: "worker".into(), model: None, rows: vec![row] };
     let text = shown(&["audit"], vec![Event::Audit(vec![process])]).await;
-    assert!(
-        text.contains("\u{1b}[1m\u{1b}[31m✗ missing\u{1b}[0m"),
-        "{text:?}"
-    );
-    assert!(
-        text.contains("✗ 1 required protection is missing"),
-        "{text:?}"
-    );
+    assert!(text.contains("\u{1b}[1m\u{1b}[31m✗ missing\u{1b}[0m"), "{text:?}");
+    assert!(text.contains("✗ 1 required protection is missing"), "{text:?}");
 }

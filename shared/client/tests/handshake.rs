@@ -47,10 +47,7 @@ async fn a_broker_without_the_token_gets_no_proof() {
         stream.write_all(&challenge).await.unwrap();
         let mut rest = Vec::new();
         stream.read_to_end(&mut rest).await.unwrap();
-        assert!(
-            rest.is_empty(),
-            "the client spoke on to a broker that proved nothing"
-        );
+        assert!(rest.is_empty(), "the client spoke on to a broker that proved nothing");
         stream
     })
     .await;
@@ -84,10 +81,7 @@ async fn another_version_is_named() {
 #[tokio::test]
 async fn what_is_no_broker_is_a_stranger() {
     let short = against(async |mut stream, _| {
-        stream
-            .write_all(b"HTTP/1.1 400 Bad Request\r\n")
-            .await
-            .unwrap();
+        stream.write_all(b"HTTP/1.1 400 Bad Request\r\n").await.unwrap();
         stream
     });
     let eight = against(async |mut stream, _| {
@@ -138,19 +132,11 @@ async fn nobody_there_says_how_to_start_one() {
     let dir = tempfile::tempdir().unwrap();
     let error = Client::connect(&dir.path().join("no.sock"), &token()).await;
     let error = error.expect_err("nobody listens");
-    assert!(
-        matches!(error, ConnectError::Unreachable { .. }),
-        "{error:?}"
-    );
+    assert!(matches!(error, ConnectError::Unreachable { .. }), "{error:?}");
     assert!(error.to_string().contains("core-broker serve"), "{error}");
     let long = dir.path().join("x".repeat(200));
-    let error = Client::connect(&long, &token())
-        .await
-        .expect_err("no socket has such a path");
-    assert!(
-        matches!(error, ConnectError::Unreachable { .. }),
-        "{error:?}"
-    );
+    let error = Client::connect(&long, &token()).await.expect_err("no socket has such a path");
+    assert!(matches!(error, ConnectError::Unreachable { .. }), "{error:?}");
 }
 
 #[test]

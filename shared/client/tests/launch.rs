@@ -58,20 +58,11 @@ async fn a_broker_comes_up_and_ends_with_the_control_pipe() {
     assert_eq!(broker.socket().to_str(), Some("/run/core.sock"));
     assert_eq!(broker.ready().version, "9.9.9");
     let options = script.beside("options").unwrap();
-    assert!(
-        options.starts_with("serve --token-fd 0 --ready-fd 1 --control-fd "),
-        "{options}"
-    );
-    assert!(
-        options.contains("--socket /run/core.sock --root /srv/core --user core"),
-        "{options}"
-    );
+    assert!(options.starts_with("serve --token-fd 0 --ready-fd 1 --control-fd "), "{options}");
+    assert!(options.contains("--socket /run/core.sock --root /srv/core --user core"), "{options}");
     let handed = script.beside("token").unwrap();
     assert_eq!(handed.len(), 64, "256 bits in hexadecimal and nothing else");
-    assert!(
-        !options.contains(&handed),
-        "the token is on the command line"
-    );
+    assert!(!options.contains(&handed), "the token is on the command line");
     assert_eq!(script.beside("end"), None, "it ended while Control lived");
     let status = broker.stop().await.unwrap();
     assert!(status.success(), "{status}");
@@ -81,11 +72,7 @@ async fn a_broker_comes_up_and_ends_with_the_control_pipe() {
 #[tokio::test]
 async fn dropping_a_broker_kills_it() {
     let script = Script::new(&[START, READY, "\nexec sleep 600\n"]);
-    let broker = script
-        .launch()
-        .start(&Token::random().unwrap())
-        .await
-        .unwrap();
+    let broker = script.launch().start(&Token::random().unwrap()).await.unwrap();
     let proc = PathBuf::from(format!("/proc/{}/exe", broker.ready().pid));
     assert!(proc.exists());
     drop(broker);
@@ -109,11 +96,8 @@ async fn a_broker_that_refuses_to_start_says_so_by_its_code() {
 
 #[tokio::test]
 async fn a_program_that_says_something_else_is_no_broker() {
-    let lines = [
-        "\necho hello\n",
-        "\necho '{\"ready\":false,\"pid\":1}'\n",
-        "\nyes | tr -d '\\n'\n",
-    ];
+    let lines =
+        ["\necho hello\n", "\necho '{\"ready\":false,\"pid\":1}'\n", "\nyes | tr -d '\\n'\n"];
     for line in lines {
         let script = Script::new(&[START, line]);
         let error = script.launch().start(&Token::random().unwrap()).await;
@@ -125,12 +109,6 @@ async fn a_program_that_says_something_else_is_no_broker() {
 #[tokio::test]
 async fn a_program_that_is_not_there_is_named() {
     let launch = Launch::new("/nonexistent/core-broker", "/srv/core", "/run/core.sock");
-    let error = launch
-        .start(&Token::random().unwrap())
-        .await
-        .expect_err("no such program");
-    assert!(
-        error.to_string().contains("/nonexistent/core-broker"),
-        "{error}"
-    );
+    let error = launch.start(&Token::random().unwrap()).await.expect_err("no such program");
+    assert!(error.to_string().contains("/nonexistent/core-broker"), "{error}");
 }

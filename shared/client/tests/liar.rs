@@ -30,13 +30,7 @@ impl Scene {
         peer.receive().await;
         peer.send(&first_id, token_event(1, "a")).await;
         assert_eq!(next(&mut first).await, Some(Ok(token_event(1, "a"))));
-        Self {
-            client,
-            peer,
-            first,
-            second,
-            first_id,
-        }
+        Self { client, peer, first, second, first_id }
     }
 
     /// Both requests end in this error, later ones cannot start, and the client has hung up.
@@ -44,23 +38,14 @@ impl Scene {
         ends_in(self.first, error.clone()).await;
         ends_in(self.second, error.clone()).await;
         assert_eq!(self.client.models().await, Err(error));
-        assert!(
-            self.peer.try_receive().await.is_none(),
-            "the client did not hang up"
-        );
+        assert!(self.peer.try_receive().await.is_none(), "the client did not hang up");
     }
 }
 
 #[tokio::test]
 async fn a_broker_that_goes_away_ends_every_stream_once() {
     let scene = Scene::new().await;
-    let Scene {
-        client,
-        peer,
-        first,
-        second,
-        ..
-    } = scene;
+    let Scene { client, peer, first, second, .. } = scene;
     drop(peer);
     ends_in(first, RequestError::Lost).await;
     ends_in(second, RequestError::Lost).await;
@@ -71,12 +56,7 @@ async fn a_broker_that_goes_away_ends_every_stream_once() {
 async fn half_a_frame_is_a_lost_connection() {
     let mut scene = Scene::new().await;
     scene.peer.raw(&[200, 0, 0, 0, 1, 2, 3]).await;
-    let Scene {
-        peer,
-        first,
-        second,
-        ..
-    } = scene;
+    let Scene { peer, first, second, .. } = scene;
     drop(peer);
     ends_in(first, RequestError::Lost).await;
     ends_in(second, RequestError::Lost).await;
@@ -126,10 +106,7 @@ async fn bytes_that_are_no_message_are_refused() {
 async fn bytes_after_a_message_are_refused() {
     use core_client::wire::{client::ServerFrame, codec};
     let mut scene = Scene::new().await;
-    let frame = ServerFrame {
-        id: scene.first_id.clone(),
-        event: token_event(2, "b"),
-    };
+    let frame = ServerFrame { id: scene.first_id.clone(), event: token_event(2, "b") };
     let mut body = codec::encode(&frame).unwrap();
     body.push(0);
     let header = u32::try_from(body.len()).unwrap().to_le_bytes();
@@ -151,10 +128,7 @@ async fn a_second_terminal_never_reaches_the_stream() {
     let id = scene.first_id.clone();
     scene.peer.send(&id, done(FinishReason::Stop)).await;
     scene.peer.send(&id, done(FinishReason::Length)).await;
-    assert_eq!(
-        next(&mut scene.first).await,
-        Some(Ok(done(FinishReason::Stop)))
-    );
+    assert_eq!(next(&mut scene.first).await, Some(Ok(done(FinishReason::Stop))));
     assert_eq!(next(&mut scene.first).await, None);
     ends_in(scene.second, ProtocolError::UnknownRequest.into()).await;
 }
@@ -184,12 +158,7 @@ async fn a_cancelled_question_has_no_answer() {
 
 #[test]
 fn a_runtime_that_ends_leaves_nobody_waiting() {
-    let runtime = || {
-        tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .unwrap()
-    };
+    let runtime = || tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let first = runtime();
     let (events, _peer) = first.block_on(async {
         let (client, mut peer) = Fake::pair().await;

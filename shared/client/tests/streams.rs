@@ -51,10 +51,7 @@ async fn a_stream_ends_once() {
         peer
     });
     let mut events = client.generate(prompt("x")).await.unwrap();
-    assert_eq!(
-        next(&mut events).await,
-        Some(Ok(Event::Queued { position: 2 }))
-    );
+    assert_eq!(next(&mut events).await, Some(Ok(Event::Queued { position: 2 })));
     assert_eq!(next(&mut events).await, Some(Ok(done(FinishReason::Stop))));
     assert_eq!(next(&mut events).await, None);
     assert_eq!(next(&mut events).await, None);
@@ -73,10 +70,7 @@ async fn cancel_reaches_the_broker_once_and_after_its_request() {
     assert_eq!(target, request.id.as_str());
     peer.send(&cancel, Event::Done(Default::default())).await;
     peer.send(&request.id, done(FinishReason::Cancelled)).await;
-    assert_eq!(
-        next(&mut events).await,
-        Some(Ok(done(FinishReason::Cancelled)))
-    );
+    assert_eq!(next(&mut events).await, Some(Ok(done(FinishReason::Cancelled))));
     assert_eq!(next(&mut events).await, None);
     events.cancel();
     // Had the second or the third cancel been sent, it would come before this.
@@ -105,10 +99,7 @@ async fn dropping_the_events_cancels_and_what_still_comes_is_ignored() {
         peer.send(&id, Event::Text("still here".into())).await;
         peer
     });
-    assert_eq!(
-        client.detokenize("tiny", vec![1]).await.unwrap(),
-        "still here"
-    );
+    assert_eq!(client.detokenize("tiny", vec![1]).await.unwrap(), "still here");
     server.await.unwrap();
 }
 
@@ -144,10 +135,7 @@ async fn what_does_not_fit_is_refused_before_it_is_sent() {
     assert_eq!(error.code(), Code::BadFrame);
     let id = RequestId::try_from("mine".to_string()).unwrap();
     let first = client.generate_as(id.clone(), prompt("x")).await.unwrap();
-    let error = client
-        .generate_as(id.clone(), prompt("y"))
-        .await
-        .expect_err("open already");
+    let error = client.generate_as(id.clone(), prompt("y")).await.expect_err("open already");
     assert_eq!(error.code(), Code::DuplicateRequest);
     assert_eq!(peer.receive().await.id, id);
     peer.send(&id, done(FinishReason::Stop)).await;
@@ -171,12 +159,7 @@ async fn open_requests_are_bounded() {
         open.push(client.load("tiny").await.unwrap());
     }
     let error = client.load("tiny").await.expect_err("one too many");
-    assert_eq!(
-        error,
-        RequestError::TooMany {
-            max: OPEN_REQUESTS_MAX
-        }
-    );
+    assert_eq!(error, RequestError::TooMany { max: OPEN_REQUESTS_MAX });
     drop((client, open));
     server.await.unwrap();
 }
@@ -199,9 +182,7 @@ async fn a_sleeping_reader_does_not_stop_the_others() {
         assert_eq!(target, asleep.as_str());
         peer
     });
-    let tokens = timeout(PATIENCE, other)
-        .await
-        .expect("not held up for ever");
+    let tokens = timeout(PATIENCE, other).await.expect("not held up for ever");
     assert_eq!(tokens.unwrap(), Ok(vec![1, 2]));
     server.await.unwrap();
     for n in 0..WAITING_EVENTS_MAX {
@@ -228,10 +209,7 @@ async fn a_sleeping_reader_alone_holds_back_the_broker_and_loses_nothing() {
     // Longer than others would be held up.
     tokio::time::sleep(2 * core_client::limits::STALL_MAX).await;
     assert!(!server.is_finished(), "the broker was not held back");
-    let answer = timeout(PATIENCE, events.collect())
-        .await
-        .expect("in time")
-        .unwrap();
+    let answer = timeout(PATIENCE, events.collect()).await.expect("in time").unwrap();
     assert!(answer.tokens.into_iter().eq(0..MANY));
     server.await.unwrap();
 }

@@ -22,10 +22,7 @@ pub(crate) fn ring(own: &Own) {
 }
 
 /// The bell's value; read it before announcing a sleep.
-#[expect(
-    clippy::cast_possible_truncation,
-    reason = "a futex is the low half of its cell"
-)]
+#[expect(clippy::cast_possible_truncation, reason = "a futex is the low half of its cell")]
 pub(crate) fn value(peer: &Peer) -> u32 {
     peer.control(Control::Pulse) as u32
 }
@@ -39,15 +36,8 @@ pub(crate) fn wait(peer: &Peer, seen: u32, timeout: Duration) -> Result<(), Errn
     };
     // SAFETY: FUTEX_WAIT reads the word, which is mapped as long as `peer`, and the timespec,
     // which lives across the call; it writes nothing.
-    let answer = unsafe {
-        libc::syscall(
-            libc::SYS_futex,
-            word,
-            libc::FUTEX_WAIT,
-            seen,
-            &raw const limit,
-        )
-    };
+    let answer =
+        unsafe { libc::syscall(libc::SYS_futex, word, libc::FUTEX_WAIT, seen, &raw const limit) };
     match Errno::result(answer) {
         Ok(_) | Err(Errno::EAGAIN | Errno::EINTR | Errno::ETIMEDOUT) => Ok(()),
         Err(errno) => Err(errno),

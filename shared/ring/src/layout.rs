@@ -60,10 +60,7 @@ impl Control {
 
 const _: () = assert!(Control::COUNT * CONTROL_STRIDE <= CONTROL_BYTES);
 const _: () = assert!(usize::BITS == 64, "positions are u64 and index memory");
-const _: () = assert!(
-    cfg!(target_endian = "little"),
-    "the futex is the low half of its cell"
-);
+const _: () = assert!(cfg!(target_endian = "little"), "the futex is the low half of its cell");
 
 /// The private agreement of broker and worker about one pair of rings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -97,11 +94,7 @@ impl Layout {
     /// The default sizes with the kinds of the caller's messages.
     #[must_use]
     pub const fn new(kind_max: u8) -> Self {
-        Self {
-            b_bytes: B_BYTES_DEFAULT,
-            w_bytes: W_BYTES_DEFAULT,
-            kind_max,
-        }
+        Self { b_bytes: B_BYTES_DEFAULT, w_bytes: W_BYTES_DEFAULT, kind_max }
     }
 
     /// Longest payload of a job record in bytes.
@@ -152,10 +145,6 @@ pub(crate) struct Lane {
 impl Lane {
     fn new(bytes: usize, kind_max: u8) -> Self {
         let record_max = (bytes / RECORD_FRACTION) as u64;
-        Self {
-            capacity: bytes as u64,
-            record_max,
-            kind_max,
-        }
+        Self { capacity: bytes as u64, record_max, kind_max }
     }
 }

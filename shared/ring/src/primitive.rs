@@ -117,9 +117,5 @@ pub(crate) fn advance<F: Fences>(
     let (old, new) = span;
     own.release(position, new);
     F::after_publish();
-    if passes(old, peer.control(wake), new) {
-        Bell::Due
-    } else {
-        Bell::Quiet
-    }
+    if passes(old, peer.control(wake), new) { Bell::Due } else { Bell::Quiet }
 }

@@ -39,16 +39,10 @@ impl Header {
         if kind == 0 || kind > limit {
             return Err(Violation::Kind { kind, limit });
         }
-        let header = Self {
-            length: word & LENGTH_MASK,
-            kind,
-        };
+        let header = Self { length: word & LENGTH_MASK, kind };
         let bytes = record_bytes(header.length);
         if bytes > lane.record_max {
-            return Err(Violation::Length {
-                bytes,
-                limit: lane.record_max,
-            });
+            return Err(Violation::Length { bytes, limit: lane.record_max });
         }
         if bytes > published {
             return Err(Violation::Torn { bytes, published });

@@ -1,10 +1,7 @@
 //! A worker killed at any instant: what it published is whole and complete, what it had not
 //! published never appears. Row H12 of the conformance list.
 
-#![allow(
-    clippy::unwrap_used,
-    reason = "a test that cannot go on should stop here"
-)]
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop here")]
 
 mod support;
 
@@ -20,11 +17,7 @@ const KILLS: u64 = 250;
 const LIFE_MICROS_MAX: u64 = 3_000;
 
 /// Records of 8 to 200 bytes go round this ring every few dozen.
-const LAYOUT: Layout = Layout {
-    b_bytes: 4096,
-    w_bytes: 8192,
-    kind_max: 9,
-};
+const LAYOUT: Layout = Layout { b_bytes: 4096, w_bytes: 8192, kind_max: 9 };
 
 #[test]
 fn a_killed_worker_leaves_only_whole_records() {
@@ -33,10 +26,7 @@ fn a_killed_worker_leaves_only_whole_records() {
         let mut worker = attach(b, w, bell, &LAYOUT).unwrap();
         for number in 0_u64.. {
             let payload = record(number);
-            worker
-                .tokens
-                .push_wait_space(kind(number), &payload, PATIENCE)
-                .unwrap();
+            worker.tokens.push_wait_space(kind(number), &payload, PATIENCE).unwrap();
             if number % 3 == 0 {
                 worker.tokens.publish();
             }
@@ -49,10 +39,7 @@ fn a_killed_worker_leaves_only_whole_records() {
         let life = Duration::from_micros(random.below(LIFE_MICROS_MAX));
         left_after_death += kill_one(life);
     }
-    assert!(
-        left_after_death > 0,
-        "no kill came while records were in the ring"
-    );
+    assert!(left_after_death > 0, "no kill came while records were in the ring");
 }
 
 /// The payload tells its number and fills itself with it, so that a torn one cannot be right.
@@ -75,29 +62,19 @@ fn kill_one(life: Duration) -> usize {
     drop(fds);
     let mut next = 0;
     let mut check = |got_kind: u8, payload: &[u8]| {
-        assert_eq!(
-            (got_kind, payload),
-            (kind(next), &record(next)[..]),
-            "record {next}"
-        );
+        assert_eq!((got_kind, payload), (kind(next), &record(next)[..]), "record {next}");
         next += 1;
     };
     let mut began = None;
     let spawned = Instant::now();
     // One record at a time, so that some are always left for the time after.
-    let budget = core_ring::Budget {
-        records: 1,
-        bytes: 1,
-    };
+    let budget = core_ring::Budget { records: 1, bytes: 1 };
     while began.is_none_or(|first: Instant| first.elapsed() < life) {
         let drained = tokens.drain(budget, &mut check).unwrap();
         if drained.records > 0 {
             began.get_or_insert_with(Instant::now);
         }
-        assert!(
-            began.is_some() || spawned.elapsed() < PATIENCE,
-            "the child never wrote"
-        );
+        assert!(began.is_some() || spawned.elapsed() < PATIENCE, "the child never wrote");
         std::thread::yield_now();
     }
     let status = child.kill();

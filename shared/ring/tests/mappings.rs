@@ -1,9 +1,6 @@
 //! Mappings: none can be emptied, moved or made writable, and none is left over. Row H08.
 
-#![allow(
-    clippy::unwrap_used,
-    reason = "a test that cannot go on should stop here"
-)]
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop here")]
 
 mod support;
 
@@ -25,11 +22,7 @@ fn a_read_only_mapping_cannot_be_emptied() {
             unsafe { madvise(page.0, PAGE, MmapAdvise::MADV_REMOVE) }
         };
         let control = unsealed();
-        let writable = map(
-            control.as_fd(),
-            ProtFlags::PROT_READ | ProtFlags::PROT_WRITE,
-        )
-        .unwrap();
+        let writable = map(control.as_fd(), ProtFlags::PROT_READ | ProtFlags::PROT_WRITE).unwrap();
         remove(&writable).unwrap();
         let read_only = map(b.as_fd(), ProtFlags::PROT_READ).unwrap();
         let refused = remove(&read_only).unwrap_err();
@@ -51,11 +44,7 @@ fn attached_mappings_are_fixed() {
         let _ends = core_ring::attach(b, w, bell, &SMALL).unwrap();
         for name in ["ring-b", "ring-w"] {
             let page = std::mem::ManuallyDrop::new(mapping_of(name));
-            assert_eq!(
-                page.protect(ProtFlags::PROT_NONE),
-                Err(Errno::EPERM),
-                "{name}"
-            );
+            assert_eq!(page.protect(ProtFlags::PROT_NONE), Err(Errno::EPERM), "{name}");
             // SAFETY: expected to fail; if it did not, the process ends with the assertion.
             let unmapped = unsafe { munmap(page.0, PAGE) };
             assert_eq!(unmapped, Err(Errno::EPERM), "{name}");
@@ -70,10 +59,7 @@ fn attached_mappings_are_fixed() {
 /// The last mapping with this name: the one that attach made.
 fn mapping_of(name: &str) -> Page {
     let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
-    let line = maps
-        .lines()
-        .rfind(|line| line.contains(name) && !line.contains("---s"))
-        .unwrap();
+    let line = maps.lines().rfind(|line| line.contains(name) && !line.contains("---s")).unwrap();
     let start = usize::from_str_radix(line.split('-').next().unwrap(), 16).unwrap();
     Page(NonNull::new(std::ptr::with_exposed_provenance_mut(start)).unwrap())
 }
@@ -87,32 +73,21 @@ fn the_broker_keeps_mappings_and_no_descriptors() {
         drop(fds);
         assert_eq!((open_memfds(), mapped()), (0, 2));
         drop(broker);
-        assert_eq!(
-            (open_memfds(), mapped()),
-            (0, 0),
-            "nothing is left for a second worker"
-        );
+        assert_eq!((open_memfds(), mapped()), (0, 0), "nothing is left for a second worker");
         return;
     }
     let (_broker, fds) = rings(&SMALL);
-    let child = spawn(
-        "the_broker_keeps_mappings_and_no_descriptors",
-        [fds.bell.as_fd()],
-    );
+    let child = spawn("the_broker_keeps_mappings_and_no_descriptors", [fds.bell.as_fd()]);
     assert!(child.finish().success());
 }
 
 fn open_memfds() -> usize {
     let fds = std::fs::read_dir("/proc/self/fd").unwrap();
     let links = fds.filter_map(|entry| std::fs::read_link(entry.unwrap().path()).ok());
-    links
-        .filter(|link| link.to_string_lossy().contains("memfd:ring-"))
-        .count()
+    links.filter(|link| link.to_string_lossy().contains("memfd:ring-")).count()
 }
 
 fn mapped() -> usize {
     let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
-    maps.lines()
-        .filter(|line| line.contains("memfd:ring-"))
-        .count()
+    maps.lines().filter(|line| line.contains("memfd:ring-")).count()
 }

@@ -1,10 +1,7 @@
 //! A live process that writes what it likes into W while the broker reads: other values, never a
 //! crash, and in the end a violation. Rows H01, H02 and H09 of the conformance list.
 
-#![allow(
-    clippy::unwrap_used,
-    reason = "a test that cannot go on should stop here"
-)]
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop here")]
 
 mod support;
 
@@ -23,11 +20,7 @@ use support::{PATIENCE, Random, inherited, rings, spawn};
 const RINGS: usize = 24;
 
 /// Wide enough that records are read while others are overwritten.
-const LAYOUT: Layout = Layout {
-    b_bytes: 4096,
-    w_bytes: 8192,
-    kind_max: 9,
-};
+const LAYOUT: Layout = Layout { b_bytes: 4096, w_bytes: 8192, kind_max: 9 };
 
 /// Words of W: a page of control words, then the data.
 const WORDS: u64 = (4096 + 8192) / 8;
@@ -84,11 +77,7 @@ enum Manner {
 /// A data word that keeps to the grid.
 fn on_the_grid(index: u64, random: &mut Random) -> u64 {
     let header = (1 + random.below(9)) << 32 | 56;
-    if index.is_multiple_of(8) {
-        header
-    } else {
-        random.next()
-    }
+    if index.is_multiple_of(8) { header } else { random.next() }
 }
 
 /// Spoils one ring for a moment. `head` is how far the broker has read.
@@ -120,10 +109,7 @@ fn punch(w: &OwnedFd) {
 fn scribble(fds: &[OwnedFd]) {
     let rw = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
     let (b, w) = fds.split_at(RINGS);
-    let heads: Vec<Words> = b
-        .iter()
-        .map(|fd| Words::map(fd, ProtFlags::PROT_READ))
-        .collect();
+    let heads: Vec<Words> = b.iter().map(|fd| Words::map(fd, ProtFlags::PROT_READ)).collect();
     let rings: Vec<Words> = w.iter().map(|fd| Words::map(fd, rw)).collect();
     let mut random = Random(u64::from(std::process::id()));
     for words in &rings {
@@ -134,18 +120,8 @@ fn scribble(fds: &[OwnedFd]) {
     while began.elapsed() < SCRIBBLE_MAX {
         let late = began.elapsed() > PLAUSIBLE;
         for (ring, words) in rings.iter().enumerate() {
-            let manner = if late || ring % 2 == 0 {
-                Manner::Wild
-            } else {
-                Manner::Plausible
-            };
-            spoil(
-                words,
-                &mut random,
-                heads[ring].load(HEAD),
-                &mut tails[ring],
-                manner,
-            );
+            let manner = if late || ring % 2 == 0 { Manner::Wild } else { Manner::Plausible };
+            spoil(words, &mut random, heads[ring].load(HEAD), &mut tails[ring], manner);
         }
         if late {
             w.iter().for_each(punch);
@@ -168,10 +144,7 @@ fn read(broker: &mut BrokerEnd, fate: &mut Fate) {
     };
     match broker.tokens.drain(Budget::POLL, check) {
         Ok(drained) => {
-            assert!(
-                drained.bytes <= 8192 && fate.violation.is_none(),
-                "poison wears off"
-            );
+            assert!(drained.bytes <= 8192 && fate.violation.is_none(), "poison wears off");
             fate.records += drained.records;
         }
         Err(violation) => assert_eq!(*fate.violation.get_or_insert(violation), violation),
@@ -192,10 +165,7 @@ fn a_scribbling_worker_is_found_out_and_harms_nothing() {
     let (mut brokers, fds): (Vec<_>, Vec<_>) = (0..RINGS).map(|_| rings(&LAYOUT)).unzip();
     let mut fates: Vec<Fate> = (0..RINGS).map(|_| Fate::default()).collect();
     let test = "a_scribbling_worker_is_found_out_and_harms_nothing";
-    let listed = fds
-        .iter()
-        .map(|fds| fds.b.as_fd())
-        .chain(fds.iter().map(|fds| fds.w.as_fd()));
+    let listed = fds.iter().map(|fds| fds.b.as_fd()).chain(fds.iter().map(|fds| fds.w.as_fd()));
     let child = spawn(test, listed);
     let began = Instant::now();
     while fates.iter().any(|fate| fate.violation.is_none()) && began.elapsed() < PATIENCE / 2 {
@@ -207,18 +177,9 @@ fn a_scribbling_worker_is_found_out_and_harms_nothing() {
     let unnoticed = fates.iter().filter(|fate| fate.violation.is_none()).count();
     assert_eq!(unnoticed, 0, "rings whose worker was not found out");
     let records: usize = fates.iter().map(|fate| fate.records).sum();
-    assert!(
-        records > 100,
-        "only {records} records were read while they changed"
-    );
-    assert!(
-        fates.iter().any(|fate| fate.refused.is_some()),
-        "no lying head was noticed"
-    );
+    assert!(records > 100, "only {records} records were read while they changed");
+    assert!(fates.iter().any(|fate| fate.refused.is_some()), "no lying head was noticed");
     for broker in &mut brokers {
-        assert!(
-            broker.tokens.drain_dead(|_, _| ()).is_err(),
-            "poison outlives the worker"
-        );
+        assert!(broker.tokens.drain_dead(|_, _| ()).is_err(), "poison outlives the worker");
     }
 }

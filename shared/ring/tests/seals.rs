@@ -2,10 +2,7 @@
 //! forbid. Every attack is first run on an unsealed memfd, where it must succeed; an attack that
 //! cannot succeed anywhere would prove nothing. Rows H04, H06 and H08 of the conformance list.
 
-#![allow(
-    clippy::unwrap_used,
-    reason = "a test that cannot go on should stop here"
-)]
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop here")]
 
 mod support;
 
@@ -29,43 +26,27 @@ const SIZE_AND_SEALS: &[Attack] = &[
     ("shrink", |fd| ftruncate(fd, BYTES / 2)),
     ("shrink to nothing", |fd| ftruncate(fd, 0)),
     ("grow", |fd| ftruncate(fd, BYTES * 2)),
-    ("grow by fallocate", |fd| {
-        fallocate(fd, FallocateFlags::empty(), BYTES, BYTES)
-    }),
-    ("truncate by opening", |fd| {
-        reopen(fd, libc::O_TRUNC).map(drop)
-    }),
+    ("grow by fallocate", |fd| fallocate(fd, FallocateFlags::empty(), BYTES, BYTES)),
+    ("truncate by opening", |fd| reopen(fd, libc::O_TRUNC).map(drop)),
     ("add a seal", |fd| seal(fd, SealFlag::F_SEAL_WRITE)),
-    ("make executable", |fd| {
-        fchmod(fd, Mode::from_bits_retain(0o777))
-    }),
+    ("make executable", |fd| fchmod(fd, Mode::from_bits_retain(0o777))),
 ];
 
 /// Closed on B, which only the broker writes.
 const CONTENT: &[Attack] = &[
     ("write", |fd| write_through(&owned(fd))),
     ("write after reopening", |fd| write_through(&reopen(fd, 0)?)),
-    ("map writable", |fd| {
-        map(fd, ProtFlags::PROT_READ | ProtFlags::PROT_WRITE).map(drop)
-    }),
+    ("map writable", |fd| map(fd, ProtFlags::PROT_READ | ProtFlags::PROT_WRITE).map(drop)),
     ("map writable after reopening", |fd| {
-        map(
-            reopen(fd, 0)?.as_fd(),
-            ProtFlags::PROT_READ | ProtFlags::PROT_WRITE,
-        )
-        .map(drop)
+        map(reopen(fd, 0)?.as_fd(), ProtFlags::PROT_READ | ProtFlags::PROT_WRITE).map(drop)
     }),
     ("make a read-only map writable", |fd| {
         let page = map(fd, ProtFlags::PROT_READ)?;
         page.protect(ProtFlags::PROT_READ | ProtFlags::PROT_WRITE)
     }),
     ("punch a hole", |fd| punch(fd)),
-    ("punch a hole after reopening", |fd| {
-        punch(reopen(fd, 0)?.as_fd())
-    }),
-    ("zero a range", |fd| {
-        fallocate(fd, FallocateFlags::FALLOC_FL_KEEP_SIZE, 0, 1).and(punch(fd))
-    }),
+    ("punch a hole after reopening", |fd| punch(reopen(fd, 0)?.as_fd())),
+    ("zero a range", |fd| fallocate(fd, FallocateFlags::FALLOC_FL_KEEP_SIZE, 0, 1).and(punch(fd))),
 ];
 
 fn errno(error: &std::io::Error) -> Errno {
@@ -103,10 +84,7 @@ fn attack(target: &str, fd: &OwnedFd, attacks: &[Attack]) {
     for (name, run) in attacks {
         run(unsealed().as_fd()).unwrap_or_else(|errno| panic!("{name} fails anyway: {errno}"));
         let refused = run(fd.as_fd()).expect_err(&format!("{name} succeeded on {target}"));
-        assert!(
-            matches!(refused, Errno::EPERM | Errno::EACCES),
-            "{name} on {target}: {refused}"
-        );
+        assert!(matches!(refused, Errno::EPERM | Errno::EACCES), "{name} on {target}: {refused}");
     }
 }
 
@@ -128,11 +106,7 @@ fn another_process_cannot_change_what_is_sealed() {
     let mut seen = Vec::new();
     let take = |kind: u8, bytes: &[u8]| seen.push((kind, bytes.to_vec()));
     worker.jobs.poll(core_ring::Budget::POLL, take).unwrap();
-    assert_eq!(
-        seen,
-        [(1, b"CONFIG".to_vec())],
-        "B is as the broker left it"
-    );
+    assert_eq!(seen, [(1, b"CONFIG".to_vec())], "B is as the broker left it");
 }
 
 #[test]

@@ -5,7 +5,8 @@ use serde::{Deserialize, Serialize};
 /// Declares the codes once: number, name on the wire, and whether the same request may succeed
 /// later. Append only: numbers and names are the contract with clients.
 macro_rules! codes {
-    ($($(#[doc = $doc:literal])* $variant:ident = $number:literal, $name:literal, $retry:ident;)*) => {
+    ($($(#[doc = $doc:literal])* $variant:ident = $number:literal, $name:literal, $retry:ident;)*)
+    => {
         /// Why a request was refused or ended; stable numbers and names.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
         #[serde(try_from = "u16", into = "u16")]
@@ -124,11 +125,7 @@ pub struct Refusal {
 impl Refusal {
     /// A refusal that asks for no particular wait.
     pub fn new(code: Code, message: impl Into<String>) -> Self {
-        Self {
-            code,
-            retry_after_ms: None,
-            message: message.into(),
-        }
+        Self { code, retry_after_ms: None, message: message.into() }
     }
 
     /// The same refusal, asking for a wait of `ms` milliseconds.

@@ -29,12 +29,12 @@ pub enum FrameError {
 /// # Errors
 /// [`FrameError::Length`].
 pub fn body_length(header: [u8; HEADER_BYTES], max: usize) -> Result<usize, FrameError> {
-    // On every target this runs on a u32 fits a usize; one that does not fit is refused as too long.
+    // A u32 fits a usize wherever this runs; where it did not it would be refused as too long.
     let bytes = usize::try_from(u32::from_le_bytes(header)).unwrap_or(usize::MAX);
     check_length(bytes, max)
 }
 
-/// Appends `message` to `out` as one frame of at most `max` body bytes; on error `out` is as before.
+/// Appends `message` to `out` as one frame of at most `max` body bytes; an error changes nothing.
 ///
 /// # Errors
 /// [`FrameError::Length`] when the body is larger.
@@ -71,9 +71,5 @@ pub fn read_body<T: DeserializeOwned>(body: &[u8]) -> Result<T, FrameError> {
 }
 
 fn check_length(bytes: usize, max: usize) -> Result<usize, FrameError> {
-    if (1..=max).contains(&bytes) {
-        Ok(bytes)
-    } else {
-        Err(FrameError::Length { bytes, max })
-    }
+    if (1..=max).contains(&bytes) { Ok(bytes) } else { Err(FrameError::Length { bytes, max }) }
 }

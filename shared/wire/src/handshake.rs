@@ -39,7 +39,7 @@ pub enum HandshakeError {
     #[error("the hello does not start with CORE")]
     Magic,
     /// The other side speaks another major version.
-    #[error("the peer speaks protocol {major}.{minor}; this side speaks {}.{}", PROTOCOL.0, PROTOCOL.1)]
+    #[error("the peer speaks protocol {major}.{minor}; this side {}.{}", PROTOCOL.0, PROTOCOL.1)]
     Version {
         /// Its major version.
         major: u16,
@@ -80,11 +80,7 @@ pub fn check_version(block: [u8; REFUSAL_BYTES]) -> Result<(), HandshakeError> {
     }
     let major = u16::from_le_bytes([major_low, major_high]);
     let minor = u16::from_le_bytes([minor_low, minor_high]);
-    if major == PROTOCOL.0 {
-        Ok(())
-    } else {
-        Err(HandshakeError::Version { major, minor })
-    }
+    if major == PROTOCOL.0 { Ok(()) } else { Err(HandshakeError::Version { major, minor }) }
 }
 
 /// The server's answer to a hello.
@@ -130,10 +126,7 @@ pub fn check_proof(
     proof: &[u8; MAC_BYTES],
     peer_uid: u32,
 ) -> Result<(), HandshakeError> {
-    same(
-        &mac(token, CLIENT_LABEL, &[hello, challenge], peer_uid),
-        proof,
-    )
+    same(&mac(token, CLIENT_LABEL, &[hello, challenge], peer_uid), proof)
 }
 
 /// The last message of a handshake.
@@ -151,9 +144,5 @@ fn mac(token: &[u8], label: &[u8], transcript: &[&[u8]], uid: u32) -> [u8; MAC_B
 
 /// Compares without telling by time how much agreed.
 fn same(expected: &[u8; MAC_BYTES], got: &[u8]) -> Result<(), HandshakeError> {
-    if bool::from(expected.as_slice().ct_eq(got)) {
-        Ok(())
-    } else {
-        Err(HandshakeError::Mac)
-    }
+    if bool::from(expected.as_slice().ct_eq(got)) { Ok(()) } else { Err(HandshakeError::Mac) }
 }

@@ -3,6 +3,12 @@
 /// Protocol version on the wire, major and minor; a differing major is refused in the handshake.
 pub const PROTOCOL: (u16, u16) = (1, 0);
 
+/// Fewest bytes of a handshake token: 256 bits, what HMAC-SHA256 keeps of a key.
+pub const TOKEN_BYTES_MIN: usize = 32;
+
+/// Most bytes of a handshake token (contract).
+pub const TOKEN_BYTES_MAX: usize = 64 << 10;
+
 /// Bytes of a request id. Enough for a UUID with a prefix; short enough to keep for each request.
 pub const REQUEST_ID_BYTES_MAX: usize = 64;
 

@@ -18,11 +18,7 @@ fn request_id(text: &str) -> RequestId {
 }
 
 fn client_frame(request: Request) -> ClientFrame {
-    ClientFrame {
-        session: SessionId([7; 16]),
-        id: request_id("r1"),
-        request,
-    }
+    ClientFrame { session: SessionId([7; 16]), id: request_id("r1"), request }
 }
 
 #[test]
@@ -42,15 +38,9 @@ fn a_length_is_checked_before_anything_else() {
     let max = 1024;
     for bytes in [0u32, 1025, u32::MAX] {
         let refused = frame::body_length(bytes.to_le_bytes(), max);
-        assert!(
-            matches!(refused, Err(FrameError::Length { .. })),
-            "{bytes} was accepted"
-        );
+        assert!(matches!(refused, Err(FrameError::Length { .. })), "{bytes} was accepted");
     }
-    assert_eq!(
-        frame::body_length(1024u32.to_le_bytes(), max).expect("the bound is allowed"),
-        1024
-    );
+    assert_eq!(frame::body_length(1024u32.to_le_bytes(), max).expect("the bound is allowed"), 1024);
 }
 
 #[test]
@@ -62,16 +52,7 @@ fn too_large_a_message_leaves_the_buffer_as_it_was() {
     });
     let mut out = vec![1, 2, 3];
     let refused = frame::append(&frame, 64, &mut out);
-    assert!(
-        matches!(
-            refused,
-            Err(FrameError::Length {
-                bytes: 124,
-                max: 64
-            })
-        ),
-        "{refused:?}"
-    );
+    assert!(matches!(refused, Err(FrameError::Length { bytes: 124, max: 64 })), "{refused:?}");
     assert_eq!(out, [1, 2, 3]);
 }
 
@@ -80,10 +61,7 @@ fn bytes_that_follow_a_message_are_refused() {
     let mut body = codec::encode(&client_frame(Request::Models)).expect("encodes");
     body.push(0);
     let refused = frame::read_body::<ClientFrame>(&body);
-    let trailing = matches!(
-        refused,
-        Err(FrameError::Codec(CodecError::Trailing { extra: 1 }))
-    );
+    let trailing = matches!(refused, Err(FrameError::Codec(CodecError::Trailing { extra: 1 })));
     assert!(trailing, "{refused:?}");
 }
 
@@ -99,20 +77,12 @@ fn a_huge_announced_list_costs_nothing() {
 fn only_terminal_events_are_terminal() {
     let open = [
         Event::Queued { position: 1 },
-        Event::Token {
-            id: 1,
-            text: "a".into(),
-            logprob: None,
-        },
+        Event::Token { id: 1, text: "a".into(), logprob: None },
         Event::Progress { fraction: 0.5 },
     ];
     assert!(open.iter().all(|event| !event.is_terminal()));
     let refusal = Refusal::new(Code::Internal, "x");
-    let ends = [
-        Event::Done(Done::default()),
-        Event::Error(refusal),
-        Event::Tokens(vec![]),
-    ];
+    let ends = [Event::Done(Done::default()), Event::Error(refusal), Event::Tokens(vec![])];
     assert!(ends.iter().all(Event::is_terminal));
 }
 
@@ -123,11 +93,7 @@ fn debug_output_never_shows_a_prompt_or_a_token() {
         prompt: Prompt::Text("secret".into()),
         params: Params::default(),
     });
-    let token = Event::Token {
-        id: 4242,
-        text: "secret".into(),
-        logprob: None,
-    };
+    let token = Event::Token { id: 4242, text: "secret".into(), logprob: None };
     let shown = format!("{:?} {token:?}", client_frame(generate));
     assert!(
         !shown.contains("secret") && !shown.contains("4242") && !shown.contains('7'),
@@ -145,12 +111,7 @@ fn any_prompt() -> impl Strategy<Value = Prompt> {
 }
 
 fn any_params() -> impl Strategy<Value = Params> {
-    let numbers = (
-        any::<u32>(),
-        0.0f32..9.0,
-        any::<Option<u64>>(),
-        any::<bool>(),
-    );
+    let numbers = (any::<u32>(), 0.0f32..9.0, any::<Option<u64>>(), any::<bool>());
     (numbers, vec(".{0,9}", 0..4), any::<Option<u32>>()).prop_map(|(n, stop, deadline_ms)| Params {
         max_tokens: n.0,
         temperature: n.1,
@@ -165,7 +126,11 @@ fn any_params() -> impl Strategy<Value = Params> {
 
 proptest! {
     #[test]
-    fn a_request_survives_the_way(model in ".{0,20}", prompt in any_prompt(), params in any_params()) {
+    fn a_request_survives_the_way(
+        model in ".{0,20}",
+        prompt in any_prompt(),
+        params in any_params(),
+    ) {
         let frame = client_frame(Request::Generate(Generate { model, prompt, params }));
         let body = codec::encode(&frame).expect("encodes");
         prop_assert!(codec::decode::<ClientFrame>(&body).expect("decodes") == frame);

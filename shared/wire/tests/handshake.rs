@@ -19,20 +19,13 @@ fn transcript() -> Transcript {
     let hello = handshake::hello(&[1; 32]);
     let challenge = handshake::challenge(TOKEN, &hello, &[2; 32], InstanceId([3; 16]), UID);
     let proof = handshake::proof(TOKEN, &hello, &challenge, UID).expect("the server is honest");
-    Transcript {
-        hello,
-        challenge,
-        proof,
-    }
+    Transcript { hello, challenge, proof }
 }
 
 #[test]
 fn both_sides_agree() {
     let t = transcript();
-    assert_eq!(
-        handshake::check_proof(TOKEN, &t.hello, &t.challenge, &t.proof, UID),
-        Ok(())
-    );
+    assert_eq!(handshake::check_proof(TOKEN, &t.hello, &t.challenge, &t.proof, UID), Ok(()));
 }
 
 #[test]
@@ -44,10 +37,7 @@ fn the_bytes_are_those_of_the_protocol_document() {
     assert_eq!(&t.challenge[32..48], &[3; 16]);
     // HMAC-SHA256 over the label, the bytes sent before, and the uid as a little-endian u32,
     // computed with another implementation (Python's hmac module).
-    assert_eq!(
-        hex(&t.challenge[48..]),
-        include_str!("golden/server-mac.hex").trim()
-    );
+    assert_eq!(hex(&t.challenge[48..]), include_str!("golden/server-mac.hex").trim());
     assert_eq!(hex(&t.proof), include_str!("golden/client-mac.hex").trim());
 }
 
@@ -55,10 +45,7 @@ fn the_bytes_are_those_of_the_protocol_document() {
 fn a_server_without_the_token_is_not_believed() {
     let hello = handshake::hello(&[1; 32]);
     let forged = handshake::challenge(&TOKEN[..31], &hello, &[2; 32], InstanceId([3; 16]), UID);
-    assert_eq!(
-        handshake::proof(TOKEN, &hello, &forged, UID),
-        Err(HandshakeError::Mac)
-    );
+    assert_eq!(handshake::proof(TOKEN, &hello, &forged, UID), Err(HandshakeError::Mac));
 }
 
 #[test]
@@ -90,10 +77,7 @@ fn the_servers_own_proof_cannot_be_reflected() {
 #[test]
 fn another_version_and_another_protocol_are_told_apart() {
     assert_eq!(handshake::check_version(handshake::version_block()), Ok(()));
-    assert_eq!(
-        handshake::check_version(*b"GET / HT"),
-        Err(HandshakeError::Magic)
-    );
+    assert_eq!(handshake::check_version(*b"GET / HT"), Err(HandshakeError::Magic));
     let newer = *b"CORE\x02\x00\x07\x00";
     let refused = HandshakeError::Version { major: 2, minor: 7 };
     assert_eq!(handshake::check_version(newer), Err(refused));

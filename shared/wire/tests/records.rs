@@ -1,7 +1,7 @@
 //! Records of the rings: what a worker may say, and what gets it killed.
 
 use core_wire::{
-    client::FinishReason,
+    client::{FinishReason, Prompt},
     code::Code,
     codec,
     ids::JobId,
@@ -20,54 +20,24 @@ fn read(record: &ToBroker) -> Result<ToBroker, BadRecord> {
 }
 
 fn token(text: String, logprob: Option<f32>) -> StepToken {
-    StepToken {
-        job: JobId(1),
-        token: 5,
-        text,
-        logprob,
-    }
+    StepToken { job: JobId(1), token: 5, text, logprob }
 }
 
 fn step(tokens: Vec<StepToken>) -> ToBroker {
-    ToBroker::Step(Step {
-        step: 1,
-        tokens,
-        ended: vec![],
-    })
+    ToBroker::Step(Step { step: 1, tokens, ended: vec![] })
 }
 
 #[test]
 fn every_record_of_a_worker_survives_the_way() {
-    let ended = Ended {
-        job: JobId(1),
-        reason: FinishReason::Stop,
-        prefill_us: 1,
-        decode_us: 2,
-    };
+    let ended = Ended { job: JobId(1), reason: FinishReason::Stop, prefill_us: 1, decode_us: 2 };
     let records = [
         ToBroker::Locked(Locked { claims: vec![] }),
         ToBroker::Variant(3),
         ToBroker::Progress(1.0),
-        ToBroker::Failed(Failed {
-            cause: FailedCause::Model,
-            message: "not GGUF".into(),
-        }),
-        ToBroker::Started(Started {
-            job: JobId(9),
-            prompt_tokens: 3,
-            cached_tokens: 0,
-        }),
-        ToBroker::Step(Step {
-            step: 1,
-            tokens: vec![token("a".into(), None)],
-            ended: vec![ended],
-        }),
-        ToBroker::Chunk(Chunk {
-            job: JobId(1),
-            offset: 0,
-            last: true,
-            bytes: vec![1, 2],
-        }),
+        ToBroker::Failed(Failed { cause: FailedCause::Model, message: "not GGUF".into() }),
+        ToBroker::Started(Started { job: JobId(9), prompt_tokens: 3, cached_tokens: 0 }),
+        ToBroker::Step(Step { step: 1, tokens: vec![token("a".into(), None)], ended: vec![ended] }),
+        ToBroker::Chunk(Chunk { job: JobId(1), offset: 0, last: true, bytes: vec![1, 2] }),
         ToBroker::Refused(Refused::new(JobId(1), Code::BadToken, "token 9 of 8")),
     ];
     for record in records {
@@ -77,11 +47,7 @@ fn every_record_of_a_worker_survives_the_way() {
 
 #[test]
 fn every_record_of_the_broker_survives_the_way() {
-    let fragment = Fragment {
-        job: JobId(1),
-        offset: 2,
-        bytes: vec![3; 9],
-    };
+    let fragment = Fragment { job: JobId(1), offset: 2, bytes: vec![3; 9] };
     let records = [ToWorker::Go, ToWorker::Cancel(JobId(8)), ToWorker::Stop];
     for record in records.into_iter().chain([ToWorker::Fragment(fragment)]) {
         let (kind, payload) = record.encode().expect("encodes");
@@ -97,17 +63,9 @@ fn what_is_too_much_is_refused() {
         step(vec![token("a".into(), None); SLOTS_MAX as usize + 1]),
         step(vec![token("a".repeat(STEP_TEXT_BYTES_MAX + 1), None)]),
         step(vec![token(String::new(), Some(f32::NAN))]),
-        ToBroker::Locked(Locked {
-            claims: vec![Claim(1); CLAIMS_MAX + 1],
-        }),
-        ToBroker::Failed(Failed {
-            cause: FailedCause::Model,
-            message: long,
-        }),
-        ToBroker::Failed(Failed {
-            cause: FailedCause::Model,
-            message: "\u{1b}[2J".into(),
-        }),
+        ToBroker::Locked(Locked { claims: vec![Claim(1); CLAIMS_MAX + 1] }),
+        ToBroker::Failed(Failed { cause: FailedCause::Model, message: long }),
+        ToBroker::Failed(Failed { cause: FailedCause::Model, message: "\u{1b}[2J".into() }),
         ToBroker::Progress(1.5),
         ToBroker::Progress(f32::NAN),
         ToBroker::Chunk(Chunk {
@@ -124,24 +82,13 @@ fn what_is_too_much_is_refused() {
 
 #[test]
 fn unknown_kinds_and_text_that_is_none_are_refused() {
-    assert!(matches!(
-        ToBroker::read(0, Untrusted::new(&[])),
-        Err(BadRecord::Kind { kind: 0 })
-    ));
+    assert!(matches!(ToBroker::read(0, Untrusted::new(&[])), Err(BadRecord::Kind { kind: 0 })));
     assert!(ToBroker::read(KIND_MAX + 1, Untrusted::new(&[])).is_err());
     assert!(ToWorker::decode(2, &[1]).is_err(), "GO has no payload");
-    let (kind, mut payload) = step(vec![token("abcd".into(), None)])
-        .encode()
-        .expect("encodes");
-    let at = payload
-        .windows(4)
-        .position(|w| w == b"abcd")
-        .expect("is there");
+    let (kind, mut payload) = step(vec![token("abcd".into(), None)]).encode().expect("encodes");
+    let at = payload.windows(4).position(|w| w == b"abcd").expect("is there");
     payload[at] = 0xff;
-    assert!(
-        ToBroker::read(kind, Untrusted::new(&payload)).is_err(),
-        "invalid UTF-8"
-    );
+    assert!(ToBroker::read(kind, Untrusted::new(&payload)).is_err(), "invalid UTF-8");
 }
 
 #[test]
@@ -161,8 +108,9 @@ proptest! {
 
     #[test]
     fn prompts_survive_the_way(text in ".{0,200}") {
-        let prompt = core_wire::client::Prompt::Text(text);
+        let prompt = Prompt::Text(text);
         let bytes = codec::encode(&prompt).expect("encodes");
-        prop_assert!(codec::decode::<core_wire::client::Prompt>(&bytes).expect("decodes") == prompt);
+        let again: Prompt = codec::decode(&bytes).expect("decodes");
+        prop_assert!(again == prompt);
     }
 }

@@ -26,79 +26,49 @@ fn a_model_id_is_no_path() {
         assert!(ModelId::try_from(good.to_owned()).is_ok(), "{good}");
     }
     let long = "x".repeat(MODEL_ID_BYTES_MAX + 1);
-    let wrong = [
-        "",
-        ".hidden",
-        "..",
-        "../x",
-        "/etc/passwd",
-        "a/b",
-        "a\\b",
-        "nul\0",
-        "\u{202e}x",
-        &long,
-    ];
+    let wrong =
+        ["", ".hidden", "..", "../x", "/etc/passwd", "a/b", "a\\b", "nul\0", "\u{202e}x", &long];
     for bad in wrong {
-        assert!(
-            ModelId::try_from(bad.to_owned()).is_err(),
-            "{bad:?} was accepted"
-        );
+        assert!(ModelId::try_from(bad.to_owned()).is_err(), "{bad:?} was accepted");
     }
     let found = ModelId::try_from("a/b".to_owned());
     assert_eq!(found, Err(BadId::ModelCharacter { found: '/' }));
 }
 
+/// One way in which parameters differ from the defaults.
+type Change = fn(&mut Params);
+
+/// The refusal of parameters that differ from the defaults in one way.
+fn refused(change: Change) -> String {
+    let mut params = Params::default();
+    change(&mut params);
+    let refusal = params.check().expect_err("out of range");
+    assert_eq!(refusal.code, Code::BadParameter);
+    refusal.message
+}
+
 #[test]
 fn parameters_out_of_range_are_named() {
-    let params = |change: fn(&mut Params)| {
-        let mut params = Params::default();
-        change(&mut params);
-        params.check().expect_err("out of range")
-    };
-    let cases = [
-        (
-            params(|p| p.max_tokens = 0),
-            "max_tokens is 0; 1 to 1048576 is allowed",
-        ),
-        (
-            params(|p| p.temperature = f32::NAN),
-            "temperature is NaN; 0 to 100 is allowed",
-        ),
-        (
-            params(|p| p.temperature = -0.5),
-            "temperature is -0.5; 0 to 100 is allowed",
-        ),
-        (
-            params(|p| p.min_p = f32::INFINITY),
-            "min_p is inf; 0 to 1 is allowed",
-        ),
-        (
-            params(|p| p.deadline_ms = Some(0)),
-            "deadline_ms is 0; 1 to 86400000 is allowed",
-        ),
-        (
-            params(|p| p.stop = vec![String::new()]),
-            "a stop string has 0 bytes; 1 to 256",
-        ),
-        (
-            params(|p| p.stop = vec!["x".into(); 17]),
-            "17 stop strings; at most 16 are allowed",
-        ),
+    let cases: [(Change, &str); 8] = [
+        (|p| p.max_tokens = 0, "max_tokens is 0; 1 to 1048576 is allowed"),
+        (|p| p.temperature = f32::NAN, "temperature is NaN; 0 to 100 is allowed"),
+        (|p| p.temperature = -0.5, "temperature is -0.5; 0 to 100 is allowed"),
+        (|p| p.min_p = f32::INFINITY, "min_p is inf; 0 to 1 is allowed"),
+        (|p| p.top_p = 0.0, "top_p is 0;"),
+        (|p| p.deadline_ms = Some(0), "deadline_ms is 0; 1 to 86400000 is allowed"),
+        (|p| p.stop = vec![String::new()], "a stop string has 0 bytes; 1 to 256"),
+        (|p| p.stop = vec!["x".into(); 17], "17 stop strings; at most 16 are allowed"),
     ];
-    for (refusal, sentence) in cases {
-        assert_eq!(refusal.code, Code::BadParameter);
-        assert!(refusal.message.starts_with(sentence), "{}", refusal.message);
+    for (change, sentence) in cases {
+        let message = refused(change);
+        assert!(message.starts_with(sentence), "{message}");
     }
-    assert!(params(|p| p.top_p = 0.0).message.starts_with("top_p is 0;"));
     assert_eq!(Params::default().check(), Ok(()));
 }
 
 #[test]
 fn prompts_that_say_nothing_are_refused() {
-    let nobody = ChatMessage {
-        role: String::new(),
-        content: "x".into(),
-    };
+    let nobody = ChatMessage { role: String::new(), content: "x".into() };
     let empty = [
         Prompt::Text(String::new()),
         Prompt::Tokens(vec![]),
@@ -137,10 +107,7 @@ fn codes_have_the_numbers_of_the_contract() {
         (50, "DRAINING"),
         (60, "INTERNAL"),
     ];
-    let ours: Vec<_> = Code::ALL
-        .iter()
-        .map(|&code| (u16::from(code), code.name()))
-        .collect();
+    let ours: Vec<_> = Code::ALL.iter().map(|&code| (u16::from(code), code.name())).collect();
     assert_eq!(ours, contract);
     assert!(Code::try_from(17).is_err());
 }

@@ -33,10 +33,8 @@ impl Answers {
     /// Whether an event can belong to such a request. Anything that needs a worker may wait for it
     /// and for its model, and may be cancelled.
     pub(super) fn include(self, event: &Event) -> bool {
-        let needs_worker = matches!(
-            self,
-            Self::Generation | Self::Loading | Self::Tokens | Self::Text
-        );
+        let needs_worker =
+            matches!(self, Self::Generation | Self::Loading | Self::Tokens | Self::Text);
         match event {
             Event::Error(_) => true,
             Event::Queued { .. } | Event::Progress { .. } => needs_worker,

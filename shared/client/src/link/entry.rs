@@ -29,11 +29,7 @@ pub(super) struct Listener {
 
 impl Entry {
     pub(super) fn new(answers: Answers, listener: Option<Listener>) -> Self {
-        Self {
-            answers,
-            listener,
-            cancel_asked: false,
-        }
+        Self { answers, listener, cancel_asked: false }
     }
 
     pub(super) fn finish(self, outcome: Result<Event, RequestError>) {

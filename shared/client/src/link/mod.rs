@@ -86,11 +86,7 @@ impl Link {
     }
 
     fn encode(&self, id: &RequestId, request: Request) -> Result<Vec<u8>, RequestError> {
-        let frame = ClientFrame {
-            session: self.session,
-            id: id.clone(),
-            request,
-        };
+        let frame = ClientFrame { session: self.session, id: id.clone(), request };
         let mut bytes = Vec::new();
         let max = self.frame_bytes_max;
         match frame::append(&frame, max, &mut bytes) {
@@ -114,9 +110,5 @@ impl fmt::Debug for Link {
 }
 
 fn too_large(bytes: usize, max: usize) -> RequestError {
-    RequestError::TooLarge {
-        what: "the request",
-        bytes,
-        max,
-    }
+    RequestError::TooLarge { what: "the request", bytes, max }
 }

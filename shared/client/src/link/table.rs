@@ -78,10 +78,7 @@ impl Table {
         };
         let (events, waiting) = mpsc::channel(WAITING_EVENTS_MAX);
         let (last_sender, last) = oneshot::channel();
-        let listener = Listener {
-            events,
-            last: last_sender,
-        };
+        let listener = Listener { events, last: last_sender };
         let entry = Entry::new(Answers::to(request), Some(listener));
         state.open.insert(id.clone(), entry);
         Ok(Opened { id, waiting, last })

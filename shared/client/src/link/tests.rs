@@ -55,10 +55,7 @@ fn an_abandoned_request_stays_until_its_end() {
     table.abandon(&opened.id, AtDrop::GoOn);
     assert!(table.take_cancels().is_empty());
     let progress = Event::Progress { fraction: 0.5 };
-    assert!(matches!(
-        table.route(&opened.id, progress),
-        Ok(Routed::Settled)
-    ));
+    assert!(matches!(table.route(&opened.id, progress), Ok(Routed::Settled)));
     let end = table.route(&opened.id, Event::Loaded(Default::default()));
     assert!(matches!(end, Ok(Routed::Settled)));
     let again = table.route(&opened.id, Event::Loaded(Default::default()));
@@ -73,9 +70,6 @@ fn a_sleeper_is_ended_only_for_others() {
     assert!(!table.end_sleeper(&opened.id), "it is alone");
     table.open(None, &Request::Models).unwrap();
     assert!(table.end_sleeper(&opened.id));
-    assert!(matches!(
-        opened.last.try_recv(),
-        Ok(Err(RequestError::Refused(_)))
-    ));
+    assert!(matches!(opened.last.try_recv(), Ok(Err(RequestError::Refused(_)))));
     assert_eq!(table.take_cancels().len(), 1);
 }

@@ -43,11 +43,7 @@ fn cancels(table: &Table, session: SessionId) -> Vec<u8> {
     let mut bytes = Vec::new();
     for (id, target) in table.take_cancels() {
         let target = target.into();
-        let frame = ClientFrame {
-            session,
-            id,
-            request: Request::Cancel { target },
-        };
+        let frame = ClientFrame { session, id, request: Request::Cancel { target } };
         let written = frame::append(&frame, CLIENT_FRAME_BYTES_MAX, &mut bytes);
         written.expect("two ids and a tag are far below the smallest frame limit");
     }

@@ -91,8 +91,7 @@ impl Peer {
     pub(crate) async fn try_receive(&mut self) -> Option<ClientFrame> {
         let mut header = [0; 4];
         let read = timeout(PATIENCE, self.stream.read_exact(&mut header)).await;
-        read.expect("the client says or closes something in time")
-            .ok()?;
+        read.expect("the client says or closes something in time").ok()?;
         let bytes = frame::body_length(header, CLIENT_FRAME_BYTES_CEILING).unwrap();
         let mut body = vec![0; bytes];
         self.stream.read_exact(&mut body).await.unwrap();
@@ -154,33 +153,20 @@ pub(crate) fn token() -> Token {
 }
 
 pub(crate) fn prompt(text: &str) -> Generate {
-    Generate {
-        model: "tiny".into(),
-        prompt: Prompt::Text(text.into()),
-        params: Params::default(),
-    }
+    Generate { model: "tiny".into(), prompt: Prompt::Text(text.into()), params: Params::default() }
 }
 
 pub(crate) fn token_event(id: u32, text: &str) -> Event {
-    Event::Token {
-        id,
-        text: text.into(),
-        logprob: None,
-    }
+    Event::Token { id, text: text.into(), logprob: None }
 }
 
 pub(crate) fn done(reason: FinishReason) -> Event {
-    Event::Done(Done {
-        finish_reason: Some(reason),
-        ..Done::default()
-    })
+    Event::Done(Done { finish_reason: Some(reason), ..Done::default() })
 }
 
 /// Takes one event within [`PATIENCE`].
 pub(crate) async fn next(events: &mut Events) -> Option<Result<Event, RequestError>> {
-    timeout(PATIENCE, events.next())
-        .await
-        .expect("an event in time")
+    timeout(PATIENCE, events.next()).await.expect("an event in time")
 }
 
 /// Asserts that a request ends now, in exactly this error and nothing after it.

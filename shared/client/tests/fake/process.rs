@@ -18,10 +18,7 @@ pub(crate) fn corectl(fake: &Fake, arguments: &[&str]) -> Command {
     command.env_clear().env("CORE_SOCKET", fake.socket());
     command.env("CORE_TOKEN_FILE", fake.token_file(0o600));
     command.args(arguments).kill_on_drop(true);
-    command
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     command
 }
 
@@ -53,15 +50,7 @@ pub(crate) fn stderr(output: &Output) -> &str {
 pub(crate) fn finished(reason: FinishReason) -> Event {
     Event::Done(Done {
         finish_reason: Some(reason),
-        usage: Usage {
-            prompt_tokens: 3,
-            cached_tokens: 1,
-            completion_tokens: 2,
-        },
-        timings: Timings {
-            queue_ms: 0.5,
-            prefill_ms: 2.0,
-            decode_ms: 10.0,
-        },
+        usage: Usage { prompt_tokens: 3, cached_tokens: 1, completion_tokens: 2 },
+        timings: Timings { queue_ms: 0.5, prefill_ms: 2.0, decode_ms: 10.0 },
     })
 }

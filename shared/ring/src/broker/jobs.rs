@@ -26,9 +26,7 @@ pub struct JobSender {
 
 impl JobSender {
     pub(super) fn new(own: Own, peer: Peer, layout: &Layout) -> Self {
-        Self {
-            ring: Producer::new(own, peer, layout.jobs()),
-        }
+        Self { ring: Producer::new(own, peer, layout.jobs()) }
     }
 
     /// Writes one record; the worker sees it after [`Self::publish`].
@@ -50,9 +48,7 @@ impl JobSender {
 
     /// Bytes that could be pushed now, eight of header per record included; 0 once poisoned.
     pub fn free_bytes(&mut self) -> usize {
-        self.ring
-            .free()
-            .map_or(0, |free| usize::try_from(free).unwrap_or(usize::MAX))
+        self.ring.free().map_or(0, |free| usize::try_from(free).unwrap_or(usize::MAX))
     }
 
     /// Publishes, then asks the worker to ring once a record of `payload_bytes` fits.
@@ -61,11 +57,9 @@ impl JobSender {
     /// The worker lied about its position.
     pub fn want_space(&mut self, payload_bytes: usize) -> Result<Space, Violation> {
         self.publish();
-        Ok(
-            match self.ring.arm_space(record_bytes(payload_bytes as u64))? {
-                Room::Now => Space::Now,
-                Room::Later => Space::Later,
-            },
-        )
+        Ok(match self.ring.arm_space(record_bytes(payload_bytes as u64))? {
+            Room::Now => Space::Now,
+            Room::Later => Space::Later,
+        })
     }
 }

@@ -97,9 +97,7 @@ pub fn create(layout: &Layout) -> Result<(BrokerEnd, WorkerFds), CreateError> {
     let exec_w = seal::verify(Segment::W, w.as_fd(), layout.w_bytes)?;
     let exec = if exec_b == exec_w { exec_b } else { Exec::Open };
     let bell = eventfd().map_err(CreateError::Bell)?;
-    let ours = bell
-        .try_clone()
-        .map_err(|error| CreateError::Bell(errno_of(&error)))?;
+    let ours = bell.try_clone().map_err(|error| CreateError::Bell(errno_of(&error)))?;
     let jobs = JobSender::new(own.clone(), peer.clone(), layout);
     let tokens = TokenReceiver::new(own, peer, layout, ours);
     Ok((BrokerEnd { jobs, tokens }, WorkerFds { bell, b, w, exec }))

@@ -32,12 +32,7 @@ pub(super) struct Pace {
 
 impl Pace {
     pub(super) fn new(now: Instant) -> Self {
-        Self {
-            began: now,
-            wakeups: 0,
-            records: 0,
-            bytes: 0,
-        }
+        Self { began: now, wakeups: 0, records: 0, bytes: 0 }
     }
 
     #[cfg(any(test, feature = "broker"))]

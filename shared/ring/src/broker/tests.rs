@@ -19,11 +19,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// Long enough for a bell that must not come, and no more.
 const MOMENT: Duration = Duration::from_millis(50);
 
-const SMALL: Layout = Layout {
-    b_bytes: 4096,
-    w_bytes: 4096,
-    kind_max: 9,
-};
+const SMALL: Layout = Layout { b_bytes: 4096, w_bytes: 4096, kind_max: 9 };
 
 struct Both {
     jobs: JobSender,
@@ -38,12 +34,7 @@ fn both() -> Both {
     let bell = fds.bell.try_clone().unwrap();
     let worker = attach(fds.b, fds.w, fds.bell, &SMALL).unwrap();
     let (jobs, tokens) = broker.split();
-    Both {
-        jobs,
-        tokens,
-        worker,
-        bell,
-    }
+    Both { jobs, tokens, worker, bell }
 }
 
 fn run<T>(future: impl Future<Output = T>) -> T {
@@ -66,16 +57,9 @@ fn publish(worker: &mut WorkerEnd, payload: &[u8]) {
 fn an_impossible_layout_is_refused() {
     for b_bytes in [0, 2048, 5000, 1 << 30] {
         let refused = create(&Layout { b_bytes, ..SMALL }).unwrap_err();
-        assert_eq!(
-            refused,
-            CreateError::Layout(LayoutError::Bytes { bytes: b_bytes })
-        );
+        assert_eq!(refused, CreateError::Layout(LayoutError::Bytes { bytes: b_bytes }));
     }
-    let refused = create(&Layout {
-        kind_max: 0,
-        ..SMALL
-    })
-    .unwrap_err();
+    let refused = create(&Layout { kind_max: 0, ..SMALL }).unwrap_err();
     assert_eq!(refused, CreateError::Layout(LayoutError::NoKinds));
 }
 
@@ -112,11 +96,7 @@ fn what_was_written_before_attach_is_the_first_record() {
 
 #[test]
 fn the_journal_of_a_dead_worker_is_read_to_its_end() {
-    let Both {
-        mut tokens,
-        mut worker,
-        ..
-    } = both();
+    let Both { mut tokens, mut worker, .. } = both();
     for n in 0..200_u8 {
         worker.tokens.push(1, &[n]).unwrap();
     }
@@ -124,33 +104,22 @@ fn the_journal_of_a_dead_worker_is_read_to_its_end() {
     worker.tokens.push(1, b"never published").unwrap();
     drop(worker);
     let mut seen = Vec::new();
-    let drained = tokens
-        .drain_dead(|_, bytes| seen.extend_from_slice(bytes))
-        .unwrap();
+    let drained = tokens.drain_dead(|_, bytes| seen.extend_from_slice(bytes)).unwrap();
     assert_eq!((drained.records, drained.more), (200, false));
     assert_eq!(seen, (0..200).collect::<Vec<u8>>());
 }
 
 #[test]
 fn a_meaning_that_was_refused_poisons_too() {
-    let Both {
-        mut tokens,
-        mut worker,
-        ..
-    } = both();
+    let Both { mut tokens, mut worker, .. } = both();
     publish(&mut worker, b"token 99999999 of 32000");
     tokens.poison();
-    assert_eq!(
-        tokens.drain(Budget::POLL, |_, _| ()),
-        Err(Violation::Meaning)
-    );
+    assert_eq!(tokens.drain(Budget::POLL, |_, _| ()), Err(Violation::Meaning));
 }
 
 #[test]
 fn the_heartbeat_is_seen() {
-    let Both {
-        tokens, mut worker, ..
-    } = both();
+    let Both { tokens, mut worker, .. } = both();
     let before = tokens.heartbeat();
     worker.tokens.beat();
     assert_ne!(tokens.heartbeat(), before);
@@ -159,11 +128,7 @@ fn the_heartbeat_is_seen() {
 #[test]
 fn each_share_of_a_window_ends_it_and_the_next_begins_fresh() {
     let now = Instant::now();
-    let used = |records, bytes| Drained {
-        records,
-        bytes,
-        ..Drained::default()
-    };
+    let used = |records, bytes| Drained { records, bytes, ..Drained::default() };
     let mut records = Pace::new(now);
     records.took(&used(RECORDS_MAX, 0));
     let mut bytes = Pace::new(now);
@@ -177,25 +142,15 @@ fn each_share_of_a_window_ends_it_and_the_next_begins_fresh() {
     }
     let mut modest = Pace::new(now);
     modest.took(&used(RECORDS_MAX - 1, BYTES_MAX - 1));
-    assert_eq!(
-        modest.pause(|| panic!("the clock costs more than the rest")),
-        None
-    );
+    assert_eq!(modest.pause(|| panic!("the clock costs more than the rest")), None);
 }
 
 #[test]
 fn a_worker_over_its_share_is_left_alone_for_a_while() {
-    let Both {
-        mut tokens,
-        mut worker,
-        ..
-    } = both();
+    let Both { mut tokens, mut worker, .. } = both();
     let mut drain = |used| {
         publish(&mut worker, b"token");
-        tokens.pace.took(&Drained {
-            records: used,
-            ..Drained::default()
-        });
+        tokens.pace.took(&Drained { records: used, ..Drained::default() });
         tokens.drain(Budget::POLL, |_, _| ()).unwrap().pause
     };
     // A loaded machine may let one window pass here, but not every one of a hundred.

@@ -75,9 +75,7 @@ impl TokenReceiver {
         while !self.is_due() {
             if self.empty_wakeups == EMPTY_WAKEUPS_MAX {
                 // The drain that follows answers it.
-                self.refuse(Violation::EmptyWakeups {
-                    count: EMPTY_WAKEUPS_MAX,
-                });
+                self.refuse(Violation::EmptyWakeups { count: EMPTY_WAKEUPS_MAX });
                 return Ok(());
             }
             let bell = self.bell.as_mut().ok_or_else(poisoned)?;
@@ -109,8 +107,5 @@ impl TokenReceiver {
 }
 
 fn poisoned() -> io::Error {
-    io::Error::new(
-        io::ErrorKind::InvalidData,
-        "the ring is poisoned: kill the worker",
-    )
+    io::Error::new(io::ErrorKind::InvalidData, "the ring is poisoned: kill the worker")
 }

@@ -52,11 +52,7 @@ impl Mapping {
         // the caller verified the size behind `fd` (I2).
         let address = unsafe { mmap(None, bytes, prot, flags, fd, 0) }?;
         // Owned from here on, so that a failing madvise unmaps it.
-        let mapping = Self {
-            base: address.cast(),
-            words: data_bytes / WORD,
-            sealed: false,
-        };
+        let mapping = Self { base: address.cast(), words: data_bytes / WORD, sealed: false };
         let (address, bytes) = mapping.span();
         // SAFETY: the range is the mapping just made (I1); DONTDUMP changes no content.
         unsafe { madvise(address, bytes, MmapAdvise::MADV_DONTDUMP) }?;

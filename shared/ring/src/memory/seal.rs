@@ -81,11 +81,7 @@ pub enum SegmentError {
 
 impl SegmentError {
     pub(crate) fn call(segment: Segment, call: &'static str) -> impl Fn(Errno) -> Self {
-        move |errno| Self::Call {
-            segment,
-            call,
-            errno,
-        }
+        move |errno| Self::Call { segment, call, errno }
     }
 }
 
@@ -134,27 +130,15 @@ pub(crate) fn verify(
     let stat = fstat(fd.as_fd()).map_err(SegmentError::call(segment, "fstat"))?;
     let (found, expected) = (stat.st_size, file_bytes(data_bytes));
     if found != expected {
-        return Err(SegmentError::Size {
-            segment,
-            found,
-            expected,
-        });
+        return Err(SegmentError::Size { segment, found, expected });
     }
     let found = fcntl(fd, FcntlArg::F_GET_SEALS)
         .map_err(SegmentError::call(segment, "fcntl(F_GET_SEALS)"))?;
     let expected = segment.seals().bits();
     if found & !libc::F_SEAL_EXEC != expected {
-        return Err(SegmentError::Seals {
-            segment,
-            found,
-            expected,
-        });
+        return Err(SegmentError::Seals { segment, found, expected });
     }
-    Ok(if found == expected {
-        Exec::Open
-    } else {
-        Exec::Sealed
-    })
+    Ok(if found == expected { Exec::Open } else { Exec::Sealed })
 }
 
 /// Bytes of a segment's file; at most `RING_BYTES_MAX` and a page, so it fits.

@@ -16,17 +16,8 @@ fn segment(which: Segment) -> OwnedFd {
 #[test]
 fn a_copy_over_the_end_comes_back_in_one_piece() {
     let fd = segment(Segment::W);
-    let (own, peer) = (
-        Own::map(fd.as_fd(), DATA).unwrap(),
-        Peer::map(fd.as_fd(), DATA).unwrap(),
-    );
-    for position in [
-        0,
-        DATA as u64 - 8,
-        DATA as u64 - 24,
-        7 * DATA as u64 - 16,
-        u64::MAX - 7,
-    ] {
+    let (own, peer) = (Own::map(fd.as_fd(), DATA).unwrap(), Peer::map(fd.as_fd(), DATA).unwrap());
+    for position in [0, DATA as u64 - 8, DATA as u64 - 24, 7 * DATA as u64 - 16, u64::MAX - 7] {
         let bytes: Vec<u8> = (0..64).map(|n| n ^ position.to_le_bytes()[0]).collect();
         own.copy_in(position, &bytes);
         let mut read = vec![0; 64];
@@ -39,17 +30,9 @@ fn a_copy_over_the_end_comes_back_in_one_piece() {
 #[test]
 fn control_words_are_shared_and_do_not_overlap_the_data() {
     let fd = segment(Segment::W);
-    let (own, peer) = (
-        Own::map(fd.as_fd(), DATA).unwrap(),
-        Peer::map(fd.as_fd(), DATA).unwrap(),
-    );
-    let words = [
-        Control::Tail,
-        Control::Head,
-        Control::DataWake,
-        Control::SpaceWake,
-        Control::Pulse,
-    ];
+    let (own, peer) = (Own::map(fd.as_fd(), DATA).unwrap(), Peer::map(fd.as_fd(), DATA).unwrap());
+    let words =
+        [Control::Tail, Control::Head, Control::DataWake, Control::SpaceWake, Control::Pulse];
     for (n, word) in (1..).zip(words) {
         own.set(word, n);
     }
@@ -77,10 +60,7 @@ fn each_missing_seal_is_refused() {
             let fd = segment(which);
             fcntl(&fd, FcntlArg::F_ADD_SEALS(which.seals() - missing)).unwrap();
             let refused = seal::verify(which, fd.as_fd(), DATA).unwrap_err();
-            assert!(
-                matches!(refused, SegmentError::Seals { .. }),
-                "{which} {missing:?}"
-            );
+            assert!(matches!(refused, SegmentError::Seals { .. }), "{which} {missing:?}");
         }
     }
 }
@@ -88,11 +68,7 @@ fn each_missing_seal_is_refused() {
 #[test]
 fn a_seal_too_many_is_refused() {
     let fd = segment(Segment::W);
-    fcntl(
-        &fd,
-        FcntlArg::F_ADD_SEALS(Segment::W.seals() | SealFlag::F_SEAL_WRITE),
-    )
-    .unwrap();
+    fcntl(&fd, FcntlArg::F_ADD_SEALS(Segment::W.seals() | SealFlag::F_SEAL_WRITE)).unwrap();
     let refused = seal::verify(Segment::W, fd.as_fd(), DATA).unwrap_err();
     assert!(matches!(refused, SegmentError::Seals { .. }));
 }

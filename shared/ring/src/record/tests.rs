@@ -4,12 +4,7 @@ use super::*;
 use crate::layout::Layout;
 
 fn lane() -> Lane {
-    Layout {
-        b_bytes: 4096,
-        w_bytes: 4096,
-        kind_max: 9,
-    }
-    .jobs()
+    Layout { b_bytes: 4096, w_bytes: 4096, kind_max: 9 }.jobs()
 }
 
 #[test]
@@ -35,21 +30,9 @@ fn every_limit_is_refused_one_above_it() {
         (word(8, 0), Violation::Kind { kind: 0, limit: 9 }),
         (word(8, 10), Violation::Kind { kind: 10, limit: 9 }),
         (word(505, 1), Violation::Length { bytes: 520, limit }),
-        (
-            word(9, 1),
-            Violation::Torn {
-                bytes: 24,
-                published,
-            },
-        ),
+        (word(9, 1), Violation::Torn { bytes: 24, published }),
         (word(8, 1) | 1 << 40, Violation::HeaderBits { bits: 1 }),
-        (
-            word(LENGTH_MASK, 1),
-            Violation::Length {
-                bytes: (1 << 32) + 8,
-                limit,
-            },
-        ),
+        (word(LENGTH_MASK, 1), Violation::Length { bytes: (1 << 32) + 8, limit }),
     ];
     for (word, refusal) in refusals {
         assert_eq!(Header::parse(word, lane(), published), Err(refusal));

@@ -20,16 +20,10 @@ pub struct Budget {
 impl Budget {
     /// 256 records or 64 KiB: about 50 microseconds of copying, so that one flooding worker delays
     /// the others by less than a decode step.
-    pub const POLL: Self = Self {
-        records: 256,
-        bytes: 64 << 10,
-    };
+    pub const POLL: Self = Self { records: 256, bytes: 64 << 10 };
 
     /// Everything that a ring can hold; only for a peer that is dead.
-    pub(crate) const ALL: Self = Self {
-        records: usize::MAX,
-        bytes: u64::MAX,
-    };
+    pub(crate) const ALL: Self = Self { records: usize::MAX, bytes: u64::MAX };
 }
 
 impl Default for Budget {
@@ -73,16 +67,7 @@ impl<O: Poke, P: Peek, F: Fences> Consumer<O, P, F> {
         own.set(Control::DataWake, AWAKE);
         let longest = usize::try_from(lane.record_max).unwrap_or(usize::MAX);
         let scratch = vec![0; longest].into_boxed_slice();
-        Self {
-            own,
-            peer,
-            lane,
-            head: 0,
-            tail: 0,
-            scratch,
-            poison: None,
-            fences: PhantomData,
-        }
+        Self { own, peer, lane, head: 0, tail: 0, scratch, poison: None, fences: PhantomData }
     }
 
     /// Both ends may begin anywhere; production begins at zero.
@@ -117,15 +102,7 @@ impl<O: Poke, P: Peek, F: Fences> Consumer<O, P, F> {
         }
         let bell = self.release(from);
         let more = self.head < self.tail;
-        Ok((
-            Drained {
-                records,
-                bytes: self.head - from,
-                more,
-                pause: None,
-            },
-            bell,
-        ))
+        Ok((Drained { records, bytes: self.head - from, more, pause: None }, bell))
     }
 
     /// Whether a drain would answer something, a violation included.
@@ -174,17 +151,10 @@ impl<O: Poke, P: Peek, F: Fences> Consumer<O, P, F> {
             return Err(Violation::Misaligned { position: tail });
         }
         if tail < self.tail {
-            return Err(Violation::TailBackwards {
-                tail,
-                seen: self.tail,
-            });
+            return Err(Violation::TailBackwards { tail, seen: self.tail });
         }
         if tail - self.head > capacity {
-            return Err(Violation::TailBeyond {
-                tail,
-                head: self.head,
-                capacity,
-            });
+            return Err(Violation::TailBeyond { tail, head: self.head, capacity });
         }
         Ok(tail)
     }
@@ -206,9 +176,7 @@ impl<O: Poke, P: Peek, F: Fences> Consumer<O, P, F> {
         let copy = &mut self.scratch[..padded];
         self.peer.copy_out(self.head + WORD as u64, copy);
         if copy[length..].iter().any(|&byte| byte != 0) {
-            return Err(Violation::Padding {
-                length: header.length,
-            });
+            return Err(Violation::Padding { length: header.length });
         }
         Ok(header)
     }
@@ -228,10 +196,7 @@ impl<O: Poke, P: Peek, F: Fences> Consumer<O, P, F> {
 }
 
 /// A length that was checked against `record_max`, which came from a usize.
-#[expect(
-    clippy::cast_possible_truncation,
-    reason = "at most 2^28 after the check, see layout"
-)]
+#[expect(clippy::cast_possible_truncation, reason = "at most 2^28 after the check, see layout")]
 const fn index(length: u64) -> usize {
     length as usize
 }

@@ -109,13 +109,7 @@ impl<O: Poke, P: Peek, F: Fences> Producer<O, P, F> {
         if free < needed {
             return Err(PushError::Full { needed, free });
         }
-        self.write(
-            Header {
-                length: payload.len() as u64,
-                kind,
-            },
-            payload,
-        );
+        self.write(Header { length: payload.len() as u64, kind }, payload);
         self.tail += needed;
         Ok(())
     }
@@ -209,16 +203,10 @@ impl<O: Poke, P: Peek, F: Fences> Producer<O, P, F> {
             return Err(Violation::Misaligned { position: head });
         }
         if head < self.peer_head {
-            return Err(Violation::HeadBackwards {
-                head,
-                seen: self.peer_head,
-            });
+            return Err(Violation::HeadBackwards { head, seen: self.peer_head });
         }
         if head > self.published {
-            return Err(Violation::HeadBeyond {
-                head,
-                tail: self.published,
-            });
+            return Err(Violation::HeadBeyond { head, tail: self.published });
         }
         Ok(head)
     }

@@ -28,10 +28,7 @@ fn records_come_out_in_order_after_publish_and_not_before() {
     producer.push(2, b"").unwrap();
     assert!(read_all(&mut consumer).is_empty());
     let _bell = producer.publish();
-    assert_eq!(
-        read_all(&mut consumer),
-        [(1, b"prefill".to_vec()), (2, Vec::new())]
-    );
+    assert_eq!(read_all(&mut consumer), [(1, b"prefill".to_vec()), (2, Vec::new())]);
     assert!(read_all(&mut consumer).is_empty());
 }
 
@@ -57,16 +54,7 @@ fn a_full_ring_says_how_much_is_missing_and_loses_nothing() {
             Err(error) => break error,
         }
     };
-    assert_eq!(
-        (pushed, full),
-        (
-            8,
-            PushError::Full {
-                needed: 128,
-                free: 0
-            }
-        )
-    );
+    assert_eq!((pushed, full), (8, PushError::Full { needed: 128, free: 0 }));
     let _bell = producer.publish();
     assert_eq!(read_all(&mut consumer).len(), 8);
     producer.push(1, &payload).unwrap();
@@ -75,21 +63,9 @@ fn a_full_ring_says_how_much_is_missing_and_loses_nothing() {
 #[test]
 fn what_never_fits_and_unknown_kinds_are_refused() {
     let (mut producer, ..) = pair();
-    assert_eq!(
-        producer.push(1, &[0; 121]),
-        Err(PushError::TooLarge {
-            needed: 136,
-            limit: 128
-        })
-    );
-    assert_eq!(
-        producer.push(0, b"x"),
-        Err(PushError::Kind { kind: 0, limit: 9 })
-    );
-    assert_eq!(
-        producer.push(10, b"x"),
-        Err(PushError::Kind { kind: 10, limit: 9 })
-    );
+    assert_eq!(producer.push(1, &[0; 121]), Err(PushError::TooLarge { needed: 136, limit: 128 }));
+    assert_eq!(producer.push(0, b"x"), Err(PushError::Kind { kind: 0, limit: 9 }));
+    assert_eq!(producer.push(10, b"x"), Err(PushError::Kind { kind: 10, limit: 9 }));
     producer.push(9, &[0; 120]).unwrap();
 }
 
@@ -101,9 +77,7 @@ fn a_budget_ends_the_drain_between_records() {
     }
     let _bell = producer.publish();
     let mut take = |records, bytes| {
-        let (drained, _) = consumer
-            .drain(Budget { records, bytes }, |_, _| ())
-            .unwrap();
+        let (drained, _) = consumer.drain(Budget { records, bytes }, |_, _| ()).unwrap();
         (drained.records, drained.bytes, drained.more)
     };
     assert_eq!(take(3, 1 << 16), (3, 192, true));
@@ -137,10 +111,7 @@ fn the_space_bell_rings_when_the_record_fits_and_not_before() {
     let _bell = producer.publish();
     // Room for two records of 128 bytes in a full ring of 1024.
     assert_eq!(producer.arm_space(256), Ok(Room::Later));
-    let one = Budget {
-        records: 1,
-        bytes: u64::MAX,
-    };
+    let one = Budget { records: 1, bytes: u64::MAX };
     assert_eq!(consumer.drain(one, |_, _| ()).unwrap().1, Bell::Quiet);
     assert_eq!(consumer.drain(one, |_, _| ()).unwrap().1, Bell::Due);
     assert_eq!(consumer.drain(one, |_, _| ()).unwrap().1, Bell::Quiet);

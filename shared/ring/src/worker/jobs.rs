@@ -43,16 +43,8 @@ impl JobReceiver {
     pub(super) fn new(own: Own, peer: Peer, layout: &Layout, bell: Eventfd) -> Self {
         // Asked once, here: the last filter denies sched_getaffinity.
         let cpus = std::thread::available_parallelism().map_or(1, usize::from);
-        let spin = if cpus >= SPIN_CPUS_MIN {
-            SPIN
-        } else {
-            Duration::ZERO
-        };
-        Self {
-            ring: Consumer::new(own, peer, layout.jobs()),
-            bell,
-            spin,
-        }
+        let spin = if cpus >= SPIN_CPUS_MIN { SPIN } else { Duration::ZERO };
+        Self { ring: Consumer::new(own, peer, layout.jobs()), bell, spin }
     }
 
     /// Hands published records to `f`, in order, up to the budget; never blocks. An empty ring
@@ -82,11 +74,7 @@ impl JobReceiver {
         let slept = futex::wait(self.ring.peer(), seen, timeout);
         self.ring.disarm();
         slept.map_err(io_error)?;
-        Ok(if self.ring.is_pending() {
-            Wake::Ready
-        } else {
-            Wake::Idle
-        })
+        Ok(if self.ring.is_pending() { Wake::Ready } else { Wake::Idle })
     }
 
     fn spins_into_work(&mut self, timeout: Duration) -> bool {

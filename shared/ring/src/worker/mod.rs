@@ -95,19 +95,11 @@ pub fn attach(
     drop((b, w));
     let fixed_b = peer.fix().map_err(refused(Segment::B, "mseal"))?;
     let fixed_w = own.fix().map_err(refused(Segment::W, "mseal"))?;
-    let fixed = if fixed_b == fixed_w {
-        fixed_b
-    } else {
-        Fixed::Unsealed
-    };
+    let fixed = if fixed_b == fixed_w { fixed_b } else { Fixed::Unsealed };
     let bell = Eventfd(Arc::new(bell));
     let jobs = JobReceiver::new(own.clone(), peer.clone(), layout, bell.clone());
     let tokens = TokenSender::new(own, peer, layout, bell);
-    Ok(WorkerEnd {
-        jobs,
-        tokens,
-        fixed,
-    })
+    Ok(WorkerEnd { jobs, tokens, fixed })
 }
 
 /// A failed futex call as the standard library's error.

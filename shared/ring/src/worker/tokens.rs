@@ -19,11 +19,7 @@ pub struct TokenSender {
 
 impl TokenSender {
     pub(super) fn new(own: Own, peer: Peer, layout: &Layout, bell: Eventfd) -> Self {
-        Self {
-            ring: Producer::new(own, peer, layout.tokens()),
-            bell,
-            beats: 0,
-        }
+        Self { ring: Producer::new(own, peer, layout.tokens()), bell, beats: 0 }
     }
 
     /// Writes one record; the broker sees it after [`Self::publish`].

@@ -19,11 +19,7 @@ const FDS: &str = "CORE_RING_TEST_FDS";
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The smallest rings: they fill and go round quickly.
-pub(crate) const SMALL: Layout = Layout {
-    b_bytes: 4096,
-    w_bytes: 4096,
-    kind_max: 9,
-};
+pub(crate) const SMALL: Layout = Layout { b_bytes: 4096, w_bytes: 4096, kind_max: 9 };
 
 /// The descriptors of the child's role; none in the parent's.
 pub(crate) fn inherited() -> Option<Vec<OwnedFd>> {
@@ -40,10 +36,7 @@ fn adopt(number: &str) -> OwnedFd {
 
 /// Starts the child's role of `test`, which inherits `fds` and nothing of the other tests.
 pub(crate) fn spawn<'a>(test: &str, fds: impl IntoIterator<Item = BorrowedFd<'a>>) -> Reaped {
-    let fds: Vec<OwnedFd> = fds
-        .into_iter()
-        .map(|fd| fd.try_clone_to_owned().unwrap())
-        .collect();
+    let fds: Vec<OwnedFd> = fds.into_iter().map(|fd| fd.try_clone_to_owned().unwrap()).collect();
     let numbers: Vec<String> = fds.iter().map(|fd| fd.as_raw_fd().to_string()).collect();
     let mut command = Command::new(std::env::current_exe().unwrap());
     command.args(["--exact", test, "--nocapture", "--test-threads=1"]);

@@ -38,11 +38,7 @@ pub(crate) fn map(fd: BorrowedFd<'_>, prot: ProtFlags) -> Result<Page, Errno> {
 }
 
 pub(crate) fn unsealed() -> OwnedFd {
-    let fd = memfd_create(
-        "control",
-        MFdFlags::MFD_ALLOW_SEALING | MFdFlags::MFD_CLOEXEC,
-    )
-    .unwrap();
+    let fd = memfd_create("control", MFdFlags::MFD_ALLOW_SEALING | MFdFlags::MFD_CLOEXEC).unwrap();
     ftruncate(&fd, BYTES).unwrap();
     fd
 }

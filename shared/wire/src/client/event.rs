@@ -48,10 +48,7 @@ pub enum Event {
 impl Event {
     /// Whether nothing follows it for its request.
     pub fn is_terminal(&self) -> bool {
-        !matches!(
-            self,
-            Self::Queued { .. } | Self::Token { .. } | Self::Progress { .. }
-        )
+        !matches!(self, Self::Queued { .. } | Self::Token { .. } | Self::Progress { .. })
     }
 }
 

@@ -38,7 +38,7 @@ pub struct Params {
     pub top_p: f32,
     /// Drops tokens less likely than this share of the likeliest, 0 to 1.
     pub min_p: f32,
-    /// The same seed gives the same draws (decision D10); the broker chooses one where none is given.
+    /// The same seed gives the same draws (decision D10); without one the broker chooses.
     pub seed: Option<u64>,
     /// Ends before any of these texts would be shown.
     pub stop: Vec<String>,
@@ -76,7 +76,10 @@ impl Params {
         whole("max_tokens", self.max_tokens, 1, MAX_TOKENS_MAX)?;
         real("temperature", self.temperature, 0.0, TEMPERATURE_MAX)?;
         whole("top_k", self.top_k, 0, TOP_K_MAX)?;
-        real("top_p", self.top_p, f32::MIN_POSITIVE, 1.0)?;
+        real("top_p", self.top_p, 0.0, 1.0)?;
+        if self.top_p == 0.0 {
+            return Err(bad("top_p is 0; above 0 to 1 is allowed".into()));
+        }
         real("min_p", self.min_p, 0.0, 1.0)?;
         if let Some(ms) = self.deadline_ms {
             whole("deadline_ms", ms, 1, DEADLINE_MS_MAX)?;
@@ -88,14 +91,9 @@ impl Params {
 fn check_stop(stop: &[String]) -> Result<(), Refusal> {
     if stop.len() > STOP_STRINGS_MAX {
         let count = stop.len();
-        return Err(bad(format!(
-            "{count} stop strings; at most {STOP_STRINGS_MAX} are allowed"
-        )));
+        return Err(bad(format!("{count} stop strings; at most {STOP_STRINGS_MAX} are allowed")));
     }
-    match stop
-        .iter()
-        .find(|s| !(1..=STOP_STRING_BYTES_MAX).contains(&s.len()))
-    {
+    match stop.iter().find(|s| !(1..=STOP_STRING_BYTES_MAX).contains(&s.len())) {
         Some(s) => Err(bad(format!(
             "a stop string has {} bytes; 1 to {STOP_STRING_BYTES_MAX} are allowed",
             s.len()
@@ -105,19 +103,11 @@ fn check_stop(stop: &[String]) -> Result<(), Refusal> {
 }
 
 fn whole(name: &str, value: u32, min: u32, max: u32) -> Result<(), Refusal> {
-    if (min..=max).contains(&value) {
-        Ok(())
-    } else {
-        Err(outside(name, &value, &min, &max))
-    }
+    if (min..=max).contains(&value) { Ok(()) } else { Err(outside(name, &value, &min, &max)) }
 }
 
 fn real(name: &str, value: f32, min: f32, max: f32) -> Result<(), Refusal> {
-    if (min..=max).contains(&value) {
-        Ok(())
-    } else {
-        Err(outside(name, &value, &min, &max))
-    }
+    if (min..=max).contains(&value) { Ok(()) } else { Err(outside(name, &value, &min, &max)) }
 }
 
 fn outside(

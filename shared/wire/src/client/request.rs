@@ -152,14 +152,9 @@ impl std::fmt::Debug for ChatMessage {
 fn check_chat(messages: &[ChatMessage]) -> Result<(), Refusal> {
     let count = messages.len();
     if !(1..=CHAT_MESSAGES_MAX).contains(&count) {
-        return Err(bad(format!(
-            "{count} chat messages; 1 to {CHAT_MESSAGES_MAX} are allowed"
-        )));
+        return Err(bad(format!("{count} chat messages; 1 to {CHAT_MESSAGES_MAX} are allowed")));
     }
-    match messages
-        .iter()
-        .find(|m| !(1..=CHAT_ROLE_BYTES_MAX).contains(&m.role.len()))
-    {
+    match messages.iter().find(|m| !(1..=CHAT_ROLE_BYTES_MAX).contains(&m.role.len())) {
         Some(message) => Err(bad(format!(
             "a chat role has {} bytes; 1 to {CHAT_ROLE_BYTES_MAX} are allowed",
             message.role.len()

@@ -71,12 +71,6 @@ pub struct Fragment {
 // A fragment is a prompt: its debug form never shows it.
 impl std::fmt::Debug for Fragment {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(
-            f,
-            "Fragment({} at {}, {} bytes)",
-            self.job,
-            self.offset,
-            self.bytes.len()
-        )
+        write!(f, "Fragment({} at {}, {} bytes)", self.job, self.offset, self.bytes.len())
     }
 }

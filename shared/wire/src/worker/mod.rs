@@ -209,36 +209,20 @@ pub enum BadRecord {
 }
 
 fn empty<T>(kind: u8, payload: &[u8], value: T) -> Result<T, BadRecord> {
-    if payload.is_empty() {
-        Ok(value)
-    } else {
-        Err(BadRecord::Kind { kind })
-    }
+    if payload.is_empty() { Ok(value) } else { Err(BadRecord::Kind { kind }) }
 }
 
 /// Checks a count or length against its bound.
 fn at_most(what: &'static str, found: usize, max: usize) -> Result<(), BadRecord> {
-    if found <= max {
-        Ok(())
-    } else {
-        Err(BadRecord::TooMuch { what, found, max })
-    }
+    if found <= max { Ok(()) } else { Err(BadRecord::TooMuch { what, found, max }) }
 }
 
 /// Checks a text that will be shown to people: short, and without terminal control.
 fn text_fits(what: &'static str, text: &str) -> Result<(), BadRecord> {
     at_most(what, text.len(), crate::limits::WORKER_TEXT_BYTES_MAX)?;
-    if text.chars().any(char::is_control) {
-        Err(BadRecord::Control { what })
-    } else {
-        Ok(())
-    }
+    if text.chars().any(char::is_control) { Err(BadRecord::Control { what }) } else { Ok(()) }
 }
 
 fn within(what: &'static str, fraction: f32) -> Result<(), BadRecord> {
-    if (0.0..=1.0).contains(&fraction) {
-        Ok(())
-    } else {
-        Err(BadRecord::Number { what })
-    }
+    if (0.0..=1.0).contains(&fraction) { Ok(()) } else { Err(BadRecord::Number { what }) }
 }

@@ -94,13 +94,7 @@ pub struct Chunk {
 
 impl std::fmt::Debug for Chunk {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(
-            f,
-            "Chunk({} at {}, {} bytes)",
-            self.job,
-            self.offset,
-            self.bytes.len()
-        )
+        write!(f, "Chunk({} at {}, {} bytes)", self.job, self.offset, self.bytes.len())
     }
 }
 
@@ -124,15 +118,9 @@ pub struct Refused {
 impl Refused {
     /// The refusal as a record, its sentence cut to what a record may carry.
     pub fn new(job: JobId, code: Code, message: &str) -> Self {
-        let message: String = message
-            .chars()
-            .filter(|c| !c.is_control())
-            .take(WORKER_TEXT_BYTES_MAX / 4)
-            .collect();
-        debug_assert!(
-            text_fits("refusal", &message).is_ok(),
-            "a character has at most 4 bytes"
-        );
+        let message: String =
+            message.chars().filter(|c| !c.is_control()).take(WORKER_TEXT_BYTES_MAX / 4).collect();
+        debug_assert!(text_fits("refusal", &message).is_ok(), "a character has at most 4 bytes");
         Self { job, code, message }
     }
 }

@@ -7,6 +7,9 @@ use core_client::{Params, Priority};
 
 use crate::failure::Failure;
 
+/// Heading of the flags that every command has, so that they do not mix with a command's own.
+const BROKER: &str = "Which broker, and how to answer";
+
 /// Runs prompts on a core-runtime broker, and watches and steers it.
 ///
 /// Exit codes: 0 done, 1 the request was refused or failed, 2 cancelled, 64 usage, 69 no broker,
@@ -15,13 +18,13 @@ use crate::failure::Failure;
 #[command(name = "corectl", version, max_term_width = 100)]
 pub(crate) struct Cli {
     /// The broker's socket
-    #[arg(long, env = "CORE_SOCKET", value_name = "PATH", global = true)]
+    #[arg(long, env = "CORE_SOCKET", value_name = "PATH", global = true, help_heading = BROKER)]
     pub(crate) socket: Option<PathBuf>,
     /// The token that the broker was started with; a file of mode 0600
-    #[arg(long, env = "CORE_TOKEN_FILE", value_name = "FILE", global = true)]
+    #[arg(long, env = "CORE_TOKEN_FILE", value_name = "FILE", global = true, help_heading = BROKER)]
     pub(crate) token_file: Option<PathBuf>,
     /// Print one JSON object per line
-    #[arg(long, global = true)]
+    #[arg(long, global = true, help_heading = BROKER)]
     pub(crate) json: bool,
     /// What to do
     #[command(subcommand)]

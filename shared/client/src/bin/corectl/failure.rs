@@ -61,9 +61,7 @@ impl Failure {
     /// A flag or a command of the contract that this version does not have.
     pub(crate) fn not_yet(name: &str) -> Self {
         let version = env!("CARGO_PKG_VERSION");
-        Self::Usage(format!(
-            "{name} is not in this version ({version}); see `corectl --help`"
-        ))
+        Self::Usage(format!("{name} is not in this version ({version}); see `corectl --help`"))
     }
 
     /// What went wrong with standard output.

@@ -57,9 +57,9 @@ impl Lines {
             Ok(0) => Ok(None),
             Ok(bytes) if bytes > CLIENT_FRAME_BYTES_MAX => Err(too_long()),
             Ok(_) => Ok(Some(line.trim_end_matches(['\n', '\r']).into())),
-            Err(error) => Err(Failure::Usage(format!(
-                "standard input cannot be read as text: {error}"
-            ))),
+            Err(error) => {
+                Err(Failure::Usage(format!("standard input cannot be read as text: {error}")))
+            }
         }
     }
 }

@@ -26,9 +26,7 @@ fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => return explain(&error),
     };
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let exit = match runtime {
         Ok(runtime) => {
             let exit = runtime.block_on(commands::run(cli));
@@ -45,9 +43,5 @@ fn main() -> ExitCode {
 fn explain(error: &clap::Error) -> ExitCode {
     // Nobody may be there to read it; the exit code says the same.
     let _unread = error.print();
-    if error.use_stderr() {
-        Exit::Usage.into()
-    } else {
-        Exit::Done.into()
-    }
+    if error.use_stderr() { Exit::Usage.into() } else { Exit::Done.into() }
 }

@@ -47,41 +47,25 @@ fn what_the_contract_lists_can_be_typed() {
 #[test]
 fn what_is_not_typed_keeps_its_default() {
     let cli = Cli::try_parse_from(["corectl", "run", "m", "p", "--top-k", "7"]).unwrap();
-    let Command::Run(args) = cli.command else {
-        panic!("not run")
-    };
-    let expected = core_client::Params {
-        top_k: 7,
-        ..core_client::Params::default()
-    };
+    let Command::Run(args) = cli.command else { panic!("not run") };
+    let expected = core_client::Params { top_k: 7, ..core_client::Params::default() };
     assert_eq!(args.sampling.into_params().unwrap(), expected);
 }
 
 #[test]
 fn every_failure_has_the_code_of_the_contract() {
-    let read = TokenFileError::Read {
-        path: "t".into(),
-        source: io::Error::other("x"),
-    };
-    let unreachable = ConnectError::Unreachable {
-        socket: "s".into(),
-        source: io::ErrorKind::NotFound.into(),
-    };
+    let read = TokenFileError::Read { path: "t".into(), source: io::Error::other("x") };
+    let unreachable =
+        ConnectError::Unreachable { socket: "s".into(), source: io::ErrorKind::NotFound.into() };
     let cases = [
         (Failure::Usage("x".into()), Exit::Usage),
         (Failure::Token(read), Exit::NotAuthenticated),
         (unreachable.into(), Exit::NoBroker),
         (ConnectError::Silent.into(), Exit::NoBroker),
         (ConnectError::Stranger.into(), Exit::NoBroker),
-        (
-            ConnectError::Version { major: 2, minor: 0 }.into(),
-            Exit::NoBroker,
-        ),
+        (ConnectError::Version { major: 2, minor: 0 }.into(), Exit::NoBroker),
         (ConnectError::Token.into(), Exit::NotAuthenticated),
-        (
-            ConnectError::Refused { uid: 1 }.into(),
-            Exit::NotAuthenticated,
-        ),
+        (ConnectError::Refused { uid: 1 }.into(), Exit::NotAuthenticated),
     ];
     check(cases);
 }
@@ -99,18 +83,9 @@ fn a_request_that_fails_has_the_code_of_the_contract() {
         (RequestError::Refused(refusal).into(), Exit::Failed),
         (RequestError::Cancelled.into(), Exit::Cancelled),
         (RequestError::Lost.into(), Exit::NoBroker),
-        (
-            RequestError::Protocol(ProtocolError::Shape).into(),
-            Exit::NoBroker,
-        ),
-        (
-            Failure::output(io::ErrorKind::BrokenPipe.into()),
-            Exit::Done,
-        ),
-        (
-            Failure::output(io::ErrorKind::StorageFull.into()),
-            Exit::Failed,
-        ),
+        (RequestError::Protocol(ProtocolError::Shape).into(), Exit::NoBroker),
+        (Failure::output(io::ErrorKind::BrokenPipe.into()), Exit::Done),
+        (Failure::output(io::ErrorKind::StorageFull.into()), Exit::Failed),
         (Failure::Abandoned, Exit::Cancelled),
     ];
     check(cases);
@@ -118,13 +93,7 @@ fn a_request_that_fails_has_the_code_of_the_contract() {
 
 #[test]
 fn exit_codes_are_those_of_the_contract() {
-    let numbers = [
-        Exit::Done,
-        Exit::Failed,
-        Exit::Cancelled,
-        Exit::Usage,
-        Exit::NoBroker,
-    ];
+    let numbers = [Exit::Done, Exit::Failed, Exit::Cancelled, Exit::Usage, Exit::NoBroker];
     assert_eq!(numbers.map(|exit| exit as u8), [0, 1, 2, 64, 69]);
     assert_eq!(Exit::NotAuthenticated as u8, 77);
 }

@@ -43,10 +43,7 @@ impl Checked {
         let needed = record_bytes(payload.len() as u64);
         let free = LANE.capacity - self.used;
         let expected = if needed > LANE.record_max {
-            Err(PushError::TooLarge {
-                needed,
-                limit: LANE.record_max,
-            })
+            Err(PushError::TooLarge { needed, limit: LANE.record_max })
         } else if needed > free {
             Err(PushError::Full { needed, free })
         } else {
@@ -75,10 +72,7 @@ impl Checked {
         assert_eq!(drained.bytes, bytes);
         assert_eq!(drained.more, !self.published.is_empty());
         let in_budget = drained.records < budget.records && bytes < budget.bytes;
-        assert!(
-            !(drained.more && in_budget),
-            "stopped early: {drained:?} of {budget:?}"
-        );
+        assert!(!(drained.more && in_budget), "stopped early: {drained:?} of {budget:?}");
         assert!(drained.records <= budget.records);
         self.used -= bytes;
     }

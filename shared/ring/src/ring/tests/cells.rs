@@ -42,10 +42,7 @@ pub(super) struct Cells(Arc<[Vec<AtomicU64>; 2]>);
 impl Cells {
     pub(super) fn new(lane: Lane) -> Self {
         let cells = |count| (0..count).map(|_| AtomicU64::new(0)).collect();
-        Self(Arc::new([
-            cells(Control::COUNT as u64),
-            cells(lane.capacity / 8),
-        ]))
+        Self(Arc::new([cells(Control::COUNT as u64), cells(lane.capacity / 8)]))
     }
 
     fn cell(&self, position: u64) -> &AtomicU64 {

@@ -8,11 +8,7 @@ use crate::primitive::{Hardware, Peek, Poke};
 use crate::ring::{Consumer, Producer};
 
 /// A small ring, so that every test goes round it.
-pub(super) const LANE: Lane = Lane {
-    capacity: 1024,
-    record_max: 128,
-    kind_max: 9,
-};
+pub(super) const LANE: Lane = Lane { capacity: 1024, record_max: 128, kind_max: 9 };
 
 #[derive(Clone, Debug)]
 pub(super) struct Heap(Arc<[AtomicU64]>);
@@ -40,14 +36,7 @@ pub(super) fn pair_at(position: u64) -> (Writer, Reader, Segments) {
     consumers.set(Control::Head, position);
     producer.start_at(position);
     consumer.start_at(position);
-    (
-        producer,
-        consumer,
-        Segments {
-            producers,
-            consumers,
-        },
-    )
+    (producer, consumer, Segments { producers, consumers })
 }
 
 impl Heap {

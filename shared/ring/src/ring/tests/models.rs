@@ -11,18 +11,10 @@ use crate::primitive::{Bell, Fences};
 use crate::ring::{Budget, Consumer, Producer, Room};
 
 /// Holds every record of the first model, so that its producer never waits.
-const FOUR: Lane = Lane {
-    capacity: 64,
-    record_max: 16,
-    kind_max: 9,
-};
+const FOUR: Lane = Lane { capacity: 64, record_max: 16, kind_max: 9 };
 
 /// One record fills it, so that the second has to wait for space.
-const ONE: Lane = Lane {
-    capacity: 16,
-    record_max: 16,
-    kind_max: 9,
-};
+const ONE: Lane = Lane { capacity: 16, record_max: 16, kind_max: 9 };
 
 /// Publications of the first model.
 const RECORDS: u8 = 3;
@@ -70,10 +62,7 @@ fn park_and_publish<F: Fences + Send + 'static>() {
         let _bell = consumer.drain(Budget::ALL, take).unwrap();
     }
     writer.join().unwrap();
-    assert!(
-        futex.rung() <= announced,
-        "more bells than announced sleeps"
-    );
+    assert!(futex.rung() <= announced, "more bells than announced sleeps");
 }
 
 /// A full ring: the producer sleeps for space, the consumer makes it.
@@ -84,9 +73,8 @@ fn wait_for_space<F: Fences + Send + 'static>() {
     let futex = Futex::new();
     let bell = Arc::clone(&futex);
     let reader = thread::spawn(move || {
-        let (drained, due) = consumer
-            .drain(Budget::ALL, |_, payload| assert_eq!(payload, [1]))
-            .unwrap();
+        let (drained, due) =
+            consumer.drain(Budget::ALL, |_, payload| assert_eq!(payload, [1])).unwrap();
         assert_eq!(drained.records, 1);
         if due == Bell::Due {
             bell.ring();
@@ -104,9 +92,7 @@ fn wait_for_space<F: Fences + Send + 'static>() {
     }
     let _bell = producer.publish();
     let mut consumer = reader.join().unwrap();
-    let _bell = consumer
-        .drain(Budget::ALL, |_, payload| assert_eq!(payload, [2]))
-        .unwrap();
+    let _bell = consumer.drain(Budget::ALL, |_, payload| assert_eq!(payload, [2])).unwrap();
 }
 
 /// The consumer looks once; what it then sees must be whole.
@@ -116,9 +102,7 @@ fn look_once<F: Fences + Send + 'static>() {
         producer.push(1, &[7]).unwrap();
         let _bell = producer.publish();
     });
-    let _bell = consumer
-        .drain(Budget::ALL, |_, payload| assert_eq!(payload, [7]))
-        .unwrap();
+    let _bell = consumer.drain(Budget::ALL, |_, payload| assert_eq!(payload, [7])).unwrap();
     writer.join().unwrap();
 }
 

@@ -102,7 +102,7 @@ impl Chat {
         if out.format() == Format::Json {
             return Ok(());
         }
-        if !out.is_terminal() {
+        if !out.shows_notes() {
             out.own_text("\n").await?;
         }
         if let End::Done(done) = &shown.end {
@@ -141,8 +141,5 @@ fn can_go_on(error: &RequestError) -> bool {
 }
 
 fn message(role: &str, content: String) -> ChatMessage {
-    ChatMessage {
-        role: role.into(),
-        content,
-    }
+    ChatMessage { role: role.into(), content }
 }

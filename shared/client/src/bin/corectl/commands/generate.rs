@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, time::Duration};
 
-use core_client::{Done, Event, Events, FinishReason, ModelInfo};
+use core_client::{Done, Event, Events, FinishReason, ModelInfo, RequestError};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use tokio::time::timeout;
 
@@ -45,7 +45,11 @@ pub(crate) async fn show(
     let mut view = View::new(model, out);
     // Ends with the request: every turn takes one of its events.
     while let Some(event) = events.next().await {
-        let shown = view.event(event?).await;
+        let event = match event {
+            Ok(event) => event,
+            Err(error) => return Err(view.broken(error).await),
+        };
+        let shown = view.event(event).await;
         match shown {
             Ok(None) => {}
             Ok(Some(end)) => return Ok(view.shown(end)),
@@ -57,7 +61,7 @@ pub(crate) async fn show(
             }
         }
     }
-    Err(core_client::RequestError::Lost.into())
+    Err(RequestError::Lost.into())
 }
 
 fn abandoned(failure: Failure) -> Failure {
@@ -88,12 +92,7 @@ struct View<'a> {
 
 impl<'a> View<'a> {
     fn new(model: &'a str, out: &'a mut Out) -> Self {
-        Self {
-            out,
-            model,
-            bar: None,
-            text: String::new(),
-        }
+        Self { out, model, bar: None, text: String::new() }
     }
 
     /// Shows one event, and hands back the terminal one.
@@ -118,7 +117,9 @@ impl<'a> View<'a> {
             Event::Progress { fraction } => self.progress(*fraction),
             Event::Queued { position } => {
                 self.clear_bar();
-                out::note(&waiting(*position));
+                if let Some(line) = waiting(*position) {
+                    out::note(&line);
+                }
             }
             Event::Token { text, .. } => {
                 self.clear_bar();
@@ -132,9 +133,19 @@ impl<'a> View<'a> {
         Ok(())
     }
 
-    /// What follows on a terminal starts on a line of its own; a pipe gets the text and no more.
+    /// A stream that breaks off: what is said of it starts on a line of its own.
+    async fn broken(&mut self, error: RequestError) -> Failure {
+        self.clear_bar();
+        if self.out.format() == Format::Human {
+            // Standard output may be gone as well; why the stream broke off says more.
+            let _unread = self.end_line().await;
+        }
+        error.into()
+    }
+
+    /// What is said next starts on a line of its own; a pipe of its own gets the text and no more.
     async fn end_line(&mut self) -> Result<(), Failure> {
-        if self.out.is_terminal() && !self.text.is_empty() && !self.text.ends_with('\n') {
+        if self.out.shows_notes() && !self.text.is_empty() && !self.text.ends_with('\n') {
             self.out.own_text("\n").await?;
         }
         Ok(())
@@ -172,11 +183,12 @@ fn bar(model: &str) -> ProgressBar {
     bar.with_style(style).with_message(Cow::Owned(model))
 }
 
-fn waiting(position: u32) -> String {
+/// Who is in front; nobody is when only the model has to be loaded, and that has its own bar.
+fn waiting(position: u32) -> Option<String> {
     match position {
-        0 => "next in the queue".into(),
-        1 => "waiting behind 1 request".into(),
-        more => format!("waiting behind {more} requests"),
+        0 => None,
+        1 => Some("waiting behind 1 request".into()),
+        more => Some(format!("waiting behind {more} requests")),
     }
 }
 

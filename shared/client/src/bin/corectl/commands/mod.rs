@@ -26,10 +26,7 @@ pub(crate) async fn run(cli: Cli) -> Exit {
         false => Format::Human,
     };
     let mut out = Out::new(format);
-    let target = Target {
-        socket: cli.socket,
-        token_file: cli.token_file,
-    };
+    let target = Target { socket: cli.socket, token_file: cli.token_file };
     match perform(cli.command, target, &mut out).await {
         Ok(exit) => exit,
         Err(failure) => out.failure(&failure).await,

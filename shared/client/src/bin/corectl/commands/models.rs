@@ -73,16 +73,8 @@ fn sentence(model: &ModelInfo) -> String {
 }
 
 fn table(models: &[ModelInfo]) -> Table {
-    let mut table = Table::new(&[
-        "MODEL",
-        "STATE",
-        "SIZE",
-        "CONTEXT",
-        "PARAMETERS",
-        "KIND",
-        "SHA-256",
-        "NOTE",
-    ]);
+    let mut table =
+        Table::new(&["MODEL", "STATE", "SIZE", "CONTEXT", "PARAMETERS", "KIND", "SHA-256", "NOTE"]);
     for model in models {
         table.row([
             Cell::text(&model.id),
@@ -99,7 +91,7 @@ fn table(models: &[ModelInfo]) -> Table {
 }
 
 /// A number that is 0 until the model was loaded once.
-fn known(number: u64, show: impl Fn(u64) -> String) -> String {
+pub(super) fn known(number: u64, show: impl Fn(u64) -> String) -> String {
     match number {
         0 => "-".into(),
         number => show(number),

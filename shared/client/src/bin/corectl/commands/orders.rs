@@ -9,11 +9,7 @@ use crate::{
 /// Lets running requests finish; the broker lives on.
 pub(crate) async fn drain(target: Target, out: &mut Out) -> Result<Exit, Failure> {
     target.connect().await?.client.drain().await?;
-    obeyed(
-        "The broker is drained: nothing runs, and it takes no new requests.",
-        out,
-    )
-    .await
+    obeyed("The broker is drained: nothing runs, and it takes no new requests.", out).await
 }
 
 /// Ends the broker.

@@ -21,11 +21,7 @@ pub(crate) async fn run(args: RunArgs, target: Target, out: &mut Out) -> Result<
         None => Prompt::Text(typed(args.prompt)?),
     };
     let session = target.connect().await?;
-    let request = Generate {
-        model: args.model.clone(),
-        prompt,
-        params,
-    };
+    let request = Generate { model: args.model.clone(), prompt, params };
     let events = session.client.generate(request).await?;
     let shown = generate::show(events, &args.model, &session, out).await?;
     if let (Format::Human, End::Done(done)) = (out.format(), &shown.end) {

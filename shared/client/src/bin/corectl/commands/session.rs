@@ -21,9 +21,7 @@ pub(crate) struct Session {
 impl Target {
     /// Connects. From here on an interrupt is ours to handle, so nothing may block after it.
     pub(crate) async fn connect(self) -> Result<Session, Failure> {
-        let socket = self
-            .socket
-            .ok_or_else(|| missing("--socket PATH", "CORE_SOCKET"))?;
+        let socket = self.socket.ok_or_else(|| missing("--socket PATH", "CORE_SOCKET"))?;
         let file = self.token_file;
         let file = file.ok_or_else(|| missing("--token-file FILE", "CORE_TOKEN_FILE"))?;
         let token = Token::read_file(&file)?;

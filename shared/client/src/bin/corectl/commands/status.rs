@@ -6,7 +6,7 @@ use core_client::{
 };
 
 use super::{
-    models::{short_hash, state_cell},
+    models::{known, short_hash, state_cell},
     session::Target,
 };
 use crate::{
@@ -127,7 +127,7 @@ fn models(status: &Status) -> Table {
             Cell::text(&model.id),
             state_cell(model.state),
             Cell::number(bytes(model.size_bytes)),
-            Cell::number(model.n_ctx),
+            Cell::number(known(model.n_ctx.into(), |n| n.to_string())),
             Cell::text(short_hash(model.sha256.as_deref())),
             Cell::text(model.reason.as_deref().unwrap_or("")),
         ]);

@@ -15,16 +15,8 @@ use crate::{failure::Exit, out::style::Style};
 fn done(reason: FinishReason, tokens: u32, decode_ms: f64) -> Done {
     Done {
         finish_reason: Some(reason),
-        usage: Usage {
-            prompt_tokens: 9,
-            cached_tokens: 4,
-            completion_tokens: tokens,
-        },
-        timings: Timings {
-            queue_ms: 1.2,
-            prefill_ms: 30.4,
-            decode_ms,
-        },
+        usage: Usage { prompt_tokens: 9, cached_tokens: 4, completion_tokens: tokens },
+        timings: Timings { queue_ms: 1.2, prefill_ms: 30.4, decode_ms },
     }
 }
 
@@ -46,10 +38,7 @@ fn only_a_cancelled_request_is_exit_code_2() {
     assert_eq!(exit(FinishReason::Cancelled), Exit::Cancelled);
     assert_eq!(exit(FinishReason::Stop), Exit::Done);
     assert_eq!(exit(FinishReason::Length), Exit::Done);
-    let failed = ModelInfo {
-        state: ModelState::Ready,
-        ..ModelInfo::default()
-    };
+    let failed = ModelInfo { state: ModelState::Ready, ..ModelInfo::default() };
     assert_eq!(End::Loaded(failed).exit(), Exit::Done);
 }
 
@@ -71,14 +60,8 @@ fn times_have_two_units() {
 fn an_empty_status_is_a_page_too() {
     let empty = page(&Status::default(), Style::Plain);
     assert!(empty.contains("Workers: none\nModels: none\n"), "{empty}");
-    let worker = WorkerStatus {
-        model: "evil\u{1b}[2J".into(),
-        ..WorkerStatus::default()
-    };
-    let status = Status {
-        workers: vec![worker],
-        ..Status::default()
-    };
+    let worker = WorkerStatus { model: "evil\u{1b}[2J".into(), ..WorkerStatus::default() };
+    let status = Status { workers: vec![worker], ..Status::default() };
     let page = page(&status, Style::Plain);
     assert!(page.contains("evil\u{241b}[2J"), "{page}");
     assert!(!page.contains('\u{1b}'), "an escape reached the terminal");
@@ -93,22 +76,11 @@ fn an_audit_tells_missing_from_degraded_in_words() {
         value: "ABI 7".into(),
         ..AuditRow::default()
     };
-    let process = |rows: Vec<AuditRow>| AuditProcess {
-        pid: 4,
-        role: "broker".into(),
-        model: None,
-        rows,
-    };
+    let process =
+        |rows: Vec<AuditRow>| AuditProcess { pid: 4, role: "broker".into(), model: None, rows };
     let mixed = process(vec![row(true, true), row(true, false), row(false, false)]);
     let page = audit::page(&mixed, Style::Plain);
-    for words in [
-        "✓ holds",
-        "✗ missing",
-        "! degraded",
-        "required",
-        "wanted",
-        "broker 4\n",
-    ] {
+    for words in ["✓ holds", "✗ missing", "! degraded", "required", "wanted", "broker 4\n"] {
         assert!(page.contains(words), "{words} in {page}");
     }
     assert_eq!(audit::exit(&[mixed]), Exit::Failed);

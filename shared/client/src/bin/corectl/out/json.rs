@@ -57,17 +57,11 @@ impl<'a> Line<'a> {
     /// The line of an event that belongs to a stream; the others have lines of their own.
     pub(crate) fn of(event: &'a Event) -> Option<Self> {
         match event {
-            Event::Queued { position } => Some(Self::Queued {
-                position: *position,
-            }),
-            Event::Progress { fraction } => Some(Self::Progress {
-                fraction: *fraction,
-            }),
-            Event::Token { id, text, logprob } => Some(Self::Token {
-                id: *id,
-                text,
-                logprob: *logprob,
-            }),
+            Event::Queued { position } => Some(Self::Queued { position: *position }),
+            Event::Progress { fraction } => Some(Self::Progress { fraction: *fraction }),
+            Event::Token { id, text, logprob } => {
+                Some(Self::Token { id: *id, text, logprob: *logprob })
+            }
             Event::Loaded(model) => Some(Self::Loaded(model)),
             Event::Done(done) => Some(Self::done(done)),
             Event::Error(_)
@@ -100,11 +94,6 @@ impl<'a> Line<'a> {
             RequestError::Refused(refusal) => (refusal.retry_after_ms, refusal.message.clone()),
             other => (None, other.to_string()),
         };
-        Self::Error {
-            code: code.into(),
-            name: code.name(),
-            retry_after_ms,
-            message,
-        }
+        Self::Error { code: code.into(), name: code.name(), retry_after_ms, message }
     }
 }

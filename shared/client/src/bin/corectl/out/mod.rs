@@ -7,9 +7,13 @@ pub(crate) mod table;
 #[cfg(test)]
 mod tests;
 
-use std::io::{self, IsTerminal, Write};
+use std::{
+    io::{self, IsTerminal, Write},
+    os::fd::AsFd,
+};
 
 use core_client::RequestError;
+use nix::sys::stat::fstat;
 use serde::Serialize;
 use tokio::io::{AsyncWriteExt, Stdout};
 
@@ -21,6 +25,7 @@ pub(crate) struct Out {
     stdout: Stdout,
     format: Format,
     terminal: bool,
+    notes: bool,
     /// How standard output may look.
     pub(crate) style: Style,
 }
@@ -37,10 +42,12 @@ pub(crate) enum Format {
 impl Out {
     /// Prints to the standard streams.
     pub(crate) fn new(format: Format) -> Self {
+        let terminal = io::stdout().is_terminal();
         Self {
             stdout: tokio::io::stdout(),
             format,
-            terminal: io::stdout().is_terminal(),
+            terminal,
+            notes: terminal || streams_are_one(),
             style: Style::of_stdout(),
         }
     }
@@ -50,9 +57,10 @@ impl Out {
         self.format
     }
 
-    /// Whether standard output is a terminal.
-    pub(crate) fn is_terminal(&self) -> bool {
-        self.terminal
+    /// Whether what is said on standard error shows between the lines of the answer: at a terminal,
+    /// and after `2>&1`.
+    pub(crate) fn shows_notes(&self) -> bool {
+        self.notes
     }
 
     /// Prints one JSON object as a line.
@@ -99,6 +107,14 @@ impl Out {
         }
         failure.exit()
     }
+}
+
+/// Whether both standard streams are the same pipe or file.
+fn streams_are_one() -> bool {
+    let identity = |fd| fstat(fd).map(|found| (found.st_dev, found.st_ino));
+    let (stdout, stderr) = (io::stdout(), io::stderr());
+    let stdout = identity(stdout.as_fd());
+    stdout.is_ok() && stdout == identity(stderr.as_fd())
 }
 
 /// Says something on standard error, cleaned.

@@ -80,10 +80,7 @@ impl Cell {
 impl Table {
     /// A table with these columns.
     pub(crate) fn new(heading: &[&'static str]) -> Self {
-        Self {
-            heading: heading.to_vec(),
-            rows: Vec::new(),
-        }
+        Self { heading: heading.to_vec(), rows: Vec::new() }
     }
 
     /// Adds a row, which has one cell for each column.
@@ -94,8 +91,8 @@ impl Table {
     /// The table as lines, indented by `indent` spaces.
     pub(crate) fn show(&self, indent: usize, style: Style) -> String {
         let widths: Vec<usize> = (0..self.heading.len()).map(|c| self.width(c)).collect();
-        let heading = self.heading.iter().zip(&widths);
-        let heading: Vec<String> = heading.map(|(name, w)| format!("{name:<w$}")).collect();
+        let heading = widths.iter().enumerate();
+        let heading: Vec<String> = heading.map(|(c, w)| self.title(c, *w)).collect();
         let mut lines = vec![style.heading(join(&heading).trim_end())];
         for row in &self.rows {
             let cells = row.iter().zip(&widths);
@@ -104,6 +101,16 @@ impl Table {
         }
         let margin = " ".repeat(indent);
         lines.iter().map(|l| format!("{margin}{l}\n")).collect()
+    }
+
+    /// A column's name stands where its cells stand: to the right over numbers.
+    fn title(&self, column: usize, width: usize) -> String {
+        let name = self.heading[column];
+        let first = self.rows.first().and_then(|row| row.get(column));
+        match first.map(|cell| cell.look) {
+            Some(Look::Number) => format!("{name:>width$}"),
+            _ => format!("{name:<width$}"),
+        }
     }
 
     fn width(&self, column: usize) -> usize {

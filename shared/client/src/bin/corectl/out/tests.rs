@@ -19,20 +19,10 @@ fn value(line: Option<Line<'_>>) -> Value {
 #[test]
 fn events_have_the_fields_of_the_contract() {
     let queued = Event::Queued { position: 4 };
-    assert_eq!(
-        value(Line::of(&queued)),
-        json!({"event": "queued", "position": 4})
-    );
+    assert_eq!(value(Line::of(&queued)), json!({"event": "queued", "position": 4}));
     let progress = Event::Progress { fraction: 0.25 };
-    assert_eq!(
-        value(Line::of(&progress)),
-        json!({"event": "progress", "fraction": 0.25})
-    );
-    let token = |logprob| Event::Token {
-        id: 3,
-        text: "a".into(),
-        logprob,
-    };
+    assert_eq!(value(Line::of(&progress)), json!({"event": "progress", "fraction": 0.25}));
+    let token = |logprob| Event::Token { id: 3, text: "a".into(), logprob };
     let plain = json!({"event": "token", "id": 3, "text": "a"});
     assert_eq!(value(Line::of(&token(None))), plain);
     let known = json!({"event": "token", "id": 3, "text": "a", "logprob": -1.5});
@@ -120,10 +110,7 @@ fn nothing_of_a_model_is_obeyed_by_a_terminal() {
     assert_eq!(clean::line("a\nb\tc"), "a\u{240a}b\u{2409}c");
     let ordinary = "ß 漢字 😀 é\u{200f}";
     assert_eq!(clean::text(ordinary), ordinary);
-    for c in (0..0xa0_u32)
-        .filter_map(char::from_u32)
-        .filter(|c| c.is_control())
-    {
+    for c in (0..0xa0_u32).filter_map(char::from_u32).filter(|c| c.is_control()) {
         let line = clean::line(&c.to_string());
         assert!(!line.chars().any(char::is_control), "{c:?} passes");
     }
@@ -138,15 +125,12 @@ fn columns_line_up_and_colour_does_not_move_them() {
         table
     };
     let plain = table().show(1, Style::Plain);
-    let expected = " NAME        N    STATE\n a             5  ok\n long name\u{240a}  123\n";
+    let expected = " NAME          N  STATE\n a             5  ok\n long name\u{240a}  123\n";
     assert_eq!(plain, expected);
     let coloured = table().show(1, Style::Colour);
     assert!(coloured.contains("\x1b["));
     let stripped = anstream::adapter::strip_str(&coloured).to_string();
-    let trimmed: String = stripped
-        .lines()
-        .map(|l| format!("{}\n", l.trim_end()))
-        .collect();
+    let trimmed: String = stripped.lines().map(|l| format!("{}\n", l.trim_end())).collect();
     assert_eq!(trimmed, plain);
 }
 

@@ -1,0 +1,157 @@
+//! From LOCKED to READY and on: GO, the filters, the model between them.
+//!
+//! Nothing that the engine made is ever freed: the process ends instead, and the kernel frees all
+//! of it at once. So model and context are leaked, and no code of theirs runs on the way out.
+
+use std::{
+    cell::RefCell, collections::hash_map::RandomState, mem::ManuallyDrop, rc::Rc, time::Instant,
+};
+
+use core_wire::worker::{
+    FailedCause, ModelFacts, Ready, ToBroker,
+    config::{Load, Serve},
+};
+use llama_cpp_2::{
+    llama_backend::LlamaBackend, llama_batch::LlamaBatch, model::LlamaModel, token::LlamaToken,
+};
+
+use super::{BootEnd, Booted, ModelFiles, lockdown, tell};
+use crate::{
+    engine::{
+        desk::Desk,
+        inference::Inference,
+        load::{self, Known, NoModel, Plan, failed},
+        tokenizer::Tokenizer,
+        vocabulary, warm,
+    },
+    fault::Fault,
+    link::Link,
+};
+
+/// The token that warms the engine up; every vocabulary has it.
+const WARM_TOKEN: LlamaToken = LlamaToken(0);
+
+/// Microseconds from the start to LOCKED, and the moment of GO: what READY tells of time.
+#[derive(Clone, Copy)]
+struct Times {
+    locked_us: u64,
+    go: Instant,
+}
+
+/// Locks down, loads and serves.
+///
+/// # Errors
+/// [`BootEnd`].
+pub(super) fn serve(mut booted: Booted, plan: &Serve) -> Result<(), BootEnd> {
+    let times = match locked(&mut booted, plan) {
+        Ok(times) => times,
+        Err(reason) => return Err(tell(&mut booted.link, reason)),
+    };
+    // Shared with the progress callback while the model loads, and with nobody afterwards.
+    let link = Rc::new(RefCell::new(booted.link));
+    let read = read(plan, &link);
+    let link = Rc::into_inner(link).ok_or(Fault::Engine { what: "progress" })?;
+    let mut link = link.into_inner();
+    let (backend, model) = match read {
+        Ok(read) => read,
+        Err(reason) => return Err(tell(&mut link, reason)),
+    };
+    let last = LastSteps { files: booted.models, times };
+    match plan.load {
+        Load::Vocabulary => serve_vocabulary(link, model, last, plan),
+        Load::Weights => serve_weights(link, backend, model, last, plan),
+    }
+}
+
+/// Everything up to the first filter.
+fn locked(booted: &mut Booted, plan: &Serve) -> Result<Times, NoModel> {
+    booted.lock(plan)?;
+    let locked_us = micros(booted.began);
+    booted.await_go()?;
+    let go = Instant::now();
+    lockdown::filter_load()?;
+    // The keys of this thread's hash maps: asked of the kernel once, and never under SERVE.
+    let _keys = RandomState::new();
+    Ok(Times { locked_us, go })
+}
+
+/// Starts the engine and reads the model file.
+fn read(
+    plan: &Serve,
+    link: &Rc<RefCell<Link>>,
+) -> Result<(&'static LlamaBackend, &'static LlamaModel), NoModel> {
+    let backend = LlamaBackend::init()
+        .map_err(|_| failed(FailedCause::Model, "the engine does not start"))?;
+    let backend = Box::leak(Box::new(backend));
+    let model = load::load(backend, &ModelFiles::path(), plan.load, link)?;
+    Ok((backend, Box::leak(Box::new(model))))
+}
+
+fn serve_vocabulary(
+    mut link: Link,
+    model: &'static LlamaModel,
+    last: LastSteps,
+    plan: &Serve,
+) -> Result<(), BootEnd> {
+    let tokenizer = Tokenizer::new(model);
+    let facts = load::facts(model, None, known(&tokenizer));
+    if let Err(reason) = last.take(&mut link, facts, 1) {
+        return Err(tell(&mut link, reason));
+    }
+    Ok(vocabulary::serve(Desk::new(link, tokenizer, plan.slots))?)
+}
+
+fn serve_weights(
+    mut link: Link,
+    backend: &LlamaBackend,
+    model: &'static LlamaModel,
+    last: LastSteps,
+    plan: &Serve,
+) -> Result<(), BootEnd> {
+    let tokenizer = Tokenizer::new(model);
+    let plan = Plan::new(plan, model.n_ctx_train());
+    let mut batch = LlamaBatch::new(plan.n_batch as usize, 1);
+    let facts = load::facts(model, Some(&plan), known(&tokenizer));
+    let warm = load::context(backend, model, &plan).and_then(|mut context| {
+        warm::warm_up(&mut context, &mut batch, &plan, WARM_TOKEN)?;
+        last.take(&mut link, facts, plan.threads.unsigned_abs())?;
+        Ok(context)
+    });
+    let context = match warm {
+        Ok(context) => context,
+        Err(reason) => return Err(tell(&mut link, reason)),
+    };
+    let desk = Desk::new(link, tokenizer, plan.slots);
+    let mut inference = ManuallyDrop::new(Inference::new(desk, context, batch, plan));
+    Ok(inference.serve()?)
+}
+
+/// What stands between a warm engine and the first prompt.
+struct LastSteps {
+    files: ModelFiles,
+    times: Times,
+}
+
+impl LastSteps {
+    /// Closes the model's files, installs the last filter and says READY.
+    fn take(self, link: &mut Link, facts: ModelFacts, threads: u32) -> Result<(), NoModel> {
+        drop(self.files);
+        let row = lockdown::filter_serve()?;
+        link.say(&ToBroker::Ready(Ready {
+            facts,
+            claims: lockdown::claims(&[row]),
+            threads,
+            locked_us: self.times.locked_us,
+            load_us: micros(self.times.go),
+        }))?;
+        Ok(())
+    }
+}
+
+fn known(tokenizer: &Tokenizer<'_>) -> Known {
+    if tokenizer.has_template() { Known::Yes } else { Known::No }
+}
+
+fn micros(since: Instant) -> u64 {
+    u64::try_from(since.elapsed().as_micros()).unwrap_or(u64::MAX)
+}

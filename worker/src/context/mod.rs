@@ -1,0 +1,4 @@
+//! The KV cache: who holds which part of it, and what stays of a sequence that ended.
+
+pub(crate) mod pool;
+pub(crate) mod prefix;

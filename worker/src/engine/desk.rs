@@ -1,0 +1,212 @@
+//! What every serving worker does between two steps: read records, tokenize, answer.
+
+use core_wire::{
+    client::event::FinishReason,
+    code::{Code, Refusal},
+    ids::JobId,
+    worker::{Ended, JobKind, Refused, Sampling, Step, StepToken, ToBroker, ToWorker},
+};
+use llama_cpp_2::token::LlamaToken;
+
+use crate::{
+    engine::{
+        answers::Answers,
+        inbox::{Inbox, Order, Request},
+        sequence::Prepared,
+        tokenizer::Tokenizer,
+    },
+    fault::Fault,
+    link::Link,
+};
+
+/// Bytes of prompts tokenized between two steps; whatever starts below it is finished. Tokenizing
+/// 64 KiB takes some milliseconds, about as long as a step.
+const TOKENIZE_BYTES_PER_TURN: usize = 64 << 10;
+
+/// Bytes of text in one STEP record: half of what a record may hold, the rest is room for numbers.
+const STEP_RECORD_TEXT_BYTES: usize = 64 << 10;
+
+/// What the broker asked for that only the step loop can do.
+#[derive(Debug, Default)]
+pub(crate) struct Asked {
+    /// Jobs to end; the desk knows none of them.
+    pub(crate) cancelled: Vec<JobId>,
+    /// Whether the process is to end.
+    pub(crate) stop: bool,
+}
+
+/// Rings, vocabulary, and the queues between them.
+pub(crate) struct Desk<'m> {
+    /// Both rings.
+    pub(crate) link: Link,
+    /// The model's vocabulary.
+    pub(crate) tokenizer: Tokenizer<'m>,
+    /// Long answers on their way out.
+    pub(crate) answers: Answers,
+    inbox: Inbox,
+    heard: Vec<ToWorker>,
+    step: u64,
+}
+
+impl<'m> Desk<'m> {
+    /// A desk for a worker with `slots` slots.
+    pub(crate) fn new(link: Link, tokenizer: Tokenizer<'m>, slots: u32) -> Self {
+        Self {
+            link,
+            tokenizer,
+            answers: Answers::default(),
+            inbox: Inbox::new(slots),
+            heard: Vec::new(),
+            step: 0,
+        }
+    }
+
+    /// Reads the records that came.
+    ///
+    /// # Errors
+    /// [`Fault`].
+    pub(crate) fn listen(&mut self) -> Result<Asked, Fault> {
+        let mut heard = std::mem::take(&mut self.heard);
+        self.link.hear(&mut heard)?;
+        let mut asked = Asked::default();
+        for record in heard.drain(..) {
+            match self.inbox.take(record)? {
+                Order::None => {}
+                Order::Refuse(refused) => self.link.say(&ToBroker::Refused(refused))?,
+                Order::Cancel(job) => self.cancel(job, &mut asked)?,
+                Order::Stop => asked.stop = true,
+            }
+        }
+        self.heard = heard;
+        Ok(asked)
+    }
+
+    /// Tokenizes what waits, a turn's worth of it; answers what is to be generated.
+    ///
+    /// `length_max` is the length of a sequence at most, prompt and answer together; `room` the
+    /// number of requests that are wanted at most.
+    ///
+    /// # Errors
+    /// [`Fault`].
+    pub(crate) fn prepare(&mut self, length_max: u32, room: usize) -> Result<Vec<Prepared>, Fault> {
+        let mut prepared = Vec::new();
+        let mut bytes = 0;
+        while prepared.len() < room && bytes < TOKENIZE_BYTES_PER_TURN && !self.answers.is_full() {
+            let Some(request) = self.inbox.next() else {
+                break;
+            };
+            bytes += request.bytes;
+            let job = request.job;
+            match self.serve(request, length_max) {
+                Ok(Some(generate)) => prepared.push(generate),
+                Ok(None) => {}
+                Err(refusal) => self.refuse(job, &refusal)?,
+            }
+        }
+        Ok(prepared)
+    }
+
+    /// Whether nothing waits to be tokenized or sent.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.inbox.is_empty() && self.answers.is_empty()
+    }
+
+    /// Whether nothing can be done but to wait for room for an answer.
+    pub(crate) fn has_only_answers(&self) -> bool {
+        self.answers.is_full() || self.inbox.is_empty()
+    }
+
+    /// Ends a job with an error.
+    ///
+    /// # Errors
+    /// [`Fault`].
+    pub(crate) fn refuse(&mut self, job: JobId, refusal: &Refusal) -> Result<(), Fault> {
+        let refused = Refused::new(job, refusal.code, &refusal.message);
+        self.link.say(&ToBroker::Refused(refused))
+    }
+
+    /// Writes what a step brought: one record, or more if their texts are extraordinarily long.
+    ///
+    /// # Errors
+    /// [`Fault`].
+    pub(crate) fn publish(
+        &mut self,
+        mut tokens: Vec<StepToken>,
+        mut ended: Vec<Ended>,
+    ) -> Result<(), Fault> {
+        while !(tokens.is_empty() && ended.is_empty()) {
+            let rest = tokens.split_off(fitting(&tokens));
+            let ends = if rest.is_empty() { std::mem::take(&mut ended) } else { Vec::new() };
+            self.step += 1;
+            self.link.say(&ToBroker::Step(Step { step: self.step, tokens, ended: ends }))?;
+            tokens = rest;
+        }
+        Ok(())
+    }
+
+    /// Ends a job that waits here, or hands it on.
+    fn cancel(&mut self, job: JobId, asked: &mut Asked) -> Result<(), Fault> {
+        if self.inbox.remove(job) || self.answers.remove(job) {
+            return self.publish(Vec::new(), vec![cancelled(job)]);
+        }
+        asked.cancelled.push(job);
+        Ok(())
+    }
+
+    fn serve(&mut self, request: Request, length_max: u32) -> Result<Option<Prepared>, Refusal> {
+        let Request { job, kind, prompt, .. } = request;
+        match kind {
+            JobKind::Tokenize(special) => {
+                let tokens = self.tokenizer.tokens(&prompt, special)?;
+                self.answers.tokens(job, &tokens)?;
+                Ok(None)
+            }
+            JobKind::Detokenize => {
+                let text = self.tokenizer.text(&prompt)?;
+                self.answers.bytes(job, text.into_bytes())?;
+                Ok(None)
+            }
+            JobKind::Generate(sampling) => {
+                let prompt = self.tokenizer.prompt(&prompt)?;
+                check_length(&prompt, length_max)?;
+                Ok(Some(Prepared { job, prompt, sampling: known(sampling) }))
+            }
+        }
+    }
+}
+
+/// A job that was cancelled before it started.
+pub(crate) fn cancelled(job: JobId) -> Ended {
+    Ended { job, reason: FinishReason::Cancelled, prefill_us: 0, decode_us: 0 }
+}
+
+/// Checks that a prompt leaves room for one token.
+fn check_length(prompt: &[LlamaToken], length_max: u32) -> Result<(), Refusal> {
+    let length = prompt.len();
+    if length == 0 {
+        let message = "the prompt has no tokens";
+        return Err(Refusal::new(Code::BadParameter, message));
+    }
+    if length >= length_max as usize {
+        let message =
+            format!("the prompt has {length} tokens, the context {length_max}; send fewer");
+        return Err(Refusal::new(Code::PromptTooLong, message));
+    }
+    Ok(())
+}
+
+/// Drops empty stop strings, which would end everything at once; the broker lets none through.
+fn known(mut sampling: Sampling) -> Sampling {
+    sampling.stop.retain(|stop| !stop.is_empty());
+    sampling
+}
+
+/// How many of `tokens` fit into one record; at least one.
+fn fitting(tokens: &[StepToken]) -> usize {
+    let mut bytes = 0;
+    let fits = |token: &&StepToken| {
+        bytes += token.text.len();
+        bytes <= STEP_RECORD_TEXT_BYTES
+    };
+    tokens.iter().take_while(fits).count().max(1).min(tokens.len())
+}

@@ -1,0 +1,184 @@
+//! Jobs on their way in: heads and fragments become requests, in the order in which they came.
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::VecDeque;
+
+use core_wire::{
+    client::Prompt,
+    code::Code,
+    codec,
+    ids::JobId,
+    limits::CLIENT_FRAME_BYTES_CEILING,
+    worker::{Fragment, Job, JobKind, Refused, ToWorker},
+};
+
+use crate::fault::Fault;
+
+/// Requests that may wait beyond one for each slot: tokenizing needs no slot, and the broker may be
+/// a step ahead of what it has read.
+const WAITING_EXTRA: usize = 64;
+
+/// Bytes of prompts that may wait: eight of the largest. A worker's memory is budgeted for its
+/// model, so what waits for it must stay small beside that.
+const WAITING_BYTES_MAX: usize = 8 * CLIENT_FRAME_BYTES_CEILING;
+
+/// A job with its whole prompt.
+#[derive(Clone, PartialEq)]
+pub(crate) struct Request {
+    /// The job.
+    pub(crate) job: JobId,
+    /// What is to be done.
+    pub(crate) kind: JobKind,
+    /// With what.
+    pub(crate) prompt: Prompt,
+    /// Bytes that it came in; what it costs to tokenize grows with them.
+    pub(crate) bytes: usize,
+}
+
+/// What a record asks of the engine at once.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Order {
+    /// Nothing: it was kept.
+    None,
+    /// Tell the broker that the job is over.
+    Refuse(Refused),
+    /// End the job.
+    Cancel(JobId),
+    /// End the process.
+    Stop,
+}
+
+/// A head whose fragments are still coming.
+struct Open {
+    head: Job,
+    bytes: Vec<u8>,
+    /// What the job gets instead of being run, once its fragments are out of the way.
+    refused: Option<Refused>,
+}
+
+/// Requests that came and were not yet taken.
+pub(crate) struct Inbox {
+    open: Option<Open>,
+    waiting: VecDeque<Request>,
+    waiting_max: usize,
+}
+
+impl Inbox {
+    /// An inbox for a worker with `slots` slots.
+    pub(crate) fn new(slots: u32) -> Self {
+        let slots = usize::try_from(slots).unwrap_or(usize::MAX);
+        Self {
+            open: None,
+            waiting: VecDeque::new(),
+            waiting_max: slots.saturating_add(WAITING_EXTRA),
+        }
+    }
+
+    /// Takes one record.
+    ///
+    /// # Errors
+    /// [`Fault::OutOfTurn`]: the broker broke the order of records.
+    pub(crate) fn take(&mut self, record: ToWorker) -> Result<Order, Fault> {
+        match record {
+            ToWorker::Job(head) => self.begin(head),
+            ToWorker::Fragment(fragment) => self.extend(&fragment),
+            ToWorker::Cancel(job) => Ok(Order::Cancel(job)),
+            ToWorker::Stop => Ok(Order::Stop),
+            ToWorker::Config(_) => Err(out_of_turn("CONFIG")),
+            ToWorker::Go => Err(out_of_turn("GO")),
+        }
+    }
+
+    /// The request that waited longest.
+    pub(crate) fn next(&mut self) -> Option<Request> {
+        self.waiting.pop_front()
+    }
+
+    /// Whether a request can be taken.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.waiting.is_empty()
+    }
+
+    /// Drops a request that waits; answers whether there was one.
+    pub(crate) fn remove(&mut self, job: JobId) -> bool {
+        let before = self.waiting.len();
+        self.waiting.retain(|request| request.job != job);
+        self.waiting.len() < before
+    }
+
+    fn begin(&mut self, head: Job) -> Result<Order, Fault> {
+        if self.open.is_some() {
+            return Err(out_of_turn("JOB"));
+        }
+        let refused = self.objection(&head);
+        let open = Open { bytes: Vec::new(), refused, head };
+        if open.head.prompt_bytes == 0 {
+            return Ok(self.close(open));
+        }
+        self.open = Some(open);
+        Ok(Order::None)
+    }
+
+    /// Why a job is not even read, if there is a reason.
+    fn objection(&self, head: &Job) -> Option<Refused> {
+        let bytes = head.prompt_bytes;
+        if bytes as usize > CLIENT_FRAME_BYTES_CEILING {
+            let message =
+                format!("a prompt of {bytes} bytes; at most {CLIENT_FRAME_BYTES_CEILING} fit");
+            return Some(Refused::new(head.job, Code::PromptTooLong, &message));
+        }
+        let waiting: usize = self.waiting.iter().map(|request| request.bytes).sum();
+        if waiting + bytes as usize > WAITING_BYTES_MAX {
+            let message = format!("prompts of {waiting} bytes wait for this model already");
+            return Some(Refused::new(head.job, Code::Memory, &message));
+        }
+        if self.waiting.len() >= self.waiting_max {
+            let message = format!("{} requests wait for this model already", self.waiting_max);
+            return Some(Refused::new(head.job, Code::QueueFull, &message));
+        }
+        None
+    }
+
+    fn extend(&mut self, fragment: &Fragment) -> Result<Order, Fault> {
+        let Some(mut open) = self.open.take() else {
+            return Err(out_of_turn("FRAGMENT"));
+        };
+        let got = open.bytes.len() as u64;
+        let end = u64::from(fragment.offset) + fragment.bytes.len() as u64;
+        let of_turn = fragment.job == open.head.job
+            && (u64::from(fragment.offset) == got || open.refused.is_some())
+            && end <= u64::from(open.head.prompt_bytes);
+        if !of_turn {
+            return Err(out_of_turn("FRAGMENT"));
+        }
+        if open.refused.is_none() {
+            open.bytes.extend_from_slice(&fragment.bytes);
+        }
+        if end == u64::from(open.head.prompt_bytes) {
+            return Ok(self.close(open));
+        }
+        self.open = Some(open);
+        Ok(Order::None)
+    }
+
+    fn close(&mut self, open: Open) -> Order {
+        if let Some(refused) = open.refused {
+            return Order::Refuse(refused);
+        }
+        let Job { job, kind, .. } = open.head;
+        match codec::decode(&open.bytes) {
+            Ok(prompt) => {
+                let bytes = open.bytes.len();
+                self.waiting.push_back(Request { job, kind, prompt, bytes });
+                Order::None
+            }
+            Err(_) => Order::Refuse(Refused::new(job, Code::BadFrame, "the prompt is no prompt")),
+        }
+    }
+}
+
+fn out_of_turn(what: &'static str) -> Fault {
+    Fault::OutOfTurn { what }
+}

@@ -1,0 +1,140 @@
+use core_wire::{
+    client::{Prompt, request::Special},
+    code::Code,
+    codec,
+    ids::JobId,
+    limits::CLIENT_FRAME_BYTES_CEILING,
+    worker::{Fragment, Job, JobKind, ToWorker},
+};
+
+use super::{Inbox, Order, WAITING_EXTRA};
+use crate::fault::Fault;
+
+fn head(job: u64, prompt_bytes: usize) -> ToWorker {
+    ToWorker::Job(Job {
+        job: JobId(job),
+        kind: JobKind::Tokenize(Special::Plain),
+        prompt_bytes: u32::try_from(prompt_bytes).unwrap(),
+    })
+}
+
+fn fragment(job: u64, offset: usize, bytes: &[u8]) -> ToWorker {
+    ToWorker::Fragment(Fragment {
+        job: JobId(job),
+        offset: u32::try_from(offset).unwrap(),
+        bytes: bytes.to_vec(),
+    })
+}
+
+fn encoded(text: &str) -> Vec<u8> {
+    codec::encode(&Prompt::Text(text.into())).unwrap()
+}
+
+/// Puts a whole request in; answers what the last record asked for.
+fn put(inbox: &mut Inbox, job: u64, bytes: &[u8]) -> Order {
+    assert_eq!(inbox.take(head(job, bytes.len())).unwrap(), Order::None);
+    inbox.take(fragment(job, 0, bytes)).unwrap()
+}
+
+#[test]
+fn fragments_become_a_request() {
+    let mut inbox = Inbox::new(1);
+    let bytes = encoded("once upon a time");
+    inbox.take(head(7, bytes.len())).unwrap();
+    for (index, byte) in bytes.iter().enumerate() {
+        assert!(inbox.is_empty(), "it is not whole yet");
+        assert_eq!(inbox.take(fragment(7, index, &[*byte])).unwrap(), Order::None);
+    }
+    let request = inbox.next().unwrap();
+    assert_eq!(request.job, JobId(7));
+    assert!(request.prompt == Prompt::Text("once upon a time".into()));
+    assert!(inbox.next().is_none());
+}
+
+#[test]
+fn requests_leave_in_the_order_in_which_they_came() {
+    let mut inbox = Inbox::new(1);
+    for job in [3, 1, 2] {
+        assert_eq!(put(&mut inbox, job, &encoded("x")), Order::None);
+    }
+    assert!(inbox.remove(JobId(1)) && !inbox.remove(JobId(1)));
+    let order: Vec<_> = std::iter::from_fn(|| inbox.next()).map(|r| r.job.0).collect();
+    assert_eq!(order, [3, 2]);
+}
+
+#[test]
+fn bytes_that_are_no_prompt_refuse_that_job_only() {
+    let mut inbox = Inbox::new(1);
+    for bytes in [&b"\xff\xff\xff"[..], &[]] {
+        let order = match bytes.len() {
+            0 => inbox.take(head(1, 0)).unwrap(),
+            _ => put(&mut inbox, 1, bytes),
+        };
+        assert!(matches!(order, Order::Refuse(r) if r.code == Code::BadFrame));
+    }
+    assert_eq!(put(&mut inbox, 2, &encoded("fine")), Order::None);
+    assert!(inbox.next().is_some());
+}
+
+#[test]
+fn a_prompt_over_the_bound_is_refused_and_not_kept() {
+    let mut inbox = Inbox::new(1);
+    let total = CLIENT_FRAME_BYTES_CEILING + 8;
+    inbox.take(head(1, total)).unwrap();
+    let half = vec![0; total / 2];
+    assert_eq!(inbox.take(fragment(1, 0, &half)).unwrap(), Order::None);
+    assert!(inbox.open.as_ref().unwrap().bytes.is_empty());
+    let order = inbox.take(fragment(1, total / 2, &half)).unwrap();
+    assert!(matches!(order, Order::Refuse(r) if r.code == Code::PromptTooLong));
+}
+
+#[test]
+fn a_full_inbox_refuses() {
+    let mut inbox = Inbox::new(2);
+    for job in 0..2 + WAITING_EXTRA as u64 {
+        assert_eq!(put(&mut inbox, job, &encoded("x")), Order::None);
+    }
+    let order = put(&mut inbox, 999, &encoded("x"));
+    assert!(matches!(order, Order::Refuse(r) if r.code == Code::QueueFull && r.job == JobId(999)));
+}
+
+#[test]
+fn prompts_that_wait_are_bounded_in_bytes() {
+    let mut inbox = Inbox::new(1);
+    let big = encoded(&"x".repeat(CLIENT_FRAME_BYTES_CEILING - 16));
+    for job in 0..8 {
+        assert_eq!(put(&mut inbox, job, &big), Order::None);
+    }
+    let order = put(&mut inbox, 8, &big);
+    assert!(matches!(order, Order::Refuse(r) if r.code == Code::Memory));
+    assert!(inbox.next().is_some());
+    assert_eq!(put(&mut inbox, 9, &big), Order::None, "there is room again");
+}
+
+#[test]
+fn records_out_of_turn_are_faults() {
+    let bytes = encoded("abcdef");
+    let wrong = [
+        vec![fragment(1, 0, &bytes)],
+        vec![head(1, bytes.len()), head(2, bytes.len())],
+        vec![head(1, bytes.len()), fragment(2, 0, &bytes)],
+        vec![head(1, bytes.len()), fragment(1, 1, &bytes[1..])],
+        vec![head(1, 2), fragment(1, 0, &bytes)],
+        vec![ToWorker::Go],
+    ];
+    for records in wrong {
+        let mut inbox = Inbox::new(1);
+        let mut results: Vec<_> = records.into_iter().map(|record| inbox.take(record)).collect();
+        let last = results.pop();
+        assert!(results.into_iter().all(|result| matches!(result, Ok(Order::None))));
+        assert!(matches!(last, Some(Err(Fault::OutOfTurn { .. }))));
+    }
+}
+
+#[test]
+fn cancel_and_stop_go_through_between_fragments() {
+    let mut inbox = Inbox::new(1);
+    let cancel = inbox.take(ToWorker::Cancel(JobId(4))).unwrap();
+    assert_eq!(cancel, Order::Cancel(JobId(4)));
+    assert_eq!(inbox.take(ToWorker::Stop).unwrap(), Order::Stop);
+}

@@ -1,0 +1,178 @@
+//! The step loop: many sequences, one batch.
+//!
+//! Drain new jobs, one token for every running sequence, the rest of the batch for prompts, decode,
+//! choose, one STEP record, heartbeat. Nothing waits for anything but the engine and the rings.
+
+mod step;
+
+use std::{collections::VecDeque, time::Duration};
+
+use core_wire::{
+    client::event::FinishReason,
+    ids::JobId,
+    worker::{Started, ToBroker},
+};
+use llama_cpp_2::{context::LlamaContext, llama_batch::LlamaBatch};
+
+use crate::{
+    context::{
+        pool::Pool,
+        prefix::{self, Residue},
+    },
+    engine::{
+        IDLE_PARK,
+        desk::{Desk, cancelled},
+        load::Plan,
+        pace::Pace,
+        sampling::Candidates,
+        sequence::{Prepared, Sequence},
+    },
+    fault::Fault,
+};
+
+/// How long the cache of ended sequences stays before it is cleared. Clearing costs as much as
+/// writing the whole cache once, so it must not stand in the way of the next request of a talk.
+const WIPE_AFTER: Duration = Duration::from_millis(50);
+
+/// Whether the loop goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Turn {
+    On,
+    Stop,
+}
+
+/// Everything that a generating worker has.
+pub(crate) struct Inference<'m> {
+    desk: Desk<'m>,
+    context: LlamaContext<'m>,
+    batch: LlamaBatch<'static>,
+    plan: Plan,
+    pool: Pool,
+    waiting: VecDeque<Prepared>,
+    running: Vec<Sequence>,
+    candidates: Candidates,
+    piece: Vec<u8>,
+    residue: Residue,
+    pace: Pace,
+    turn: usize,
+}
+
+impl<'m> Inference<'m> {
+    /// Takes a warmed-up context and the batch that warmed it.
+    pub(crate) fn new(
+        desk: Desk<'m>,
+        context: LlamaContext<'m>,
+        batch: LlamaBatch<'static>,
+        plan: Plan,
+    ) -> Self {
+        Self {
+            desk,
+            context,
+            batch,
+            plan,
+            pool: Pool::new(plan.slots, plan.n_ctx),
+            waiting: VecDeque::new(),
+            running: Vec::new(),
+            candidates: Candidates::new(),
+            piece: Vec::new(),
+            residue: Residue::None,
+            pace: Pace::default(),
+            turn: 0,
+        }
+    }
+
+    /// Serves until the broker says stop.
+    ///
+    /// # Errors
+    /// [`Fault`].
+    pub(crate) fn serve(&mut self) -> Result<(), Fault> {
+        while self.turn()? == Turn::On {}
+        Ok(())
+    }
+
+    fn turn(&mut self) -> Result<Turn, Fault> {
+        let asked = self.desk.listen()?;
+        if asked.stop {
+            return Ok(Turn::Stop);
+        }
+        self.cancel(&asked.cancelled)?;
+        let room = (self.plan.slots as usize).saturating_sub(self.waiting.len());
+        let prepared = self.desk.prepare(self.plan.n_ctx, room)?;
+        self.waiting.extend(prepared);
+        self.admit()?;
+        self.desk.answers.write_some(&mut self.desk.link)?;
+        if self.running.is_empty() {
+            self.rest()?;
+        } else {
+            self.step()?;
+        }
+        self.turn = self.turn.wrapping_add(1);
+        self.desk.link.beat();
+        Ok(Turn::On)
+    }
+
+    /// Ends jobs at the step boundary; a job that is not here has ended already.
+    fn cancel(&mut self, jobs: &[JobId]) -> Result<(), Fault> {
+        let mut ended = Vec::new();
+        for job in jobs {
+            if let Some(at) = self.waiting.iter().position(|w| w.job == *job) {
+                self.waiting.remove(at);
+                ended.push(cancelled(*job));
+            } else if let Some(at) = self.running.iter().position(|r| r.job == *job) {
+                ended.push(self.running[at].ended(FinishReason::Cancelled));
+                self.release(at)?;
+            }
+        }
+        self.desk.publish(Vec::new(), ended)
+    }
+
+    /// Starts whoever waits, in the order of arrival, as long as all its cells can be set aside.
+    fn admit(&mut self) -> Result<(), Fault> {
+        while let Some(next) = self.waiting.front() {
+            let length = u32::try_from(next.prompt.len()).unwrap_or(u32::MAX);
+            let longest = length.saturating_add(next.sampling.max_tokens);
+            let Some(slot) = self.pool.take(longest.min(self.plan.n_ctx)) else {
+                return Ok(());
+            };
+            if let Some(prepared) = self.waiting.pop_front() {
+                self.desk.link.say(&ToBroker::Started(Started {
+                    job: prepared.job,
+                    prompt_tokens: length,
+                    cached_tokens: 0,
+                }))?;
+                let sequence = Sequence::new(prepared, slot, self.plan.n_ctx);
+                self.running.push(sequence);
+                self.residue = Residue::Some;
+            }
+        }
+        Ok(())
+    }
+
+    /// With nobody to continue: finish answers, then sleep until a job comes.
+    fn rest(&mut self) -> Result<(), Fault> {
+        if !self.desk.is_idle() {
+            if self.desk.has_only_answers() {
+                self.desk.answers.write_one(&mut self.desk.link)?;
+            }
+            return Ok(());
+        }
+        let timeout = match self.residue {
+            Residue::None => IDLE_PARK,
+            Residue::Some => WIPE_AFTER,
+        };
+        let wake = self.desk.link.rest(timeout)?;
+        if wake == core_ring::Wake::Idle && self.residue == Residue::Some {
+            prefix::wipe(&mut self.context);
+            self.residue = Residue::None;
+        }
+        Ok(())
+    }
+
+    /// Frees what the sequence at `at` holds.
+    fn release(&mut self, at: usize) -> Result<(), Fault> {
+        let sequence = self.running.remove(at);
+        prefix::forget(&mut self.context, &sequence.slot)?;
+        self.pool.give(sequence.slot);
+        Ok(())
+    }
+}

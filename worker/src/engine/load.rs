@@ -1,0 +1,200 @@
+//! Reading the model file: the moment at which the input is most hostile.
+
+use std::{cell::RefCell, num::NonZeroU32, path::Path, rc::Rc};
+
+use core_wire::{
+    limits::{CONTEXT_TOKENS_MAX, SLOTS_MAX, VOCABULARY_MAX, WORKER_TEXT_BYTES_MAX},
+    worker::{Failed, FailedCause, ModelFacts, ToBroker, config::Load, config::Serve},
+};
+use llama_cpp_2::{
+    context::{LlamaContext, params::LlamaContextParams},
+    llama_backend::LlamaBackend,
+    model::{LlamaModel, params::LlamaModelParams},
+};
+
+use crate::{fault::Fault, link::Link};
+
+/// Steps in which progress is told: a line of dots on a terminal, and few records.
+const PROGRESS_STEPS: f32 = 50.0;
+
+/// Architectures that continue no text: they encode it, or need an encoder beside them.
+const ENCODERS: [&str; 12] = [
+    "bert",
+    "modern-bert",
+    "nomic-bert",
+    "nomic-bert-moe",
+    "neo-bert",
+    "jina-bert-v2",
+    "jina-bert-v3",
+    "eurobert",
+    "gemma-embedding",
+    "t5",
+    "t5encoder",
+    "clip",
+];
+
+/// Bytes of an architecture's name that are told; llama.cpp's longest has 20.
+const ARCHITECTURE_BYTES_MAX: usize = 64;
+
+const _: () = assert!(ARCHITECTURE_BYTES_MAX <= WORKER_TEXT_BYTES_MAX);
+
+/// Why there is nothing to serve: told to the broker, or a fault.
+#[derive(Debug)]
+pub(crate) enum NoModel {
+    /// The file or the machine is at fault.
+    Failed(Failed),
+    /// The promise of somebody is broken.
+    Fault(Fault),
+}
+
+impl From<Fault> for NoModel {
+    fn from(fault: Fault) -> Self {
+        Self::Fault(fault)
+    }
+}
+
+/// A failure to be told to the broker.
+pub(crate) fn failed(cause: FailedCause, message: impl Into<String>) -> NoModel {
+    NoModel::Failed(Failed { cause, message: message.into() })
+}
+
+/// Reads the model behind `path`, telling progress through `link`.
+///
+/// # Errors
+/// [`NoModel::Failed`] where the file is no model that can be loaded.
+pub(crate) fn load(
+    backend: &LlamaBackend,
+    path: &Path,
+    load: Load,
+    link: &Rc<RefCell<Link>>,
+) -> Result<LlamaModel, NoModel> {
+    let told = Rc::clone(link);
+    let mut steps = 0.0;
+    // Answering false ends the load: then the broker is gone.
+    let progress = move |fraction: f32| {
+        let mut link = told.borrow_mut();
+        link.beat();
+        let now = (fraction.clamp(0.0, 1.0) * PROGRESS_STEPS).floor();
+        if now <= steps {
+            return true;
+        }
+        steps = now;
+        link.say(&ToBroker::Progress(now / PROGRESS_STEPS)).is_ok()
+    };
+    let params = LlamaModelParams::default()
+        .with_vocab_only(load == Load::Vocabulary)
+        .with_use_mmap(true)
+        .with_progress_callback(progress);
+    let model = LlamaModel::load_from_file(backend, path, &params).map_err(|_| {
+        failed(
+            FailedCause::Model,
+            "the engine cannot load this file; it is no GGUF model that it knows, or not whole",
+        )
+    })?;
+    check_vocabulary(&model)?;
+    Ok(model)
+}
+
+/// Makes the context: the KV cache and the buffers for computing.
+///
+/// # Errors
+/// [`NoModel::Failed`] where the model continues no text, or memory is short.
+pub(crate) fn context<'m>(
+    backend: &LlamaBackend,
+    model: &'m LlamaModel,
+    plan: &Plan,
+) -> Result<LlamaContext<'m>, NoModel> {
+    let architecture = architecture(model);
+    if ENCODERS.contains(&architecture.as_str()) {
+        let message = "this model encodes text and cannot continue it; load a generative model";
+        return Err(failed(FailedCause::Model, message));
+    }
+    let params = LlamaContextParams::default()
+        .with_n_ctx(NonZeroU32::new(plan.n_ctx))
+        .with_n_seq_max(plan.slots)
+        .with_n_batch(plan.n_batch)
+        .with_n_ubatch(plan.n_ubatch)
+        .with_n_threads(plan.threads)
+        .with_n_threads_batch(plan.threads)
+        .with_kv_unified(true)
+        .with_flash_attention_policy(llama_cpp_sys_2::LLAMA_FLASH_ATTN_TYPE_AUTO)
+        .with_no_perf(true);
+    model.new_context(backend, params).map_err(|_| {
+        let n_ctx = plan.n_ctx;
+        let message = format!("no context of {n_ctx} tokens can be made; lower n_ctx or slots");
+        failed(FailedCause::Memory, message)
+    })
+}
+
+/// Numbers of CONFIG, brought into the ranges of the model and of the engine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Plan {
+    /// Cells for all sequences, and the longest sequence.
+    pub(crate) n_ctx: u32,
+    /// Sequences at once.
+    pub(crate) slots: u32,
+    /// Tokens of a step; at least one for each slot.
+    pub(crate) n_batch: u32,
+    /// Tokens computed at once.
+    pub(crate) n_ubatch: u32,
+    /// Threads, this one included.
+    pub(crate) threads: i32,
+}
+
+impl Plan {
+    /// The plan for a model that was trained for `n_ctx_train` tokens.
+    pub(crate) fn new(serve: &Serve, n_ctx_train: u32) -> Self {
+        let slots = serve.slots.clamp(1, SLOTS_MAX);
+        let n_ctx = serve.n_ctx.min(n_ctx_train).clamp(1, CONTEXT_TOKENS_MAX);
+        let n_batch = serve.n_batch.max(slots).min(n_ctx.max(slots));
+        Self {
+            n_ctx,
+            slots,
+            n_batch,
+            n_ubatch: serve.n_ubatch.clamp(1, n_batch),
+            threads: i32::try_from(serve.threads).unwrap_or(1).max(1),
+        }
+    }
+}
+
+/// What the file said; `plan` is absent for a vocabulary alone.
+pub(crate) fn facts(model: &LlamaModel, plan: Option<&Plan>, chat_template: Known) -> ModelFacts {
+    ModelFacts {
+        architecture: architecture(model),
+        n_ctx: plan.map_or(0, |plan| plan.n_ctx),
+        n_ctx_train: model.n_ctx_train(),
+        n_vocab: u32::try_from(model.n_vocab()).unwrap_or(0),
+        n_embd: u32::try_from(model.n_embd()).unwrap_or(0),
+        n_params: model.n_params(),
+        slots: plan.map_or(0, |plan| plan.slots),
+        chat_template: chat_template == Known::Yes,
+    }
+}
+
+/// Whether the file holds something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Known {
+    /// It does.
+    Yes,
+    /// It does not.
+    No,
+}
+
+fn architecture(model: &LlamaModel) -> String {
+    let text = model.meta_val_str("general.architecture");
+    let text = text.unwrap_or_else(|_| "unknown".into());
+    let plain = |c: &char| c.is_ascii_graphic();
+    text.chars().filter(plain).take(ARCHITECTURE_BYTES_MAX).collect()
+}
+
+fn check_vocabulary(model: &LlamaModel) -> Result<(), NoModel> {
+    match u32::try_from(model.n_vocab()) {
+        Ok(1..=VOCABULARY_MAX) => Ok(()),
+        _ => {
+            let n_vocab = model.n_vocab();
+            let message =
+                format!("a vocabulary of {n_vocab} ids; 1 to {VOCABULARY_MAX} can be served");
+            Err(failed(FailedCause::Model, message))
+        }
+    }
+}

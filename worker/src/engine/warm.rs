@@ -1,0 +1,51 @@
+//! One step of every shape before the last filter: threads are made and pages are touched while
+//! that is still allowed.
+//!
+//! After it all threads of OpenMP's team have gone through barriers of a whole graph, so none is
+//! still starting: TSYNC onto a thread that starts would kill it at its first call (`rseq`).
+
+use core_wire::worker::FailedCause;
+use llama_cpp_2::{context::LlamaContext, llama_batch::LlamaBatch, token::LlamaToken};
+
+use super::load::{NoModel, Plan, failed};
+
+/// Tokens of the prompt that is tried: more than one row of every kernel that works in tiles, and
+/// few enough that the largest model answers in a second.
+const PROMPT_TOKENS: u32 = 32;
+
+/// Computes a prompt, one token, and one token for every slot; then clears the KV cache.
+///
+/// # Errors
+/// [`NoModel::Failed`] where the engine cannot compute with this model.
+pub(crate) fn warm_up(
+    context: &mut LlamaContext<'_>,
+    batch: &mut LlamaBatch<'_>,
+    plan: &Plan,
+    token: LlamaToken,
+) -> Result<(), NoModel> {
+    let prompt = PROMPT_TOKENS.min(plan.n_batch).min(plan.n_ctx);
+    run(context, batch, token, (0..prompt).map(|position| (0, position)))?;
+    run(context, batch, token, [(0, 0)])?;
+    let slots = plan.slots.min(plan.n_ctx);
+    run(context, batch, token, (0..slots).map(|slot| (slot, 0)))
+}
+
+/// Computes one batch of `token` at the given sequences and positions, in an empty cache.
+fn run(
+    context: &mut LlamaContext<'_>,
+    batch: &mut LlamaBatch<'_>,
+    token: LlamaToken,
+    places: impl IntoIterator<Item = (u32, u32)>,
+) -> Result<(), NoModel> {
+    let broken = || failed(FailedCause::Model, "the engine cannot compute with this model");
+    batch.clear();
+    for (slot, position) in places {
+        let number = |n| i32::try_from(n).unwrap_or(i32::MAX);
+        let (slot, position) = (number(slot), number(position));
+        batch.add(token, position, &[slot], true).map_err(|_| broken())?;
+    }
+    context.decode(batch).map_err(|_| broken())?;
+    context.synchronize();
+    context.clear_kv_cache();
+    Ok(())
+}

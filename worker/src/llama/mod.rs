@@ -1,0 +1,84 @@
+//! What llama-cpp-2 lacks, called by hand: one CPU variant by its file, and the log.
+//!
+//! The one module of the worker that may hold unsafe code. No object of llama-cpp-2 is touched here
+//! (their pointers are private), so its own invariants cannot be broken from here. Invariants:
+//!
+//! * **L1** [`std::ffi::CString`] outlives each call that its pointer is handed to.
+//! * **L2** A symbol is called only with the type that `ggml-backend-impl.h` declares for its name.
+//! * **L3** The log callback keeps no state but atomics, allocates nothing, and never unwinds.
+
+mod log;
+
+#[cfg(test)]
+mod tests;
+
+use std::{
+    ffi::{CStr, CString, c_int, c_void},
+    os::unix::ffi::OsStrExt,
+    path::Path,
+};
+
+use thiserror::Error;
+
+pub(crate) use self::log::{be_discreet, route_log};
+
+/// `ggml_backend_score_t` of `ggml-backend-impl.h`: 0 where the CPU lacks something.
+type ScoreFn = unsafe extern "C" fn() -> c_int;
+
+/// The symbol of that type in every variant.
+const SCORE: &CStr = c"ggml_backend_score";
+
+/// A CPU variant cannot be used.
+#[derive(Debug, Error)]
+pub(crate) enum VariantError {
+    /// A path must be absolute and without NUL.
+    #[error("the CPU variant's path is not absolute or holds a NUL byte")]
+    Path,
+    /// `ggml_backend_load` answered null: not there, for another CPU, or of another build.
+    #[error(
+        "the CPU variant cannot be loaded; build again, or run `core-broker` on its own engine"
+    )]
+    Load,
+}
+
+/// Loads the one CPU variant at `path` for the rest of the process.
+///
+/// # Errors
+/// [`VariantError`].
+pub(crate) fn load_variant(path: &Path) -> Result<(), VariantError> {
+    let path = absolute(path)?;
+    // SAFETY: L1: the string is NUL-terminated and lives through the call, which copies it.
+    let registered = unsafe { llama_cpp_sys_2::ggml_backend_load(path.as_ptr()) };
+    if registered.is_null() { Err(VariantError::Load) } else { Ok(()) }
+}
+
+/// How well the variant at `path` suits this CPU; 0 if it cannot run or is no variant.
+///
+/// The library stays loaded: only a throwaway process asks.
+///
+/// # Errors
+/// [`VariantError::Path`].
+pub(crate) fn score_variant(path: &Path) -> Result<i32, VariantError> {
+    let path = absolute(path)?;
+    // SAFETY: L1; the file is one of the broker's own libraries, whose constructors are sound.
+    let library = unsafe { libc::dlopen(path.as_ptr(), libc::RTLD_NOW | libc::RTLD_LOCAL) };
+    if library.is_null() {
+        return Ok(0);
+    }
+    // SAFETY: `library` is a live handle, since nothing closes it, and L1 for the static name.
+    let symbol = unsafe { libc::dlsym(library, SCORE.as_ptr()) };
+    if symbol.is_null() {
+        return Ok(0);
+    }
+    // SAFETY: L2: a function of this name has this type in every back end; it is not null.
+    let score = unsafe { std::mem::transmute::<*mut c_void, ScoreFn>(symbol) };
+    // SAFETY: L2; it takes nothing and only asks the CPU for its features.
+    Ok(unsafe { score() })
+}
+
+fn absolute(path: &Path) -> Result<CString, VariantError> {
+    if !path.is_absolute() {
+        return Err(VariantError::Path);
+    }
+    CString::new(path.as_os_str().as_bytes()).map_err(|_| VariantError::Path)
+}

@@ -1,0 +1,16 @@
+//! The real worker under its whole lockdown, with the test in the broker's place.
+
+#[cfg(test)]
+mod boot;
+#[cfg(test)]
+mod generate;
+#[cfg(test)]
+mod player;
+#[cfg(test)]
+mod refuse;
+#[cfg(test)]
+mod sampling;
+#[cfg(test)]
+mod schedule;
+#[cfg(test)]
+mod tokens;

@@ -1,0 +1,67 @@
+//! Memory that clients make the broker hold: a budget whose charges refund themselves.
+//!
+//! A queue that is bounded in requests alone holds a gigabyte when each brings a long prompt. So
+//! the bytes of all prompts that are kept for workers are counted here, and a request that does not
+//! fit is refused with `MEMORY` before anything is kept of it. What models and their contexts take
+//! is the workers' memory and not counted here.
+
+#[cfg(test)]
+mod tests;
+
+use std::{cell::Cell, rc::Rc};
+
+use core_wire::code::{Code, Refusal};
+
+/// Bytes of prompts that are held for all clients together: 64 of the largest frames.
+const PROMPTS_BYTES_MAX: usize = 256 << 20;
+
+/// When to try again: a prompt leaves the broker as soon as a worker has a slot for it.
+const RETRY_MS: u32 = 1_000;
+
+/// What may be held, and what is.
+#[derive(Clone, Debug)]
+pub(crate) struct Budget {
+    held: Rc<Cell<usize>>,
+    max: usize,
+}
+
+/// Bytes that are held; dropping it gives them back.
+#[derive(Debug)]
+pub(crate) struct Charge {
+    held: Rc<Cell<usize>>,
+    bytes: usize,
+}
+
+impl Budget {
+    /// The budget for prompts.
+    pub(crate) fn of_prompts() -> Self {
+        Self::new(PROMPTS_BYTES_MAX)
+    }
+
+    fn new(max: usize) -> Self {
+        Self { held: Rc::default(), max }
+    }
+
+    /// Takes `bytes` out of the budget.
+    ///
+    /// # Errors
+    /// `MEMORY`, naming what is asked, what is held and what may be.
+    pub(crate) fn charge(&self, bytes: usize) -> Result<Charge, Refusal> {
+        let held = self.held.get();
+        if bytes > self.max - held {
+            let message = format!(
+                "the prompt takes {bytes} bytes, others that wait hold {held}, and {} may be held",
+                self.max
+            );
+            return Err(Refusal::new(Code::Memory, message).after(RETRY_MS));
+        }
+        self.held.set(held + bytes);
+        Ok(Charge { held: self.held.clone(), bytes })
+    }
+}
+
+impl Drop for Charge {
+    fn drop(&mut self) {
+        self.held.set(self.held.get() - self.bytes);
+    }
+}

@@ -1,0 +1,125 @@
+//! Opening model files: beneath `models/`, no links, regular, not writable by everybody.
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use core_wire::code::{Code, Refusal};
+use nix::{
+    errno::Errno,
+    fcntl::{AtFlags, OFlag, OpenHow, ResolveFlag, openat2},
+    sys::stat::{FileStat, Mode, SFlag, fstat, fstatat},
+    unistd::geteuid,
+};
+
+/// A model file that is open.
+#[derive(Debug)]
+pub(crate) struct Opened {
+    /// Read only, close-on-exec.
+    pub(crate) fd: OwnedFd,
+    /// What it was when it was opened.
+    pub(crate) stamp: Stamp,
+}
+
+/// Which content a file has, as far as that can be told without reading it: whoever changes the
+/// content changes at least the change time, which no user can set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Stamp {
+    device: u64,
+    inode: u64,
+    pub(crate) size_bytes: u64,
+    modified: (i64, i64),
+    changed: (i64, i64),
+}
+
+impl Stamp {
+    fn of(stat: &FileStat) -> Self {
+        Self {
+            device: stat.st_dev,
+            inode: stat.st_ino,
+            size_bytes: u64::try_from(stat.st_size).unwrap_or(0),
+            modified: (stat.st_mtime, stat.st_mtime_nsec),
+            changed: (stat.st_ctime, stat.st_ctime_nsec),
+        }
+    }
+
+    /// The stamp of an open file now.
+    ///
+    /// # Errors
+    /// What `fstat` answers.
+    pub(crate) fn now(fd: BorrowedFd<'_>) -> Result<Self, Errno> {
+        fstat(fd).map(|stat| Self::of(&stat))
+    }
+
+    /// The stamp of a name beneath `models`, if it is there; links are not followed.
+    pub(crate) fn of_name(models: BorrowedFd<'_>, name: &str) -> Option<Self> {
+        let stat = fstatat(models, name, AtFlags::AT_SYMLINK_NOFOLLOW);
+        stat.ok().map(|stat| Self::of(&stat))
+    }
+}
+
+/// Opens `name` beneath the directory `models` for reading.
+///
+/// `openat2` (Linux 5.6) refuses every way out: an absolute name, `..`, a link, a magic link.
+/// `O_NONBLOCK` keeps a FIFO of that name from blocking the broker.
+///
+/// # Errors
+/// `MODEL_PATH` for what is no plain file of the directory's owner, `MODEL_UNREADABLE` with user
+/// and mode, `MODEL_LOAD` for the rest; each names the file.
+pub(crate) fn open(models: BorrowedFd<'_>, name: &str) -> Result<Opened, Refusal> {
+    let how = OpenHow::new()
+        .flags(OFlag::O_RDONLY | OFlag::O_CLOEXEC | OFlag::O_NONBLOCK | OFlag::O_NOCTTY)
+        .resolve(
+            ResolveFlag::RESOLVE_BENEATH
+                | ResolveFlag::RESOLVE_NO_SYMLINKS
+                | ResolveFlag::RESOLVE_NO_MAGICLINKS,
+        );
+    let fd = openat2(models, name, how).map_err(|errno| refused(models, name, errno))?;
+    let stat = fstat(fd.as_fd()).map_err(|errno| refused(models, name, errno))?;
+    if SFlag::from_bits_truncate(stat.st_mode) & SFlag::S_IFMT != SFlag::S_IFREG {
+        return Err(path(name, "is no regular file: put the model itself there"));
+    }
+    if Mode::from_bits_truncate(stat.st_mode).contains(Mode::S_IWOTH) {
+        let mode = stat.st_mode & 0o7777;
+        let why = format!("has mode {mode:04o}, so everybody may change it: chmod o-w it");
+        return Err(path(name, &why));
+    }
+    Ok(Opened { stamp: Stamp::of(&stat), fd })
+}
+
+fn refused(models: BorrowedFd<'_>, name: &str, errno: Errno) -> Refusal {
+    match errno {
+        Errno::EACCES | Errno::EPERM => unreadable(models, name),
+        Errno::ELOOP => path(name, "is a symbolic link: put the model itself there"),
+        Errno::EXDEV => path(name, "leads out of models/: name a file beneath it"),
+        Errno::ENXIO | Errno::ENODEV => path(name, "is no regular file"),
+        Errno::ENOENT | Errno::ENOTDIR => {
+            let message = format!("no file {} beneath models/: put it there", shown(name));
+            Refusal::new(Code::ModelLoad, message)
+        }
+        other => {
+            let message = format!("{} cannot be opened: {}", shown(name), other.desc());
+            Refusal::new(Code::ModelLoad, message)
+        }
+    }
+}
+
+fn unreadable(models: BorrowedFd<'_>, name: &str) -> Refusal {
+    let uid = geteuid();
+    let mode = fstatat(models, name, AtFlags::AT_SYMLINK_NOFOLLOW)
+        .map_or_else(|_| "unknown".to_owned(), |stat| format!("{:04o}", stat.st_mode & 0o7777));
+    let message = format!(
+        "{} has mode {mode} and user {uid}, whom the broker runs as, may not read it: \
+         chmod or chown it",
+        shown(name)
+    );
+    Refusal::new(Code::ModelUnreadable, message)
+}
+
+fn path(name: &str, why: &str) -> Refusal {
+    Refusal::new(Code::ModelPath, format!("{} {why}", shown(name)))
+}
+
+/// A file name as a sentence may carry it: escaped, and at most as long as a name can be.
+pub(super) fn shown(name: &str) -> String {
+    const CHARS_MAX: usize = 255;
+    name.chars().take(CHARS_MAX).flat_map(char::escape_default).collect()
+}

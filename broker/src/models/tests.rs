@@ -1,0 +1,175 @@
+use std::{
+    fs,
+    io::Write as _,
+    os::{
+        fd::AsFd as _,
+        unix::fs::{PermissionsExt as _, symlink},
+    },
+    path::Path,
+};
+
+use core_wire::{
+    client::event::ModelState,
+    code::{Code, Refusal},
+    ids::ModelId,
+};
+use sha2::{Digest as _, Sha256};
+
+use super::{
+    hash::{Hasher, hex},
+    loader::{Stamp, open},
+    registry::{Registry, of_file, unknown},
+    swap::Attempts,
+};
+use crate::config::{Config, ModelConfig};
+
+fn directory() -> (tempfile::TempDir, fs::File) {
+    let dir = tempfile::tempdir().unwrap();
+    let fd = fs::File::open(dir.path()).unwrap();
+    (dir, fd)
+}
+
+fn put(dir: &Path, name: &str, bytes: &[u8]) {
+    let path = dir.join(name);
+    fs::write(&path, bytes).unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+}
+
+fn code_of<T>(result: Result<T, Refusal>) -> Code {
+    result.err().expect("a refusal").code
+}
+
+#[test]
+fn a_plain_file_opens_and_nothing_else_does() {
+    let (dir, fd) = directory();
+    put(dir.path(), "good.gguf", b"weights");
+    assert_eq!(open(fd.as_fd(), "good.gguf").unwrap().stamp.size_bytes, 7);
+    symlink("good.gguf", dir.path().join("link.gguf")).unwrap();
+    symlink("/etc", dir.path().join("etc")).unwrap();
+    fs::create_dir(dir.path().join("sub.gguf")).unwrap();
+    nix::unistd::mkfifo(&dir.path().join("fifo.gguf"), nix::sys::stat::Mode::S_IRWXU).unwrap();
+    let _socket = std::os::unix::net::UnixListener::bind(dir.path().join("socket.gguf")).unwrap();
+    for name in
+        ["link.gguf", "etc/passwd", "sub.gguf", "fifo.gguf", "socket.gguf", "../x", "/etc/passwd"]
+    {
+        assert_eq!(code_of(open(fd.as_fd(), name)), Code::ModelPath, "{name}");
+    }
+    assert_eq!(code_of(open(fd.as_fd(), "missing.gguf")), Code::ModelLoad);
+}
+
+#[test]
+fn what_everybody_may_write_is_refused_with_its_mode() {
+    let (dir, fd) = directory();
+    put(dir.path(), "open.gguf", b"x");
+    let path = dir.path().join("open.gguf");
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o606)).unwrap();
+    let refusal = open(fd.as_fd(), "open.gguf").unwrap_err();
+    assert_eq!(refusal.code, Code::ModelPath);
+    assert!(refusal.message.contains("0606"), "{}", refusal.message);
+}
+
+#[test]
+fn file_names_become_ids() {
+    let id = |name| of_file(name).map(|(id, source)| (String::from(id), source.parts));
+    assert_eq!(id("tiny.gguf"), Some(("tiny".into(), None)));
+    assert_eq!(id("big-00001-of-00003.gguf"), Some(("big".into(), Some(3))));
+    assert_eq!(id("big-00002-of-00003.gguf"), None);
+    assert_eq!(id("odd-1-of-2.gguf"), Some(("odd-1-of-2".into(), None)));
+    for name in ["notes.txt", ".gguf", ".hidden.gguf", "a..b.gguf", "tab\t.gguf", "\u{202e}x.gguf"]
+    {
+        assert_eq!(id(name), None, "{name:?}");
+    }
+}
+
+#[test]
+fn names_of_clients_are_found_refused_or_unknown() {
+    let (dir, fd) = directory();
+    put(dir.path(), "tiny.gguf", b"x");
+    let mut registry = Registry::default();
+    registry.scan(fd.as_fd(), &Config::default()).unwrap();
+    assert!(registry.find("tiny").unwrap().is_some());
+    assert!(registry.find("other").unwrap().is_none());
+    assert!(registry.find("").unwrap().is_none());
+    for name in ["../tiny", "a/b", "tiny\0", ".tiny", "\u{202e}ynit", "/etc/passwd", "..", "a\\b"] {
+        let refusal = registry.find(name).unwrap_err();
+        assert_eq!(refusal.code, Code::ModelPath, "{name:?}");
+        assert!(!refusal.message.contains(['\0', '\u{202e}']));
+    }
+    assert!(!unknown("\u{202e}\u{7}x").message.contains(['\u{202e}', '\u{7}']));
+}
+
+#[test]
+fn a_scan_adds_what_came_and_keeps_what_is_used() {
+    let (dir, fd) = directory();
+    for name in ["used.gguf", "idle.gguf"] {
+        put(dir.path(), name, b"x");
+    }
+    let mut registry = Registry::default();
+    registry.scan(fd.as_fd(), &Config::default()).unwrap();
+    let used = ModelId::try_from("used".to_owned()).unwrap();
+    registry.entry_mut(&used).unwrap().state = ModelState::Ready;
+    fs::remove_file(dir.path().join("used.gguf")).unwrap();
+    fs::remove_file(dir.path().join("idle.gguf")).unwrap();
+    put(dir.path(), "late.gguf", b"xyz");
+    registry.scan(fd.as_fd(), &Config::default()).unwrap();
+    let all: Vec<_> = registry.iter().map(|(id, entry)| (id.as_str(), entry.size_bytes)).collect();
+    assert_eq!(all, [("late", 3), ("used", 1)]);
+}
+
+#[test]
+fn the_configuration_names_models_beside_those_that_are_found() {
+    let (dir, fd) = directory();
+    for name in ["a.gguf", "b.gguf"] {
+        put(dir.path(), name, b"x");
+    }
+    let id = ModelId::try_from("chat".to_owned()).unwrap();
+    let settings = ModelConfig { file: Some("b.gguf".into()), ..ModelConfig::default() };
+    let config = Config { models: [(id, settings)].into(), ..Config::default() };
+    let mut registry = Registry::default();
+    registry.scan(fd.as_fd(), &config).unwrap();
+    let all: Vec<_> = registry.iter().map(|(id, _)| id.as_str()).collect();
+    assert_eq!(all, ["a", "chat"], "b.gguf is the file of chat");
+}
+
+#[tokio::test]
+async fn hashes_are_right_and_remembered_by_content() {
+    let (dir, fd) = directory();
+    let large = vec![7; 40 << 20];
+    put(dir.path(), "large.gguf", &large);
+    put(dir.path(), "small.gguf", b"abc");
+    let mut hasher = Hasher::start().unwrap();
+    let of_large = hasher.hash(open(fd.as_fd(), "large.gguf").unwrap().fd);
+    let small = open(fd.as_fd(), "small.gguf").unwrap();
+    let digest = hasher.hash(small.fd).await.unwrap().unwrap();
+    let abc = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+    assert_eq!(hex(&digest), abc);
+    assert_eq!(of_large.await.unwrap().unwrap(), <[u8; 32]>::from(Sha256::digest(&large)));
+    hasher.remember(small.stamp, digest);
+    assert_eq!(hasher.known(&Stamp::of_name(fd.as_fd(), "small.gguf").unwrap()), Some(digest));
+    let path = dir.path().join("small.gguf");
+    fs::OpenOptions::new().append(true).open(path).unwrap().write_all(b"d").unwrap();
+    assert_eq!(hasher.known(&Stamp::of_name(fd.as_fd(), "small.gguf").unwrap()), None);
+}
+
+#[test]
+fn failures_are_retried_later_each_time_and_at_once_for_another_content() {
+    let (dir, fd) = directory();
+    put(dir.path(), "m.gguf", b"x");
+    let stamp = Stamp::of_name(fd.as_fd(), "m.gguf");
+    let refusal = Refusal::new(Code::Memory, "no");
+    let mut attempts = Attempts::default();
+    assert_eq!(attempts.too_early(stamp, 0), None);
+    attempts.failed(refusal.clone(), stamp, 1_000);
+    assert_eq!(attempts.too_early(stamp, 1_100), Some(refusal.clone().after(400)));
+    assert_eq!(attempts.too_early(stamp, 1_500), None);
+    assert_eq!(attempts.too_early(None, 1_100), None);
+    for _ in 0..100 {
+        attempts.failed(refusal.clone(), stamp, 2_000);
+    }
+    assert_eq!(attempts.too_early(stamp, 2_000), Some(refusal.after(30_000)));
+    let lasting = Refusal::new(Code::ModelLoad, "no");
+    attempts.failed(lasting.clone(), stamp, 2_000);
+    assert_eq!(attempts.too_early(stamp, 2_000), Some(lasting));
+    attempts.succeeded();
+    assert_eq!(attempts.too_early(stamp, 2_000), None);
+}

@@ -1,0 +1,96 @@
+//! From a client's frame to an arrival or an answer.
+
+use core_wire::{
+    client::{Done, Event as ToClient, Request},
+    ids::RequestId,
+};
+
+use super::{Core, check::Checked, live::Live};
+use crate::{
+    ipc::{ConnId, FromClient},
+    scheduler::{self, Arrival, Deadline, Event, Ticket},
+};
+
+impl Core {
+    /// Takes one message of the listener.
+    pub(super) fn client(&mut self, message: FromClient) {
+        match message {
+            FromClient::Opened { conn, peer_uid, outbox } => {
+                tracing::debug!(conn = conn.0, peer_uid, "session opened");
+                self.clients.insert(conn, outbox);
+                self.drive(Event::Opened(conn));
+            }
+            FromClient::Request { conn, id, request } => self.request(conn, id, request),
+            FromClient::Closed { conn } => {
+                self.drive(Event::Closed(conn));
+                self.clients.remove(&conn);
+            }
+        }
+    }
+
+    fn request(&mut self, conn: ConnId, id: RequestId, request: Request) {
+        if !self.clients.contains_key(&conn) {
+            return;
+        }
+        // Also for those that are answered at once: two answers under one id help nobody.
+        if self.scheduler.is_open(conn, &id) {
+            self.answer(conn, &id, &ToClient::Error(scheduler::duplicate()));
+            return;
+        }
+        match request {
+            Request::Cancel { target } => {
+                self.drive(Event::Cancelled { conn, target });
+                self.answer(conn, &id, &ToClient::Done(Done::default()));
+            }
+            Request::Models => self.answer(conn, &id, &self.models()),
+            Request::Status => self.answer(conn, &id, &self.status()),
+            Request::Audit => {
+                let audit = self.audit();
+                self.answer(conn, &id, &audit);
+            }
+            Request::Generate(_)
+            | Request::Tokenize { .. }
+            | Request::Detokenize { .. }
+            | Request::Load { .. }
+            | Request::Unload { .. }
+            | Request::Drain
+            | Request::Shutdown => self.enqueue(conn, id, request),
+        }
+    }
+
+    /// Sends the only event of a request that is answered at once.
+    fn answer(&mut self, conn: ConnId, id: &RequestId, event: &ToClient) {
+        match event {
+            ToClient::Error(_) => self.counts.failed += 1,
+            _ => self.counts.done += 1,
+        }
+        if let Some(outbox) = self.clients.get(&conn) {
+            // A client that is gone, or reads nothing, is closed by its outbox.
+            let _ = outbox.send(id, event);
+        }
+    }
+
+    fn enqueue(&mut self, conn: ConnId, id: RequestId, request: Request) {
+        let shutdown = matches!(request, Request::Shutdown);
+        let checked = match self.check(request) {
+            Ok(checked) => checked,
+            Err(refusal) => return self.answer(conn, &id, &ToClient::Error(refusal)),
+        };
+        let Some(outbox) = self.clients.get(&conn).cloned() else {
+            return;
+        };
+        self.next_ticket += 1;
+        let ticket = Ticket(self.next_ticket);
+        let Checked { task, ask, class, deadline_ms } = checked;
+        self.live.insert(ticket, Live::new(outbox, id.clone(), ask));
+        let deadline = deadline_ms
+            .map(|after_ms| Deadline { at_ms: self.now_ms() + u64::from(after_ms), after_ms });
+        self.drive(Event::Arrived(Arrival { ticket, conn, id, task, class, deadline }));
+        if shutdown {
+            self.begin_end();
+        }
+        if deadline.is_some() {
+            self.retime.notify_one();
+        }
+    }
+}

@@ -1,0 +1,144 @@
+//! What workers say of themselves becomes a look from outside, a GO, a place in the scheduler.
+
+use core_policy::{report::Row, verify};
+use core_wire::{
+    client::{Event as ToClient, event::ModelState},
+    worker::{Claim, Locked, Ready, ToWorker},
+};
+use tokio::time::Instant;
+
+use super::{
+    Core,
+    live::Ask,
+    tell::epoch_ms,
+    worker::{Stage, Worker},
+};
+use crate::{
+    report::{Said, claimed},
+    scheduler::{Event, WorkerId},
+    workers::{link::Heard, recover::Verdict},
+};
+
+impl Core {
+    /// Takes one record of a worker. After a verdict nothing of it is believed.
+    pub(super) fn hear(&mut self, id: WorkerId, kind: u8, payload: &[u8]) {
+        let Some(worker) = self.workers.get_mut(&id).filter(|worker| worker.verdict.is_none())
+        else {
+            return;
+        };
+        match worker.ledger.hear(kind, payload) {
+            Ok(heard) => self.act(id, heard),
+            Err(breach) => worker.condemn(Verdict::Breach(breach)),
+        }
+    }
+
+    fn act(&mut self, id: WorkerId, heard: Heard) {
+        match heard {
+            Heard::Step(step) => self.stepped(id, step),
+            Heard::Started(started) => self.job_started(id, started),
+            Heard::Answered(job) => self.answered(id, job),
+            Heard::Refused(refused) => self.job_refused(id, refused),
+            Heard::More => {}
+            Heard::Locked(locked) => self.locked(id, &locked),
+            Heard::Progress(fraction) => self.progressed(id, fraction),
+            Heard::Ready(ready) => self.ready(id, ready),
+            Heard::Variant(index) => {
+                if let Some(worker) = self.workers.get_mut(&id) {
+                    worker.chosen = Some(index);
+                    worker.dismiss();
+                }
+            }
+            Heard::Failed(failed) => {
+                if let Some(worker) = self.workers.get_mut(&id) {
+                    worker.condemn(Verdict::Failed(failed));
+                }
+            }
+        }
+    }
+
+    /// A worker that can be looked at: one whose process id is still its own.
+    fn living(&mut self, id: WorkerId) -> Option<&mut Worker> {
+        let worker = self.workers.get_mut(&id);
+        worker.filter(|worker| worker.stage != Stage::Gone)
+    }
+
+    /// The look from outside while the worker can still be looked at; GO, or its end.
+    fn locked(&mut self, id: WorkerId, locked: &Locked) {
+        let Some(worker) = self.living(id) else {
+            return;
+        };
+        worker.see(Said::BeforeModel, &locked.claims, verify::at_locked);
+        match worker.seen.broken() {
+            None => worker.say(&ToWorker::Go),
+            Some(row) => worker.condemn(Verdict::Unprotected { row: row.to_owned() }),
+        }
+    }
+
+    fn progressed(&mut self, id: WorkerId, fraction: f32) {
+        let Some(model) = self.workers.get(&id).and_then(|worker| worker.model.as_ref()) else {
+            return;
+        };
+        for live in self.live.values() {
+            if matches!(&live.ask, Ask::Place(asked) if asked == model) {
+                // A client that misses a progress bar misses nothing.
+                let _ = live.outbox.send(&live.id, &ToClient::Progress { fraction });
+            }
+        }
+    }
+
+    /// The second look; only then does the model count as ready.
+    fn ready(&mut self, id: WorkerId, ready: Ready) {
+        let Some(worker) = self.living(id) else {
+            return;
+        };
+        worker.see(Said::AfterModel, &ready.claims, verify::at_ready);
+        if let Some(row) = worker.seen.missing() {
+            return worker.condemn(Verdict::Unprotected { row: row.to_owned() });
+        }
+        let Some(model) = worker.model.clone() else {
+            return;
+        };
+        worker.stage = Stage::Serving;
+        worker.slots = ready.facts.slots;
+        let slots = usize::try_from(ready.facts.slots).unwrap_or(usize::MAX);
+        tracing::info!(
+            pid = worker.pid,
+            %model,
+            slots,
+            threads = ready.threads,
+            locked_us = ready.locked_us,
+            load_us = ready.load_us,
+            "worker ready"
+        );
+        if let Some(entry) = self.registry.entry_mut(&model) {
+            entry.state = ModelState::Ready;
+            entry.facts = ready.facts;
+            entry.attempts.succeeded();
+        }
+        self.drive(Event::Ready { model, worker: id, slots });
+    }
+
+    /// Notes a sign of life, and sends what may have found space by now.
+    pub(super) fn after_drain(&mut self, id: WorkerId, heartbeat: u64) {
+        let Some(worker) = self.workers.get_mut(&id) else {
+            return;
+        };
+        worker.alive_at = Instant::now();
+        worker.heartbeat = heartbeat;
+        // Here as well: whoever never stops talking would never be asked for the time.
+        worker.check_time(heartbeat);
+        if worker.feed.is_waiting() {
+            worker.sent(Ok(()));
+        }
+    }
+}
+
+impl Worker {
+    /// Merges what the worker says with what is seen of it from outside, now.
+    fn see(&mut self, said: Said, claims: &[Claim], look: fn(i32, &verify::Expect) -> Vec<Row>) {
+        let now_ms = epoch_ms();
+        self.seen.merge(claims.iter().filter_map(|&claim| claimed(claim, said)), now_ms);
+        let pid = i32::try_from(self.pid).unwrap_or(-1);
+        self.seen.merge(look(pid, &self.expect), now_ms);
+    }
+}

@@ -1,0 +1,136 @@
+//! What workers say of their jobs becomes frames for clients and events of the scheduler.
+
+use core_wire::{
+    client::Event as ToClient,
+    code::Refusal,
+    ids::JobId,
+    worker::{Ended, Refused, Started, Step, StepToken},
+};
+
+use super::{
+    Core,
+    live::{Listener, Live},
+    perform::slow,
+};
+use crate::{
+    ipc::OutboxError,
+    scheduler::{End, Event, Ticket, WorkerId},
+    workers::{
+        link::{Breach, Job, Want},
+        recover::Verdict,
+    },
+};
+
+impl Core {
+    pub(super) fn job_started(&mut self, id: WorkerId, started: Started) {
+        let worker = self.workers.get_mut(&id);
+        let job = worker.and_then(|worker| worker.ledger.job_mut(started.job));
+        let ticket = job.and_then(|job| job.listener.as_ref()).map(|listener| listener.ticket);
+        if let Some(live) = ticket.and_then(|ticket| self.live.get_mut(&ticket)) {
+            live.begin(started.prompt_tokens, started.cached_tokens);
+        }
+    }
+
+    /// The path of every token: one look-up, one encoding, no allocation of its own.
+    pub(super) fn stepped(&mut self, id: WorkerId, step: Step) {
+        let Some(worker) = self.workers.get_mut(&id) else {
+            return;
+        };
+        // Stays empty, and so unallocated, unless a client does not read.
+        let mut full = Vec::new();
+        for token in step.tokens {
+            let Some(job) = worker.ledger.job_mut(token.job) else {
+                continue;
+            };
+            let Some(listener) = &job.listener else {
+                continue;
+            };
+            if job.sent == 1
+                && let Some(live) = self.live.get_mut(&listener.ticket)
+            {
+                live.first_token();
+            }
+            full.extend(pass_on(listener, token));
+        }
+        let ended = step.ended.into_iter().map(|ended| (worker.ledger.remove(ended.job), ended));
+        let ended: Vec<_> = ended.collect();
+        for ticket in full {
+            self.drive(Event::Abandoned { ticket, refusal: slow() });
+        }
+        for (job, ended) in ended {
+            self.job_ended(job.as_ref(), &ended);
+        }
+    }
+
+    fn job_ended(&mut self, job: Option<&Job<Listener>>, ended: &Ended) {
+        let listener = job.and_then(|job| job.listener.as_ref());
+        let live = listener.and_then(|listener| self.live.get_mut(&listener.ticket));
+        if let (Some(job), Some(live)) = (job, live) {
+            note_times(live, job, ended);
+        }
+        let end = End::Generated(ended.reason);
+        self.drive(Event::JobEnded { job: ended.job, end });
+    }
+
+    pub(super) fn job_refused(&mut self, id: WorkerId, refused: Refused) {
+        if let Some(worker) = self.workers.get_mut(&id) {
+            worker.ledger.remove(refused.job);
+        }
+        let refusal = Refusal::new(refused.code, refused.message);
+        self.drive(Event::JobEnded { job: refused.job, end: End::Refused(refusal) });
+    }
+
+    pub(super) fn answered(&mut self, id: WorkerId, job: JobId) {
+        let Some(worker) = self.workers.get_mut(&id) else {
+            return;
+        };
+        let Some(answered) = worker.ledger.remove(job) else {
+            return;
+        };
+        let facts = worker.model.as_ref().and_then(|model| self.registry.entry(model));
+        let n_vocab = facts.map_or(0, |entry| entry.facts.n_vocab);
+        if let Some(listener) = &answered.listener {
+            let Some(event) = answer(answered.want, answered.answer, n_vocab) else {
+                let what = "an answer that is neither text nor tokens of the vocabulary";
+                return worker.condemn(Verdict::Breach(Breach::Job { what, job }));
+            };
+            if let Some(live) = self.live.get_mut(&listener.ticket) {
+                live.answer = Some(event);
+            }
+        }
+        self.drive(Event::JobEnded { job, end: End::Answered });
+    }
+}
+
+/// Sends a token; answers the request of a client that does not read.
+fn pass_on(listener: &Listener, token: StepToken) -> Option<Ticket> {
+    let StepToken { token: id, text, logprob, .. } = token;
+    match listener.outbox.send(&listener.id, &ToClient::Token { id, text, logprob }) {
+        Err(OutboxError::Full) => Some(listener.ticket),
+        // A connection that is over says so by itself.
+        Ok(()) | Err(OutboxError::Gone) => None,
+    }
+}
+
+fn note_times(live: &mut Live, job: &Job<Listener>, ended: &Ended) {
+    // Far below 2^52 microseconds for any request that ends within a century.
+    #[expect(clippy::cast_precision_loss, reason = "a duration in microseconds")]
+    let ms = |us: u64| us as f64 / 1e3;
+    live.usage.completion_tokens = job.sent;
+    live.timings.prefill_ms = ms(ended.prefill_us);
+    live.timings.decode_ms = ms(ended.decode_us);
+}
+
+/// The answer of a brief job; `None` for bytes that are none.
+fn answer(want: Want, bytes: Vec<u8>, n_vocab: u32) -> Option<ToClient> {
+    match want {
+        Want::Text => String::from_utf8(bytes).ok().map(ToClient::Text),
+        Want::Ids => {
+            let (ids, rest) = bytes.as_chunks::<4>();
+            let ids: Vec<u32> = ids.iter().map(|id| u32::from_le_bytes(*id)).collect();
+            let whole = rest.is_empty() && ids.iter().all(|&id| id < n_vocab);
+            whole.then_some(ToClient::Tokens(ids))
+        }
+        Want::Tokens { .. } => None,
+    }
+}

@@ -1,0 +1,120 @@
+//! Requests that have not ended: what the scheduler does not need to know of them.
+
+use std::time::Instant;
+
+use core_wire::{
+    client::{Done, FinishReason, Timings, Usage},
+    ids::{JobId, ModelId, RequestId},
+    worker::JobKind,
+};
+
+use crate::{
+    ipc::Outbox,
+    memory::Charge,
+    scheduler::{Ticket, WorkerId},
+    workers::link::Want,
+};
+
+/// A request that has not ended.
+#[derive(Debug)]
+pub(super) struct Live {
+    /// Where its events go.
+    pub(super) outbox: Outbox,
+    /// Its name there.
+    pub(super) id: RequestId,
+    /// What is left to be done for it.
+    pub(super) ask: Ask,
+    /// Where it runs.
+    pub(super) job: Option<(WorkerId, JobId)>,
+    /// The answer of a brief job, once it is whole.
+    pub(super) answer: Option<core_wire::client::Event>,
+    /// What it used, and where its time went.
+    pub(super) usage: Usage,
+    pub(super) timings: Timings,
+    arrived: Instant,
+    started: Option<Instant>,
+    first: Option<Instant>,
+}
+
+/// What a request asks.
+#[derive(Debug)]
+pub(super) enum Ask {
+    /// A job; its prompt is here until it is given to a worker.
+    Job(Work),
+    /// That a model is loaded or unloaded.
+    Place(ModelId),
+    /// That everything ends.
+    Drain,
+    /// Nothing more: its job has been given away.
+    Given,
+}
+
+/// A job that waits.
+#[derive(Debug)]
+pub(super) struct Work {
+    pub(super) kind: JobKind,
+    pub(super) want: Want,
+    /// One encoded `client::Prompt`.
+    pub(super) prompt: Vec<u8>,
+    /// Keeps the prompt's bytes out of the budget.
+    pub(super) charge: Charge,
+}
+
+/// Who hears the tokens of a job.
+#[derive(Debug)]
+pub(super) struct Listener {
+    pub(super) ticket: Ticket,
+    pub(super) outbox: Outbox,
+    pub(super) id: RequestId,
+}
+
+impl Live {
+    pub(super) fn new(outbox: Outbox, id: RequestId, ask: Ask) -> Self {
+        Self {
+            outbox,
+            id,
+            ask,
+            job: None,
+            answer: None,
+            usage: Usage::default(),
+            timings: Timings::default(),
+            arrived: Instant::now(),
+            started: None,
+            first: None,
+        }
+    }
+
+    /// Its prompt fits, and it holds a slot.
+    pub(super) fn begin(&mut self, prompt_tokens: u32, cached_tokens: u32) {
+        let now = Instant::now();
+        self.usage.prompt_tokens = prompt_tokens;
+        self.usage.cached_tokens = cached_tokens;
+        self.timings.queue_ms = ms(self.arrived, now);
+        self.started = Some(now);
+    }
+
+    /// Its first token came.
+    pub(super) fn first_token(&mut self) {
+        let now = Instant::now();
+        self.first = Some(now);
+        self.timings.prefill_ms = self.started.map_or(0.0, |started| ms(started, now));
+    }
+
+    /// How it ended, with the times as the broker saw them where the worker said none.
+    pub(super) fn done(&mut self, reason: FinishReason) -> Done {
+        let now = Instant::now();
+        match (self.started, self.first) {
+            (None, _) => self.timings.queue_ms = ms(self.arrived, now),
+            (Some(started), None) => self.timings.prefill_ms = ms(started, now),
+            (Some(_), Some(first)) if self.timings.decode_ms == 0.0 => {
+                self.timings.decode_ms = ms(first, now);
+            }
+            (Some(_), Some(_)) => {}
+        }
+        Done { finish_reason: Some(reason), usage: self.usage, timings: self.timings }
+    }
+}
+
+fn ms(from: Instant, to: Instant) -> f64 {
+    to.saturating_duration_since(from).as_secs_f64() * 1e3
+}

@@ -1,0 +1,207 @@
+//! From a model's file to a worker that serves it, and on to that worker's end.
+
+use std::{
+    io,
+    os::fd::{AsFd as _, OwnedFd},
+    path::PathBuf,
+    time::Duration,
+};
+
+use core_wire::{
+    client::event::ModelState,
+    code::{Code, Refusal},
+    ids::ModelId,
+    worker::{Purpose, config::Serve},
+};
+
+use super::{Core, Shared, launch::Plan, tend};
+use crate::{
+    models::{
+        hash::{Digest, hex},
+        loader::{self, Stamp},
+        registry,
+    },
+    scheduler::{Event, WorkerId},
+    workers::{link::Role, recover::Ended},
+};
+
+/// How long a worker may take from its fork to READY, for a file of no size.
+const LOAD_WITHIN: Duration = Duration::from_secs(120);
+
+/// Bytes of a file that are read in a second at the least: a slow network file system. The time to
+/// load grows by this.
+const READ_BYTES_PER_S: u64 = 50 << 20;
+
+/// How long the throwaway worker may take to compare CPU variants: 14 of them load in 9 ms.
+const CHOOSE_WITHIN: Duration = Duration::from_secs(30);
+
+/// A model that may be given to a worker.
+struct Prepared {
+    fd: OwnedFd,
+    stamp: Stamp,
+    serve: Serve,
+}
+
+/// Loads a model and tends its worker to the end; the scheduler hears of both.
+pub(super) async fn serve(core: Shared, model: ModelId) {
+    core.borrow_mut().set_state(&model, ModelState::Loading);
+    let prepared = match prepare(&core, &model).await {
+        Ok(prepared) => prepared,
+        Err((refusal, stamp)) => return core.borrow_mut().load_failed(model, refusal, stamp),
+    };
+    let Prepared { fd, stamp, serve } = prepared;
+    let size = Duration::from_secs(stamp.size_bytes / READ_BYTES_PER_S);
+    let plan = Plan {
+        role: Role::Serve { n_ctx: serve.n_ctx, slots: serve.slots },
+        threads: serve.threads,
+        purpose: Purpose::Serve(serve),
+        model: Some(model.clone()),
+        files: vec![fd],
+        within: LOAD_WITHIN + size,
+    };
+    let launched = core.borrow_mut().launch(plan);
+    let launched = match launched {
+        Ok(launched) => launched,
+        Err(refusal) => return core.borrow_mut().load_failed(model, refusal, Some(stamp)),
+    };
+    let id = launched.id;
+    let ended = tend::tend(&core, launched).await;
+    core.borrow_mut().serving_ended(id, model, stamp, &ended);
+}
+
+/// A refusal, and the content of the file that it is about, where that is known.
+type Failure = (Refusal, Option<Stamp>);
+
+async fn prepare(core: &Shared, model: &ModelId) -> Result<Prepared, Failure> {
+    let (fd, stamp) = core.borrow_mut().open(model)?;
+    let about = |refusal| (refusal, Some(stamp));
+    let digest = digest(core, &fd, stamp).await.map_err(about)?;
+    core.borrow_mut().check_digest(model, digest).map_err(about)?;
+    let variant = variant(core).await.map_err(about)?;
+    let serve = core.borrow().serve_config(model, &variant);
+    Ok(Prepared { fd, stamp, serve })
+}
+
+/// The digest of the open file, from memory or by reading all of it on the I/O thread.
+async fn digest(core: &Shared, fd: &OwnedFd, stamp: Stamp) -> Result<Digest, Refusal> {
+    if let Some(known) = core.borrow().hasher.known(&stamp) {
+        return Ok(known);
+    }
+    let unread = |error: io::Error| {
+        Refusal::new(Code::ModelLoad, format!("the model's file cannot be read: {error}"))
+    };
+    let copy = fd.try_clone().map_err(unread)?;
+    let answer = core.borrow().hasher.hash(copy);
+    let digest = match answer.await {
+        Ok(read) => read.map_err(unread)?,
+        Err(_) => {
+            return Err(Refusal::new(Code::Internal, "the thread that reads files is gone"));
+        }
+    };
+    if Stamp::now(fd.as_fd()) != Ok(stamp) {
+        let message = "the model's file changed while it was read: wait until it is whole";
+        return Err(Refusal::new(Code::ModelChanged, message).after(1_000));
+    }
+    core.borrow_mut().hasher.remember(stamp, digest);
+    Ok(digest)
+}
+
+/// The best CPU variant, compared once in a broker's life; who comes meanwhile waits for it.
+async fn variant(core: &Shared) -> Result<PathBuf, Refusal> {
+    let cell = core.borrow().variant.clone();
+    cell.get_or_try_init(|| choose(core)).await.cloned()
+}
+
+async fn choose(core: &Shared) -> Result<PathBuf, Refusal> {
+    let variants = core.borrow().setup.worker.variants.clone();
+    let paths = variants.iter().map(|path| path.to_string_lossy().into_owned()).collect();
+    let plan = Plan {
+        purpose: Purpose::Choose { variants: paths },
+        role: Role::Choose { variants: variants.len() },
+        model: None,
+        files: Vec::new(),
+        threads: 1,
+        within: CHOOSE_WITHIN,
+    };
+    let launched = core.borrow_mut().launch(plan)?;
+    let id = launched.id;
+    let ended = tend::tend(core, launched).await;
+    let chosen = core.borrow_mut().remove(id);
+    let Some(chosen) = chosen.and_then(|index| variants.get(index)) else {
+        return Err(ended.while_loading());
+    };
+    let name = chosen.file_name().unwrap_or_default().to_string_lossy();
+    tracing::info!(variant = &*name, "CPU variant chosen");
+    Ok(chosen.clone())
+}
+
+impl Core {
+    fn set_state(&mut self, model: &ModelId, state: ModelState) {
+        if let Some(entry) = self.registry.entry_mut(model) {
+            entry.state = state;
+        }
+    }
+
+    /// Opens a model's file, unless it failed a moment ago.
+    fn open(&mut self, model: &ModelId) -> Result<(OwnedFd, Stamp), Failure> {
+        let now_ms = self.now_ms();
+        let Some(entry) = self.registry.entry(model) else {
+            return Err((registry::unknown(model.as_str()), None));
+        };
+        let models = self.setup.models.as_fd();
+        let stamp = Stamp::of_name(models, &entry.source.file);
+        if let Some(refusal) = entry.attempts.too_early(stamp, now_ms) {
+            return Err((refusal, stamp));
+        }
+        if let Some(parts @ 2..) = entry.source.parts {
+            let message =
+                format!("{model} is split into {parts} files; only models of one file are served");
+            return Err((Refusal::new(Code::ModelLoad, message), stamp));
+        }
+        let opened = loader::open(models, &entry.source.file);
+        opened.map(|opened| (opened.fd, opened.stamp)).map_err(|refusal| (refusal, stamp))
+    }
+
+    fn check_digest(&mut self, model: &ModelId, digest: Digest) -> Result<(), Refusal> {
+        let Some(entry) = self.registry.entry_mut(model) else {
+            return Ok(());
+        };
+        entry.sha256 = Some(digest);
+        match entry.source.settings.sha256 {
+            Some(declared) if declared != digest => {
+                let message = format!(
+                    "the file of {model} has SHA-256 {}, core.toml declares {}: \
+                     replace the file or correct the declaration",
+                    hex(&digest),
+                    hex(&declared)
+                );
+                Err(Refusal::new(Code::ModelHash, message))
+            }
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    fn load_failed(&mut self, model: ModelId, refusal: Refusal, stamp: Option<Stamp>) {
+        tracing::warn!(%model, code = refusal.code.name(), reason = refusal.message, "not loaded");
+        let now_ms = self.now_ms();
+        if let Some(entry) = self.registry.entry_mut(&model) {
+            entry.state = ModelState::Failed;
+            if entry.attempts.too_early(stamp, now_ms).is_none() {
+                entry.attempts.failed(refusal.clone(), stamp, now_ms);
+            }
+        }
+        self.drive(Event::LoadFailed { model, refusal });
+    }
+
+    fn serving_ended(&mut self, id: WorkerId, model: ModelId, stamp: Stamp, ended: &Ended) {
+        let served = self.workers.get(&id).is_some_and(|worker| worker.slots > 0);
+        self.remove(id);
+        if !served {
+            return self.load_failed(model, ended.while_loading(), Some(stamp));
+        }
+        let verdict = ended.verdict.as_ref().map(ToString::to_string);
+        tracing::info!(%model, verdict, "worker gone: it {}", ended.death);
+        self.set_state(&model, ModelState::Unloaded);
+        self.drive(Event::Gone { worker: id, refusal: ended.while_serving() });
+    }
+}

@@ -1,0 +1,179 @@
+//! Doing what the scheduler answers.
+
+use std::collections::VecDeque;
+
+use core_wire::{
+    client::{Done, Event as ToClient, FinishReason},
+    code::{Code, Refusal},
+    ids::{JobId, ModelId},
+    worker::ToWorker,
+};
+use tokio::{task::spawn_local, time::Instant};
+
+use super::{
+    Core, Ending,
+    live::{Ask, Listener, Live},
+    load,
+    worker::{Stage, Worker},
+};
+use crate::{
+    ipc::OutboxError,
+    scheduler::{self, Effect, End, Event, Ticket, WorkerId},
+};
+
+/// When to try again after `SLOW_CLIENT`: at once, should the client read by then.
+const SLOW_RETRY_MS: u32 = 100;
+
+impl Core {
+    /// Gives an event to the scheduler and does everything that follows from it.
+    ///
+    /// Ends, because only an abandoned request makes another event, and each ends a request.
+    pub(super) fn drive(&mut self, event: Event) {
+        let mut events = VecDeque::from([event]);
+        while let Some(event) = events.pop_front() {
+            for effect in scheduler::step(&mut self.scheduler, event) {
+                events.extend(self.perform(effect));
+            }
+        }
+    }
+
+    /// Does one thing; answers what follows from it.
+    fn perform(&mut self, effect: Effect) -> Option<Event> {
+        match effect {
+            Effect::Queued { ticket, position } => return self.tell_position(ticket, position),
+            Effect::Finish { ticket, end } => self.finish(ticket, end),
+            Effect::Load(model) => self.load(model),
+            Effect::Submit { worker, ticket, job } => self.submit(worker, ticket, job),
+            Effect::CancelJob { worker, job } => self.cancel_job(worker, job),
+            Effect::Stop(worker) => {
+                if let Some(worker) = self.workers.get_mut(&worker) {
+                    worker.stop();
+                }
+            }
+            Effect::Drained => {
+                if self.ending != Ending::No {
+                    self.ending = Ending::Now;
+                    self.retime.notify_one();
+                }
+            }
+        }
+        None
+    }
+
+    fn tell_position(&mut self, ticket: Ticket, position: u32) -> Option<Event> {
+        let live = self.live.get(&ticket)?;
+        match live.outbox.send(&live.id, &ToClient::Queued { position }) {
+            Err(OutboxError::Full) => Some(Event::Abandoned { ticket, refusal: slow() }),
+            // A connection that is over says so by itself.
+            Ok(()) | Err(OutboxError::Gone) => None,
+        }
+    }
+
+    /// Sends the one terminal event of a request.
+    fn finish(&mut self, ticket: Ticket, end: End) {
+        let Some(mut live) = self.live.remove(&ticket) else {
+            return;
+        };
+        self.leave_job(&mut live);
+        match &end {
+            End::Generated(FinishReason::Cancelled) | End::Unheard => self.counts.cancelled += 1,
+            End::Refused(_) => self.counts.failed += 1,
+            End::Generated(FinishReason::Stop | FinishReason::Length)
+            | End::Answered
+            | End::Placed
+            | End::Drained => self.counts.done += 1,
+        }
+        if let Some(event) = self.last_word(&mut live, end) {
+            // One that is gone hears nothing; one that is full is closed by its outbox.
+            let _ = live.outbox.send(&live.id, &event);
+        }
+    }
+
+    fn last_word(&self, live: &mut Live, end: End) -> Option<ToClient> {
+        Some(match end {
+            End::Generated(reason) => ToClient::Done(live.done(reason)),
+            End::Answered => live.answer.take().unwrap_or_else(|| {
+                ToClient::Error(Refusal::new(Code::Internal, "the answer was lost"))
+            }),
+            End::Placed => ToClient::Loaded(self.info_of(live)),
+            End::Drained => ToClient::Done(Done::default()),
+            End::Refused(refusal) => ToClient::Error(refusal),
+            End::Unheard => return None,
+        })
+    }
+
+    fn info_of(&self, live: &Live) -> core_wire::client::ModelInfo {
+        match &live.ask {
+            Ask::Place(model) => self.registry.entry(model).map(|entry| entry.info(model)),
+            Ask::Job(_) | Ask::Drain | Ask::Given => None,
+        }
+        .unwrap_or_default()
+    }
+
+    /// From here on nobody listens to the request's job.
+    fn leave_job(&mut self, live: &mut Live) {
+        let Some((worker, job)) = live.job else {
+            return;
+        };
+        let worker = self.workers.get_mut(&worker);
+        if let Some(job) = worker.and_then(|worker| worker.ledger.job_mut(job)) {
+            job.leave(Instant::now());
+            live.usage.completion_tokens = job.sent;
+        }
+    }
+
+    fn submit(&mut self, id: WorkerId, ticket: Ticket, job: JobId) {
+        let (Some(live), Some(worker)) = (self.live.get_mut(&ticket), self.workers.get_mut(&id))
+        else {
+            return;
+        };
+        let Ask::Job(work) = std::mem::replace(&mut live.ask, Ask::Given) else {
+            return;
+        };
+        live.job = Some((id, job));
+        if !worker.ledger.is_busy() {
+            worker.alive_at = Instant::now();
+        }
+        let (outbox, id) = (live.outbox.clone(), live.id.clone());
+        worker.ledger.submit(job, work.want, Listener { ticket, outbox, id });
+        let queued = worker.feed.push_job(job, work.kind, work.prompt, work.charge);
+        worker.sent(queued);
+    }
+
+    fn cancel_job(&mut self, worker: WorkerId, job: JobId) {
+        let Some(worker) = self.workers.get_mut(&worker) else {
+            return;
+        };
+        if let Some(job) = worker.ledger.job_mut(job) {
+            job.cancel();
+        }
+        worker.say(&ToWorker::Cancel(job));
+    }
+
+    fn load(&mut self, model: ModelId) {
+        if let Some(core) = self.me.upgrade() {
+            spawn_local(load::serve(core, model));
+        }
+    }
+
+    /// Asks every worker to end; those that are not ready yet are killed.
+    pub(super) fn stop_all(&mut self) {
+        for worker in self.workers.values_mut() {
+            match worker.stage {
+                Stage::Serving => worker.stop(),
+                Stage::Loading { .. } => worker.dismiss(),
+                Stage::Stopping { .. } | Stage::Gone => {}
+            }
+        }
+    }
+
+    pub(super) fn kill_all(&mut self) {
+        self.workers.values_mut().for_each(Worker::dismiss);
+    }
+}
+
+/// What a client is told that does not read its stream.
+pub(super) fn slow() -> Refusal {
+    let message = "the stream was not read and is full: read it while it comes";
+    Refusal::new(Code::SlowClient, message).after(SLOW_RETRY_MS)
+}

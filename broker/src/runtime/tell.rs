@@ -1,0 +1,139 @@
+//! What the broker tells of itself: models, status, audit.
+
+use std::{
+    fs,
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+use core_policy::verify;
+use core_wire::client::{
+    Event as ToClient, Priority,
+    audit::AuditProcess,
+    status::{BrokerStatus, ModelStatus, QueueStatus, Status, WorkerState, WorkerStatus},
+};
+use nix::unistd::{SysconfVar, geteuid, sysconf};
+
+use super::{
+    Core,
+    worker::{Stage, Worker},
+};
+use crate::{models::hash::hex, report::Verified, scheduler::WorkerId};
+
+impl Core {
+    pub(super) fn models(&self) -> ToClient {
+        ToClient::Models(self.registry.iter().map(|(id, entry)| entry.info(id)).collect())
+    }
+
+    pub(super) fn status(&self) -> ToClient {
+        ToClient::Status(Box::new(Status {
+            broker: self.broker_status(),
+            workers: self
+                .workers
+                .iter()
+                .filter_map(|(&id, worker)| self.worker_status(id, worker))
+                .collect(),
+            models: self.model_statuses(),
+            queue: self.queue_status(),
+            sessions: count(self.scheduler.sessions()),
+            requests: self.counts,
+        }))
+    }
+
+    /// Looks again at every worker that can be looked at, then tells all.
+    pub(super) fn audit(&mut self) -> ToClient {
+        let now_ms = epoch_ms();
+        self.own.merge(verify::self_broker(), now_ms);
+        let broker = AuditProcess {
+            pid: std::process::id(),
+            role: "broker".into(),
+            model: None,
+            rows: self.own.audit_rows(),
+        };
+        let workers = self.workers.values_mut().filter_map(|worker| {
+            let model = worker.model.as_ref()?.as_str().to_owned();
+            if worker.verified() == Verified::AtReady {
+                let pid = i32::try_from(worker.pid).unwrap_or(-1);
+                worker.seen.merge(verify::at_ready(pid, &worker.expect), now_ms);
+            }
+            let rows = worker.seen.audit_rows();
+            Some(AuditProcess { pid: worker.pid, role: "worker".into(), model: Some(model), rows })
+        });
+        ToClient::Audit(std::iter::once(broker).chain(workers).collect())
+    }
+
+    fn broker_status(&self) -> BrokerStatus {
+        BrokerStatus {
+            pid: std::process::id(),
+            uid: geteuid().as_raw(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            uptime_ms: self.now_ms(),
+            rss_bytes: rss_bytes(std::process::id()),
+            draining: self.scheduler.is_draining(),
+            log_lines_dropped: self.setup.log.dropped(),
+        }
+    }
+
+    fn worker_status(&self, id: WorkerId, worker: &Worker) -> Option<WorkerStatus> {
+        let model = worker.model.as_ref()?;
+        let (active, slots) = self.scheduler.occupancy(id).unwrap_or_default();
+        let starts = self.registry.entry(model).map_or(1, |entry| entry.starts);
+        Some(WorkerStatus {
+            pid: worker.pid,
+            model: model.as_str().to_owned(),
+            state: match worker.stage {
+                Stage::Loading { .. } => WorkerState::Loading,
+                Stage::Serving if self.scheduler.is_finishing(id) => WorkerState::Draining,
+                Stage::Serving => WorkerState::Ready,
+                Stage::Stopping { .. } | Stage::Gone => WorkerState::Draining,
+            },
+            slots: count(slots),
+            active: count(active),
+            sandbox: worker.seen.sandbox(worker.verified()),
+            restarts: starts.saturating_sub(1),
+            rss_bytes: rss_bytes(worker.pid),
+        })
+    }
+
+    fn model_statuses(&self) -> Vec<ModelStatus> {
+        let models = self.registry.iter().map(|(id, entry)| ModelStatus {
+            id: id.as_str().to_owned(),
+            state: entry.state,
+            sha256: entry.sha256.as_ref().map(hex),
+            size_bytes: entry.size_bytes,
+            n_ctx: entry.facts.n_ctx,
+            reason: entry.attempts.reason().map(|refusal| refusal.message.clone()),
+        });
+        models.collect()
+    }
+
+    fn queue_status(&self) -> QueueStatus {
+        let of = |class| count(self.scheduler.depth(class));
+        QueueStatus {
+            depth: count(self.scheduler.waiting()),
+            interactive: of(Priority::Interactive),
+            normal: of(Priority::Normal),
+            batch: of(Priority::Batch),
+        }
+    }
+}
+
+fn count(number: usize) -> u32 {
+    u32::try_from(number).unwrap_or(u32::MAX)
+}
+
+/// Milliseconds since the epoch; 0 on a clock before it.
+pub(super) fn epoch_ms() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// Resident memory of a process; 0 for one that cannot be looked at.
+///
+/// The second number of `/proc/PID/statm` is pages (man 5 proc_pid_statm); everybody may read it,
+/// whether the process is dumpable or not.
+fn rss_bytes(pid: u32) -> u64 {
+    let statm = fs::read_to_string(format!("/proc/{pid}/statm")).unwrap_or_default();
+    let pages = statm.split(' ').nth(1).and_then(|pages| pages.parse::<u64>().ok());
+    let page = sysconf(SysconfVar::PAGE_SIZE).ok().flatten().unwrap_or(4096);
+    pages.unwrap_or(0) * u64::try_from(page).unwrap_or(4096)
+}

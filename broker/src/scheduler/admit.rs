@@ -1,0 +1,181 @@
+//! Who may come in.
+
+use core_wire::code::{Code, Refusal};
+
+use super::{
+    Arrival, Drain, Effect, End, Limits, Request, State, Task,
+    batch::{BRIEFS_MAX, Station},
+};
+
+/// When to try again after `QUEUE_FULL`: a short answer's time on a small machine. Too early costs
+/// one more refusal, too late leaves a slot unused.
+const QUEUE_FULL_RETRY_MS: u32 = 1_000;
+
+/// When to try again after `DRAINING`: a restart takes about as long.
+const DRAINING_RETRY_MS: u32 = 5_000;
+
+impl State {
+    /// Nothing open, nothing loaded.
+    pub(crate) fn new(limits: Limits) -> Self {
+        Self {
+            limits,
+            requests: Default::default(),
+            sessions: Default::default(),
+            lines: Default::default(),
+            jobs: Default::default(),
+            deadlines: Default::default(),
+            drains: Vec::new(),
+            waiting: 0,
+            next_job: 1,
+            drain: Drain::Open,
+        }
+    }
+
+    /// The limits of a configuration that was read again; what waits already stays.
+    pub(crate) fn set_limits(&mut self, limits: Limits) {
+        self.limits = limits;
+    }
+
+    /// Whether a request of this name is open in the session.
+    pub(crate) fn is_open(&self, conn: crate::ipc::ConnId, id: &core_wire::ids::RequestId) -> bool {
+        let session = self.sessions.get(&conn);
+        session.is_some_and(|session| session.open.contains_key(id))
+    }
+
+    /// Whether new work is refused.
+    pub(crate) fn is_draining(&self) -> bool {
+        self.drain != Drain::Open
+    }
+
+    /// Requests that wait for a slot, a moment or a worker.
+    pub(crate) fn waiting(&self) -> usize {
+        self.waiting
+    }
+
+    /// Sessions that are open.
+    pub(crate) fn sessions(&self) -> usize {
+        self.sessions.len()
+    }
+
+    pub(super) fn arrive(&mut self, arrival: Arrival, out: &mut Vec<Effect>) {
+        if let Err(end) = self.admit(&arrival) {
+            out.push(Effect::Finish { ticket: arrival.ticket, end });
+            return;
+        }
+        let (ticket, class, task) = (arrival.ticket, arrival.class, arrival.task.clone());
+        self.note(arrival);
+        match &task {
+            Task::Generate(model)
+            | Task::Brief(model)
+            | Task::Load(model)
+            | Task::Unload(model) => {
+                let line = self.lines.entry(model.clone()).or_default();
+                line.push(&task, class, ticket);
+                self.settle(model, out);
+            }
+            Task::Drain => {
+                self.drains.push(ticket);
+                self.begin_drain();
+            }
+        }
+    }
+
+    /// Opens a request that was admitted; it waits until it is given to a worker.
+    fn note(&mut self, arrival: Arrival) {
+        let Arrival { ticket, conn, id, task, class, deadline } = arrival;
+        let session = self.sessions.entry(conn).or_default();
+        session.open.insert(id.clone(), ticket);
+        session.waiting += 1;
+        self.waiting += 1;
+        if let Some(deadline) = deadline {
+            self.deadlines.insert((deadline.at_ms, ticket));
+        }
+        let request = Request { conn, id, task, class, deadline, job: None, told: None };
+        self.requests.insert(ticket, request);
+    }
+
+    fn admit(&self, arrival: &Arrival) -> Result<(), End> {
+        let Some(session) = self.sessions.get(&arrival.conn) else {
+            return Err(End::Unheard);
+        };
+        if session.open.contains_key(&arrival.id) {
+            return Err(End::Refused(duplicate()));
+        }
+        if self.is_draining() && arrival.task.is_work() {
+            return Err(End::Refused(draining()));
+        }
+        if self.fits_now(&arrival.task) {
+            return Ok(());
+        }
+        let Limits { waiting_max, per_session_max } = self.limits;
+        if session.waiting >= per_session_max {
+            return Err(End::Refused(full("this session has", session.waiting, per_session_max)));
+        }
+        if self.waiting >= waiting_max {
+            return Err(End::Refused(full("the broker has", self.waiting, waiting_max)));
+        }
+        Ok(())
+    }
+
+    /// Whether the task would not wait at all.
+    fn fits_now(&self, task: &Task) -> bool {
+        let (Task::Generate(model) | Task::Brief(model)) = task else {
+            return false;
+        };
+        let Some(line) = self.lines.get(model) else {
+            return false;
+        };
+        match (&line.station, task) {
+            (Station::Serving(crew), Task::Generate(_)) => crew.free_slots() > 0,
+            (Station::Serving(crew), _) => crew.briefs < BRIEFS_MAX,
+            (
+                Station::Absent | Station::Loading | Station::Finishing(_) | Station::Stopping(_),
+                _,
+            ) => false,
+        }
+    }
+
+    pub(super) fn begin_drain(&mut self) {
+        self.drain = Drain::Draining;
+    }
+
+    /// Answers those who wait for the drain once nothing else is left.
+    pub(super) fn settle_drain(&mut self, out: &mut Vec<Effect>) {
+        if self.drain != Drain::Draining || self.requests.len() > self.drains.len() {
+            return;
+        }
+        for ticket in std::mem::take(&mut self.drains) {
+            self.conclude(ticket, End::Drained, out);
+        }
+        self.drain = Drain::Drained;
+        out.push(Effect::Drained);
+    }
+}
+
+impl Task {
+    /// Whether a draining broker refuses it.
+    fn is_work(&self) -> bool {
+        match self {
+            Self::Generate(_) | Self::Brief(_) | Self::Load(_) => true,
+            Self::Unload(_) | Self::Drain => false,
+        }
+    }
+}
+
+/// The id of a request is open already.
+pub(crate) fn duplicate() -> Refusal {
+    Refusal::new(
+        Code::DuplicateRequest,
+        "this request id is open in this session: choose another, or wait for its end",
+    )
+}
+
+pub(super) fn draining() -> Refusal {
+    let message = "the broker finishes what runs and takes nothing new, until it is started anew";
+    Refusal::new(Code::Draining, message).after(DRAINING_RETRY_MS)
+}
+
+fn full(whose: &str, waiting: usize, max: usize) -> Refusal {
+    let message = format!("{whose} {waiting} requests waiting; at most {max} may");
+    Refusal::new(Code::QueueFull, message).after(QUEUE_FULL_RETRY_MS)
+}

@@ -1,0 +1,185 @@
+//! Which requests share a worker's batch: slots, and who sits in them.
+
+use core_wire::{
+    code::Refusal,
+    ids::{JobId, ModelId},
+};
+
+use super::{Effect, End, State, Ticket, WorkerId, queue::Line};
+
+/// Tokenize and detokenize jobs that a worker holds at once. They take no slot; 16 keep it busy
+/// between two steps and bound what it has to remember.
+pub(super) const BRIEFS_MAX: usize = 16;
+
+/// The worker of a model.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Station {
+    /// There is none.
+    #[default]
+    Absent,
+    /// One is being started.
+    Loading,
+    /// It takes work.
+    Serving(Crew),
+    /// It finishes what it has, because somebody asked for the model to be unloaded.
+    Finishing(Crew),
+    /// It ends, asked for or not; nothing is given to it any more.
+    Stopping(WorkerId),
+}
+
+/// A worker and what it holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Crew {
+    pub(super) worker: WorkerId,
+    pub(super) slots: usize,
+    pub(super) held: usize,
+    pub(super) briefs: usize,
+}
+
+impl Crew {
+    pub(super) fn free_slots(&self) -> usize {
+        self.slots - self.held
+    }
+
+    pub(super) fn is_idle(self) -> bool {
+        self.held == 0 && self.briefs == 0
+    }
+}
+
+/// What a job takes of its worker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Share {
+    /// A slot.
+    Slot,
+    /// One of [`BRIEFS_MAX`].
+    Brief,
+}
+
+/// A job in a worker. It keeps its share until the worker is done with it, even after its request
+/// has ended: only the worker can free a sequence.
+#[derive(Debug)]
+pub(super) struct Seat {
+    pub(super) worker: WorkerId,
+    model: ModelId,
+    pub(super) share: Share,
+    /// Who waits for it; `None` once that request has ended otherwise.
+    pub(super) ticket: Option<Ticket>,
+}
+
+impl State {
+    pub(super) fn ready(
+        &mut self,
+        model: &ModelId,
+        worker: WorkerId,
+        slots: usize,
+        out: &mut Vec<Effect>,
+    ) {
+        let line = self.lines.entry(model.clone()).or_default();
+        debug_assert_eq!(line.station, Station::Loading, "ready answers a load");
+        let crew = Crew { worker, slots: slots.max(1), held: 0, briefs: 0 };
+        line.station = Station::Serving(crew);
+        self.settle(model, out);
+    }
+
+    pub(super) fn load_failed(
+        &mut self,
+        model: &ModelId,
+        refusal: &Refusal,
+        out: &mut Vec<Effect>,
+    ) {
+        let Some(line) = self.lines.get_mut(model) else {
+            return;
+        };
+        line.station = Station::Absent;
+        for ticket in line.take_all() {
+            self.conclude(ticket, End::Refused(refusal.clone()), out);
+        }
+        self.settle(model, out);
+    }
+
+    /// A job's share is free again; its request ends if it has not ended before.
+    pub(super) fn job_ended(&mut self, job: JobId, end: End, out: &mut Vec<Effect>) {
+        let Some(seat) = self.jobs.remove(&job) else {
+            return;
+        };
+        if let Some(Station::Serving(crew) | Station::Finishing(crew)) =
+            self.lines.get_mut(&seat.model).map(|line| &mut line.station)
+        {
+            match seat.share {
+                Share::Slot => crew.held -= 1,
+                Share::Brief => crew.briefs -= 1,
+            }
+        }
+        if let Some(ticket) = seat.ticket {
+            self.conclude(ticket, end, out);
+        }
+        self.settle(&seat.model, out);
+    }
+
+    /// A worker ends: it gets nothing more, and its jobs may still end by themselves.
+    pub(super) fn dying(&mut self, worker: WorkerId) {
+        let mut lines = self.lines.values_mut();
+        if let Some(line) = lines.find(|line| line.station.worker() == Some(worker)) {
+            line.station = Station::Stopping(worker);
+        }
+    }
+
+    /// A worker is no more: what ran there ends, what waits gets another.
+    pub(super) fn gone(&mut self, worker: WorkerId, refusal: &Refusal, out: &mut Vec<Effect>) {
+        let mut lost = Vec::new();
+        self.jobs.retain(|_, seat| {
+            if seat.worker == worker {
+                lost.extend(seat.ticket);
+            }
+            seat.worker != worker
+        });
+        for ticket in lost {
+            self.conclude(ticket, End::Refused(refusal.clone()), out);
+        }
+        let mut lines = self.lines.iter_mut();
+        let found = lines.find(|(_, line)| line.station.worker() == Some(worker));
+        if let Some((model, line)) = found {
+            let model = model.clone();
+            line.station = Station::Absent;
+            self.settle(&model, out);
+        }
+    }
+
+    /// Whether a worker only finishes what it has.
+    pub(crate) fn is_finishing(&self, worker: WorkerId) -> bool {
+        let finishing =
+            |line: &Line| matches!(line.station, Station::Finishing(crew) if crew.worker == worker);
+        self.lines.values().any(finishing)
+    }
+
+    /// Slots in use and slots there are, for a worker that is ready.
+    pub(crate) fn occupancy(&self, worker: WorkerId) -> Option<(usize, usize)> {
+        let mut lines = self.lines.values();
+        lines.find_map(|line| match line.station {
+            Station::Serving(crew) | Station::Finishing(crew) if crew.worker == worker => {
+                Some((crew.held, crew.slots))
+            }
+            Station::Absent
+            | Station::Loading
+            | Station::Stopping(_)
+            | Station::Serving(_)
+            | Station::Finishing(_) => None,
+        })
+    }
+}
+
+impl Station {
+    pub(super) fn worker(self) -> Option<WorkerId> {
+        match self {
+            Self::Absent | Self::Loading => None,
+            Self::Serving(crew) | Self::Finishing(crew) => Some(crew.worker),
+            Self::Stopping(worker) => Some(worker),
+        }
+    }
+}
+
+impl Seat {
+    pub(super) fn new(crew: Crew, model: &ModelId, share: Share, ticket: Ticket) -> Self {
+        Self { worker: crew.worker, model: model.clone(), share, ticket: Some(ticket) }
+    }
+}

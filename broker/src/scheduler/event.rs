@@ -1,0 +1,175 @@
+//! What the scheduler is told, and what it answers.
+
+use core_wire::{
+    client::{FinishReason, Priority},
+    code::Refusal,
+    ids::{JobId, ModelId, RequestId},
+};
+
+use super::{Ticket, WorkerId};
+use crate::ipc::ConnId;
+
+/// What a request wants of the scheduler.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Task {
+    /// A slot of the model's worker.
+    Generate(ModelId),
+    /// A moment of the model's worker, without a slot: tokenize or detokenize.
+    Brief(ModelId),
+    /// A worker for the model.
+    Load(ModelId),
+    /// No worker for the model.
+    Unload(ModelId),
+    /// That nothing runs any more, and that nothing new is taken.
+    Drain,
+}
+
+/// A request that passed every check that needs no state of the scheduler.
+#[derive(Clone, Debug)]
+pub(crate) struct Arrival {
+    /// Its name here.
+    pub(crate) ticket: Ticket,
+    /// Its session.
+    pub(crate) conn: ConnId,
+    /// Its name there.
+    pub(crate) id: RequestId,
+    /// What it wants.
+    pub(crate) task: Task,
+    /// Which class it waits in.
+    pub(crate) class: Priority,
+    /// When it gives up.
+    pub(crate) deadline: Option<Deadline>,
+}
+
+/// When a request gives up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Deadline {
+    /// On the clock of [`Event::Tick`].
+    pub(crate) at_ms: u64,
+    /// How long after its arrival that is, for the sentence about it.
+    pub(crate) after_ms: u32,
+}
+
+/// Something that happened.
+#[derive(Clone, Debug)]
+pub(crate) enum Event {
+    /// A session began.
+    Opened(ConnId),
+    /// A request came.
+    Arrived(Arrival),
+    /// A client asks for the end of a request of its own session.
+    Cancelled {
+        /// The session.
+        conn: ConnId,
+        /// The request's name there; unknown ones are over already.
+        target: String,
+    },
+    /// The broker gives a request up.
+    Abandoned {
+        /// The request.
+        ticket: Ticket,
+        /// What its client is told.
+        refusal: Refusal,
+    },
+    /// A session ended; nobody can be told anything any more.
+    Closed(ConnId),
+    /// A worker serves the model that [`Effect::Load`] named.
+    Ready {
+        /// The model.
+        model: ModelId,
+        /// Its worker.
+        worker: WorkerId,
+        /// Requests that it runs at once, at least 1.
+        slots: usize,
+    },
+    /// The model that [`Effect::Load`] named cannot be served.
+    LoadFailed {
+        /// The model.
+        model: ModelId,
+        /// What everybody who waits for it is told.
+        refusal: Refusal,
+    },
+    /// A worker is done with a job; its slot is free.
+    JobEnded {
+        /// The job.
+        job: JobId,
+        /// How it went.
+        end: End,
+    },
+    /// A worker that was ready is ending: it gets nothing new, and what it has said is still heard.
+    Dying(WorkerId),
+    /// A worker that was ready is no more, asked for or not.
+    Gone {
+        /// The worker.
+        worker: WorkerId,
+        /// What the owners of its running jobs are told.
+        refusal: Refusal,
+    },
+    /// Time has passed.
+    Tick {
+        /// The time.
+        now_ms: u64,
+    },
+    /// Nothing new is taken from now on.
+    Drain,
+    /// What still waits or runs ends now; only after [`Event::Drain`].
+    Cut,
+}
+
+/// How a request ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum End {
+    /// A generation came to its end, or was cancelled.
+    Generated(FinishReason),
+    /// A brief job has its whole answer.
+    Answered,
+    /// The model is as it was asked to be.
+    Placed,
+    /// The broker is drained.
+    Drained,
+    /// It is refused, or failed.
+    Refused(Refusal),
+    /// Its session ended before it: nobody is told.
+    Unheard,
+}
+
+/// Something that has to be done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Effect {
+    /// Tell a client how many are in front.
+    Queued {
+        /// The request.
+        ticket: Ticket,
+        /// Requests in front of it.
+        position: u32,
+    },
+    /// Tell a client how its request ended; the only time for this ticket.
+    Finish {
+        /// The request.
+        ticket: Ticket,
+        /// How.
+        end: End,
+    },
+    /// Start a worker for a model; answered by [`Event::Ready`] or [`Event::LoadFailed`].
+    Load(ModelId),
+    /// Give a request to a worker; answered by [`Event::JobEnded`], or by the worker's end.
+    Submit {
+        /// The worker.
+        worker: WorkerId,
+        /// The request.
+        ticket: Ticket,
+        /// Its name there.
+        job: JobId,
+    },
+    /// Nobody waits for this job any more.
+    CancelJob {
+        /// The worker.
+        worker: WorkerId,
+        /// The job.
+        job: JobId,
+    },
+    /// Ask a worker, which runs nothing, to end; answered by [`Event::Gone`].
+    Stop(WorkerId),
+    /// Everything that was accepted has ended.
+    Drained,
+}

@@ -1,0 +1,125 @@
+//! Who is served next, as a pure state machine (decision D2).
+//!
+//! [`step`] takes one [`Event`], changes the [`State`] and answers the [`Effect`]s that the run
+//! loop has to perform. Nothing here reads a clock, a descriptor or a prompt: time comes in events
+//! as milliseconds, and a request is a [`Ticket`] with just what decides its place. So every
+//! interleaving of clients, workers and timers can be tried by a property test.
+//!
+//! What holds after every step, whatever the order of events:
+//! 1. each arrival gets exactly one [`Effect::Finish`], and nothing after it;
+//! 2. a worker never runs more requests than it has slots;
+//! 3. a model has at most one worker, and a load is asked for only where there is none;
+//! 4. while a request waits for a model, a worker for it serves, loads, or ends to be replaced.
+
+mod admit;
+mod batch;
+mod end;
+mod event;
+mod priority;
+mod queue;
+mod settle;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use core_wire::{
+    client::Priority,
+    ids::{JobId, ModelId, RequestId},
+};
+
+pub(crate) use self::{
+    admit::duplicate,
+    event::{Arrival, Deadline, Effect, End, Event, Task},
+};
+use self::{batch::Seat, queue::Line};
+use crate::ipc::ConnId;
+
+/// A request, accepted or not; never used twice in a broker's life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct Ticket(pub(crate) u64);
+
+/// A worker process; never used twice in a broker's life, unlike a process id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct WorkerId(pub(crate) u64);
+
+/// How much may wait.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    /// Requests that wait, of all sessions together.
+    pub(crate) waiting_max: usize,
+    /// Requests of one session that wait.
+    pub(crate) per_session_max: usize,
+}
+
+/// Everything the scheduler knows.
+#[derive(Debug)]
+pub(crate) struct State {
+    limits: Limits,
+    requests: BTreeMap<Ticket, Request>,
+    sessions: BTreeMap<ConnId, Session>,
+    lines: BTreeMap<ModelId, Line>,
+    jobs: BTreeMap<JobId, Seat>,
+    deadlines: BTreeSet<(u64, Ticket)>,
+    drains: Vec<Ticket>,
+    waiting: usize,
+    next_job: u64,
+    drain: Drain,
+}
+
+/// A request that has not ended.
+#[derive(Debug)]
+struct Request {
+    conn: ConnId,
+    id: RequestId,
+    task: Task,
+    class: Priority,
+    deadline: Option<Deadline>,
+    /// The job it runs as; `None` while it waits.
+    job: Option<JobId>,
+    /// The position that its client was told last.
+    told: Option<u32>,
+}
+
+/// The open requests of one session.
+#[derive(Debug, Default)]
+struct Session {
+    open: BTreeMap<RequestId, Ticket>,
+    waiting: usize,
+}
+
+/// Whether new work is taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Drain {
+    /// It is.
+    Open,
+    /// It is not, and something accepted has not ended.
+    Draining,
+    /// It is not, and everything has ended.
+    Drained,
+}
+
+/// Takes one event and answers what has to be done, in order.
+pub(crate) fn step(state: &mut State, event: Event) -> Vec<Effect> {
+    let mut out = Vec::new();
+    match event {
+        Event::Opened(conn) => drop(state.sessions.entry(conn).or_default()),
+        Event::Arrived(arrival) => state.arrive(arrival, &mut out),
+        Event::Cancelled { conn, target } => state.cancel(conn, target, &mut out),
+        Event::Abandoned { ticket, refusal } => {
+            state.end(ticket, End::Refused(refusal), &mut out);
+        }
+        Event::Closed(conn) => state.close(conn, &mut out),
+        Event::Ready { model, worker, slots } => state.ready(&model, worker, slots, &mut out),
+        Event::LoadFailed { model, refusal } => state.load_failed(&model, &refusal, &mut out),
+        Event::JobEnded { job, end } => state.job_ended(job, end, &mut out),
+        Event::Dying(worker) => state.dying(worker),
+        Event::Gone { worker, refusal } => state.gone(worker, &refusal, &mut out),
+        Event::Tick { now_ms } => state.tick(now_ms, &mut out),
+        Event::Drain => state.begin_drain(),
+        Event::Cut => state.cut(&mut out),
+    }
+    state.settle_drain(&mut out);
+    out
+}

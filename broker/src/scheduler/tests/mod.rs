@@ -1,0 +1,63 @@
+//! Every order of events keeps the promises; single cases say what the promises are.
+
+mod checks;
+mod ends;
+mod ops;
+mod places;
+mod small;
+mod world;
+
+use proptest::prelude::*;
+
+use self::{
+    ops::{Asked, Op},
+    world::World,
+};
+
+/// Operations of one history. Long enough for a queue to fill, drain and fill again.
+const OPS_MAX: usize = 80;
+
+fn op() -> impl Strategy<Value = Op> {
+    let small = 0..4u8;
+    prop_oneof![
+        2 => (0..3u8).prop_map(Op::Open),
+        1 => (0..3u8).prop_map(Op::Close),
+        10 => (0..3u8, 0..6u8, 0..5u8, 0..2u8, 0..3u8, proptest::option::of(1..40u8))
+            .prop_map(|(conn, id, task, model, class, deadline)| Op::Arrive(Asked {
+                conn,
+                id,
+                task,
+                model,
+                class,
+                deadline,
+            })),
+        2 => (0..3u8, 0..6u8).prop_map(|(conn, id)| Op::Cancel(conn, id)),
+        2 => any::<u8>().prop_map(Op::Abandon),
+        5 => (any::<u8>(), 1..4u8).prop_map(|(pick, slots)| Op::LoadEnds(pick, slots)),
+        1 => any::<u8>().prop_map(Op::LoadFails),
+        8 => any::<u8>().prop_map(Op::JobEnds),
+        1 => any::<u8>().prop_map(Op::WorkerDies),
+        2 => any::<u8>().prop_map(Op::WorkerGone),
+        2 => (1..20u8).prop_map(Op::Tick),
+        1 => small.prop_map(Op::Drain),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig {
+        cases: 512,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    })]
+
+    /// Exactly one end for each arrival and nothing after it, slots never exceeded, one worker for
+    /// a model at most, every queue position told, and nobody waits for ever.
+    #[test]
+    fn every_history_keeps_the_promises(ops in proptest::collection::vec(op(), 1..OPS_MAX)) {
+        let mut world = World::new();
+        for op in ops {
+            world.apply(op);
+        }
+        world.run_out();
+    }
+}

@@ -1,0 +1,43 @@
+//! What may happen in a history.
+
+use core_wire::ids::ModelId;
+
+use crate::scheduler::Task;
+
+/// One thing that may happen; numbers pick among what there is.
+#[derive(Clone, Debug)]
+pub(super) enum Op {
+    Open(u8),
+    Close(u8),
+    Arrive(Asked),
+    Cancel(u8, u8),
+    Abandon(u8),
+    LoadEnds(u8, u8),
+    LoadFails(u8),
+    JobEnds(u8),
+    WorkerDies(u8),
+    WorkerGone(u8),
+    Tick(u8),
+    Drain(u8),
+}
+
+/// A request, by small numbers.
+#[derive(Clone, Debug)]
+pub(super) struct Asked {
+    pub(super) conn: u8,
+    pub(super) id: u8,
+    pub(super) task: u8,
+    pub(super) model: u8,
+    pub(super) class: u8,
+    pub(super) deadline: Option<u8>,
+}
+
+/// Generations twice as often as the others.
+pub(super) fn task_of(number: u8, model: ModelId) -> Task {
+    match number {
+        0 | 1 => Task::Generate(model),
+        2 => Task::Brief(model),
+        3 => Task::Load(model),
+        _ => Task::Unload(model),
+    }
+}

@@ -1,0 +1,92 @@
+//! Who is admitted, and who is served next.
+
+use core_wire::{
+    client::{FinishReason, Priority},
+    code::Code,
+    ids::JobId,
+};
+
+use super::{
+    small::{WORKER, arrival, codes, generate, ready, state, submitted},
+    world::model,
+};
+use crate::{
+    ipc::ConnId,
+    scheduler::{Arrival, Effect, End, Event, Task, Ticket, step},
+};
+
+#[test]
+fn classes_are_served_in_order_and_each_as_it_came() {
+    let mut state = state();
+    generate(&mut state, 1, Priority::Batch);
+    generate(&mut state, 2, Priority::Normal);
+    generate(&mut state, 3, Priority::Interactive);
+    assert_eq!(submitted(&ready(&mut state, 1)), [3]);
+    generate(&mut state, 4, Priority::Normal);
+    let mut order = Vec::new();
+    for job in 1..=4 {
+        let end = End::Generated(FinishReason::Stop);
+        let job = JobId(job);
+        order.extend(submitted(&step(&mut state, Event::JobEnded { job, end })));
+    }
+    assert_eq!(order, [2, 4, 1]);
+}
+
+#[test]
+fn positions_are_told_when_they_change_and_only_then() {
+    let mut state = state();
+    let first = generate(&mut state, 1, Priority::Normal);
+    assert!(first.contains(&Effect::Queued { ticket: Ticket(1), position: 0 }));
+    assert!(first.contains(&Effect::Load(model(0))));
+    let second = generate(&mut state, 2, Priority::Normal);
+    assert_eq!(second, [Effect::Queued { ticket: Ticket(2), position: 1 }]);
+    let third = generate(&mut state, 3, Priority::Interactive);
+    let position = |ticket, position| Effect::Queued { ticket: Ticket(ticket), position };
+    assert_eq!(third, [position(3, 0), position(1, 1), position(2, 2)]);
+}
+
+#[test]
+fn a_free_slot_is_taken_without_waiting() {
+    let mut state = state();
+    step(
+        &mut state,
+        Event::Arrived(Arrival { task: Task::Load(model(0)), ..arrival(9, Priority::Normal) }),
+    );
+    ready(&mut state, 2);
+    let effects = generate(&mut state, 1, Priority::Batch);
+    assert!(matches!(effects[..], [Effect::Submit { .. }]), "{effects:?}");
+    assert_eq!(state.occupancy(WORKER), Some((1, 2)));
+}
+
+#[test]
+fn limits_hold_for_a_session_and_for_all() {
+    let mut state = state();
+    for number in 1..=3 {
+        assert_eq!(codes(&generate(&mut state, number, Priority::Normal)), []);
+    }
+    let over = generate(&mut state, 4, Priority::Normal);
+    assert_eq!(codes(&over), [(4, Code::QueueFull)]);
+    let Some(Effect::Finish { end: End::Refused(refusal), .. }) = over.first() else {
+        panic!("{over:?}");
+    };
+    assert!(refusal.retry_after_ms.is_some());
+    assert!(refusal.message.contains('3'), "names the limit: {}", refusal.message);
+    let other = ConnId(2);
+    step(&mut state, Event::Opened(other));
+    let mut from_other = |number| {
+        let arrival = Arrival { conn: other, ..arrival(number, Priority::Normal) };
+        codes(&step(&mut state, Event::Arrived(arrival)))
+    };
+    assert_eq!(from_other(5), []);
+    assert_eq!(from_other(6), [(6, Code::QueueFull)]);
+}
+
+#[test]
+fn a_duplicate_is_refused_and_the_first_goes_on() {
+    let mut state = state();
+    generate(&mut state, 1, Priority::Normal);
+    let again = Arrival { ticket: Ticket(50), ..arrival(1, Priority::Normal) };
+    let effects = step(&mut state, Event::Arrived(again));
+    assert_eq!(codes(&effects), [(50, Code::DuplicateRequest)]);
+    assert_eq!(submitted(&ready(&mut state, 1)), [1]);
+}

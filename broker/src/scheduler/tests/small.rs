@@ -1,0 +1,53 @@
+//! One session, one model, and short names for what tests do with them.
+
+use core_wire::{client::Priority, code::Code};
+
+use super::world::{model, request};
+use crate::{
+    ipc::ConnId,
+    scheduler::{Arrival, Effect, End, Event, Limits, State, Task, Ticket, WorkerId, step},
+};
+
+pub(super) const CONN: ConnId = ConnId(1);
+pub(super) const WORKER: WorkerId = WorkerId(7);
+
+pub(super) fn state() -> State {
+    let mut state = State::new(Limits { waiting_max: 4, per_session_max: 3 });
+    step(&mut state, Event::Opened(CONN));
+    state
+}
+
+pub(super) fn arrival(number: u8, class: Priority) -> Arrival {
+    Arrival {
+        ticket: Ticket(number.into()),
+        conn: CONN,
+        id: request(number),
+        task: Task::Generate(model(0)),
+        class,
+        deadline: None,
+    }
+}
+
+pub(super) fn generate(state: &mut State, number: u8, class: Priority) -> Vec<Effect> {
+    step(state, Event::Arrived(arrival(number, class)))
+}
+
+pub(super) fn ready(state: &mut State, slots: usize) -> Vec<Effect> {
+    step(state, Event::Ready { model: model(0), worker: WORKER, slots })
+}
+
+pub(super) fn submitted(effects: &[Effect]) -> Vec<u64> {
+    let tickets = effects.iter().filter_map(|effect| match effect {
+        Effect::Submit { ticket, .. } => Some(ticket.0),
+        _ => None,
+    });
+    tickets.collect()
+}
+
+pub(super) fn codes(effects: &[Effect]) -> Vec<(u64, Code)> {
+    let ends = effects.iter().filter_map(|effect| match effect {
+        Effect::Finish { ticket, end: End::Refused(refusal) } => Some((ticket.0, refusal.code)),
+        _ => None,
+    });
+    ends.collect()
+}

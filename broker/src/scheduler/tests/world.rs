@@ -1,0 +1,207 @@
+//! A world around the scheduler: sessions, loads, workers and jobs as the effects made them, which
+//! checks each effect against what was promised.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use core_wire::{
+    client::Priority,
+    code::{Code, Refusal},
+    ids::{JobId, ModelId, RequestId},
+};
+
+use super::ops::{Asked, Op, task_of};
+use crate::{
+    ipc::ConnId,
+    scheduler::{Arrival, Deadline, End, Event, Limits, State, Task, Ticket, WorkerId, step},
+};
+
+/// What a job was seen doing.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Mark {
+    Runs,
+    Cancelled,
+    Brief,
+}
+
+pub(super) struct Worker {
+    pub(super) model: ModelId,
+    pub(super) slots: usize,
+    pub(super) jobs: BTreeMap<JobId, Mark>,
+    pub(super) stopping: bool,
+}
+
+pub(super) struct World {
+    state: State,
+    now_ms: u64,
+    next: u64,
+    pub(super) open: BTreeMap<Ticket, Task>,
+    pub(super) ended: BTreeSet<Ticket>,
+    pub(super) loading: BTreeSet<ModelId>,
+    pub(super) workers: BTreeMap<WorkerId, Worker>,
+    pub(super) drained: bool,
+}
+
+pub(super) fn model(number: u8) -> ModelId {
+    ModelId::try_from(format!("model-{number}")).unwrap()
+}
+
+pub(super) fn request(number: u8) -> RequestId {
+    RequestId::try_from(format!("request-{number}")).unwrap()
+}
+
+fn lost() -> Refusal {
+    Refusal::new(Code::WorkerLost, "lost")
+}
+
+fn pick<T: Copy>(mut all: impl ExactSizeIterator<Item = T>, number: u8) -> Option<T> {
+    let count = all.len();
+    all.nth(usize::from(number).checked_rem(count)?)
+}
+
+impl World {
+    pub(super) fn new() -> Self {
+        let limits = Limits { waiting_max: 8, per_session_max: 5 };
+        Self {
+            state: State::new(limits),
+            now_ms: 0,
+            next: 0,
+            open: BTreeMap::new(),
+            ended: BTreeSet::new(),
+            loading: BTreeSet::new(),
+            workers: BTreeMap::new(),
+            drained: false,
+        }
+    }
+
+    pub(super) fn apply(&mut self, op: Op) {
+        match op {
+            Op::Open(conn) => self.step(Event::Opened(ConnId(conn.into()))),
+            Op::Close(conn) => self.step(Event::Closed(ConnId(conn.into()))),
+            Op::Arrive(asked) => self.arrive(&asked),
+            Op::Cancel(conn, id) => self
+                .step(Event::Cancelled { conn: ConnId(conn.into()), target: request(id).into() }),
+            Op::Abandon(number) => {
+                if let Some(ticket) = pick(self.open.keys().copied(), number) {
+                    self.step(Event::Abandoned { ticket, refusal: lost() });
+                }
+            }
+            Op::LoadEnds(number, slots) => self.load_ends(number, slots.into()),
+            Op::LoadFails(number) => self.load_fails(number),
+            Op::JobEnds(number) => self.job_ends(number),
+            Op::WorkerDies(number) => self.worker_dies(number),
+            Op::WorkerGone(number) => self.worker_gone(number),
+            Op::Tick(ms) => self.tick(ms.into()),
+            Op::Drain(0) => self.step(Event::Drain),
+            Op::Drain(1) if self.state.is_draining() => self.step(Event::Cut),
+            Op::Drain(_) => {}
+        }
+    }
+
+    fn arrive(&mut self, asked: &Asked) {
+        let ticket = Ticket(self.next());
+        let task = task_of(asked.task, model(asked.model));
+        self.open.insert(ticket, task.clone());
+        let classes = [Priority::Interactive, Priority::Normal, Priority::Batch];
+        let deadline = asked.deadline.map(|after| Deadline {
+            at_ms: self.now_ms + u64::from(after),
+            after_ms: after.into(),
+        });
+        self.step(Event::Arrived(Arrival {
+            ticket,
+            conn: ConnId(asked.conn.into()),
+            id: request(asked.id),
+            task,
+            class: classes[usize::from(asked.class)],
+            deadline,
+        }));
+    }
+
+    fn tick(&mut self, ms: u64) {
+        self.now_ms += ms;
+        let now_ms = self.now_ms;
+        self.step(Event::Tick { now_ms });
+        let next = self.state.next_deadline_ms();
+        assert!(next.is_none_or(|at_ms| at_ms > now_ms));
+    }
+
+    /// Lets every load and job come to its end: then nobody may be left waiting.
+    pub(super) fn run_out(&mut self) {
+        // Each round ends a load, a job or a worker; arrivals were bounded, so are these.
+        for _ in 0..1_000 {
+            self.load_ends(0, 1);
+            self.job_ends(0);
+            let stopping = self.workers.iter().find(|(_, worker)| worker.stopping);
+            if let Some((&worker, _)) = stopping {
+                self.lose(worker);
+            }
+        }
+        assert!(self.open.is_empty(), "left waiting: {:?}", self.open);
+        assert_eq!(self.state.waiting(), 0);
+        assert_eq!(self.state.is_draining(), self.drained);
+    }
+
+    fn next(&mut self) -> u64 {
+        self.next += 1;
+        self.next
+    }
+
+    fn load_ends(&mut self, number: u8, slots: usize) {
+        let Some(model) = pick(self.loading.iter(), number).cloned() else {
+            return;
+        };
+        self.loading.remove(&model);
+        let worker = WorkerId(self.next());
+        let crew = Worker { model: model.clone(), slots, jobs: BTreeMap::new(), stopping: false };
+        self.workers.insert(worker, crew);
+        self.step(Event::Ready { model, worker, slots });
+    }
+
+    fn load_fails(&mut self, number: u8) {
+        if let Some(model) = pick(self.loading.iter(), number).cloned() {
+            self.loading.remove(&model);
+            self.step(Event::LoadFailed { model, refusal: lost() });
+        }
+    }
+
+    fn job_ends(&mut self, number: u8) {
+        let jobs: Vec<_> = self.workers.values().flat_map(|w| w.jobs.keys().copied()).collect();
+        let Some(job) = pick(jobs.iter().copied(), number) else {
+            return;
+        };
+        for worker in self.workers.values_mut() {
+            worker.jobs.remove(&job);
+        }
+        self.step(Event::JobEnded { job, end: End::Answered });
+    }
+
+    fn worker_dies(&mut self, number: u8) {
+        let Some(worker) = pick(self.workers.keys().copied(), number) else {
+            return;
+        };
+        if let Some(dying) = self.workers.get_mut(&worker) {
+            // From here on a submission to it fails the check; its jobs may still end.
+            dying.stopping = true;
+        }
+        self.step(Event::Dying(worker));
+    }
+
+    fn worker_gone(&mut self, number: u8) {
+        if let Some(worker) = pick(self.workers.keys().copied(), number) {
+            self.lose(worker);
+        }
+    }
+
+    fn lose(&mut self, worker: WorkerId) {
+        self.workers.remove(&worker);
+        self.step(Event::Gone { worker, refusal: lost() });
+    }
+
+    fn step(&mut self, event: Event) {
+        if matches!(event, Event::Drain) {
+            self.drained = false;
+        }
+        for effect in step(&mut self.state, event) {
+            self.check(effect);
+        }
+    }
+}

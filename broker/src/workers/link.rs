@@ -1,0 +1,219 @@
+//! What a worker may say, and when.
+//!
+//! The ring has checked the form of its records and [`ToBroker::read`] their bounds. Here is the
+//! meaning: the order of its start, that a job runs here, that a token is in the vocabulary, that
+//! nobody gets more than was asked for, that steps count by one. A record is checked as a whole
+//! before anything of it is used. Pure: no clock, no descriptor.
+
+mod jobs;
+mod start;
+
+use core_ring::{PushError, Violation};
+use core_wire::{
+    code::Code,
+    ids::JobId,
+    untrusted::Untrusted,
+    worker::{BadRecord, Failed, Locked, Ready, Refused, Started, Step, ToBroker},
+};
+
+pub(crate) use self::jobs::{Job, Want};
+
+/// What a worker is for, with what it was asked.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Role {
+    /// Compare so many CPU variants.
+    Choose {
+        /// How many.
+        variants: usize,
+    },
+    /// Serve a model.
+    Serve {
+        /// Cells of the KV cache that it may have at most.
+        n_ctx: u32,
+        /// Slots that it may have at most.
+        slots: u32,
+    },
+}
+
+/// How far a worker has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Phase {
+    /// It locks itself down.
+    Boot,
+    /// It was told to go on.
+    Loading,
+    /// It serves.
+    Serving,
+    /// It said its last word.
+    Ended,
+}
+
+/// The state of one worker's protocol; `L` is who listens to a job.
+#[derive(Debug)]
+pub(crate) struct Ledger<L> {
+    role: Role,
+    phase: Phase,
+    n_ctx: u32,
+    n_vocab: u32,
+    step: u64,
+    jobs: std::collections::HashMap<JobId, Job<L>>,
+}
+
+/// A record that made sense.
+#[derive(Debug)]
+pub(crate) enum Heard {
+    /// It waits to be looked at.
+    Locked(Locked),
+    /// The index of the best variant.
+    Variant(usize),
+    /// How much of the model it has read.
+    Progress(f32),
+    /// It can serve, once it was looked at.
+    Ready(Ready),
+    /// It cannot, and ends.
+    Failed(Failed),
+    /// A job's prompt fits.
+    Started(Started),
+    /// Tokens and ends; every job named in it runs here.
+    Step(Step),
+    /// A brief job has its whole answer.
+    Answered(JobId),
+    /// Nothing to act on yet.
+    More,
+    /// A job ends in an error.
+    Refused(Refused),
+}
+
+/// A broken promise of a worker: it is killed, and nothing it says later is read.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Breach {
+    /// The ring itself.
+    #[error("ring: {0}")]
+    Ring(#[from] Violation),
+    /// Ring B could not be written.
+    #[error("job ring: {0}")]
+    Push(#[from] PushError),
+    /// A record.
+    #[error("record: {0}")]
+    Record(#[from] BadRecord),
+    /// A record of ours has no bytes; a fault here, answered in the same way.
+    #[error("a record for the worker cannot be written")]
+    Encode,
+    /// A record that does not belong here.
+    #[error("{what} while {phase:?}")]
+    OutOfTurn {
+        /// Which record.
+        what: &'static str,
+        /// When.
+        phase: Phase,
+    },
+    /// A number outside what it was given or asked.
+    #[error("{what} is {found}; at most {max} is possible")]
+    Beyond {
+        /// Which number.
+        what: &'static str,
+        /// What it said.
+        found: u64,
+        /// The bound.
+        max: u64,
+    },
+    /// A job that does not run here, or not in this way.
+    #[error("{what} for job {job}")]
+    Job {
+        /// What is wrong.
+        what: &'static str,
+        /// The job.
+        job: JobId,
+    },
+    /// Steps do not count by one.
+    #[error("step {found} follows step {last}")]
+    Step {
+        /// The last one.
+        last: u64,
+        /// This one.
+        found: u64,
+    },
+    /// A code that is not a worker's to give.
+    #[error("a worker refuses with {}", code.name())]
+    Code {
+        /// The code.
+        code: Code,
+    },
+}
+
+impl<L> Ledger<L> {
+    pub(crate) fn new(role: Role) -> Self {
+        let jobs = Default::default();
+        Self { role, phase: Phase::Boot, n_ctx: 0, n_vocab: 0, step: 0, jobs }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn phase(&self) -> Phase {
+        self.phase
+    }
+
+    /// Whether it holds any job.
+    pub(crate) fn is_busy(&self) -> bool {
+        !self.jobs.is_empty()
+    }
+
+    /// Notes that a job was given to the worker.
+    pub(crate) fn submit(&mut self, job: JobId, want: Want, listener: L) {
+        self.jobs.insert(job, Job::new(want, listener));
+    }
+
+    pub(crate) fn job_mut(&mut self, job: JobId) -> Option<&mut Job<L>> {
+        self.jobs.get_mut(&job)
+    }
+
+    /// Forgets a job that is over.
+    pub(crate) fn remove(&mut self, job: JobId) -> Option<Job<L>> {
+        self.jobs.remove(&job)
+    }
+
+    /// Takes one record.
+    ///
+    /// # Errors
+    /// [`Breach`].
+    pub(crate) fn hear(&mut self, kind: u8, payload: &[u8]) -> Result<Heard, Breach> {
+        let record = ToBroker::read(kind, Untrusted::new(payload))?;
+        match (self.phase, record) {
+            (Phase::Boot, ToBroker::Locked(locked)) => {
+                self.phase = Phase::Loading;
+                Ok(Heard::Locked(locked))
+            }
+            (Phase::Boot | Phase::Loading, ToBroker::Failed(failed)) => {
+                self.phase = Phase::Ended;
+                Ok(Heard::Failed(failed))
+            }
+            (Phase::Boot, ToBroker::Variant(index)) => self.variant(index),
+            (Phase::Loading, ToBroker::Progress(fraction)) => Ok(Heard::Progress(fraction)),
+            (Phase::Loading, ToBroker::Ready(ready)) => self.ready(ready),
+            (Phase::Serving, ToBroker::Started(started)) => self.started(started),
+            (Phase::Serving, ToBroker::Step(step)) => self.stepped(step),
+            (Phase::Serving, ToBroker::Chunk(chunk)) => self.chunk(&chunk),
+            (Phase::Serving, ToBroker::Refused(refused)) => self.refused(refused),
+            (phase, record) => Err(Breach::OutOfTurn { what: name(&record), phase }),
+        }
+    }
+}
+
+fn name(record: &ToBroker) -> &'static str {
+    match record {
+        ToBroker::Locked(_) => "LOCKED",
+        ToBroker::Variant(_) => "VARIANT",
+        ToBroker::Progress(_) => "PROGRESS",
+        ToBroker::Ready(_) => "READY",
+        ToBroker::Failed(_) => "FAILED",
+        ToBroker::Started(_) => "STARTED",
+        ToBroker::Step(_) => "STEP",
+        ToBroker::Chunk(_) => "CHUNK",
+        ToBroker::Refused(_) => "REFUSED",
+    }
+}
+
+/// Checks a number that a worker sent.
+fn at_most(what: &'static str, found: impl Into<u64>, max: impl Into<u64>) -> Result<(), Breach> {
+    let (found, max) = (found.into(), max.into());
+    if found <= max { Ok(()) } else { Err(Breach::Beyond { what, found, max }) }
+}

@@ -1,0 +1,207 @@
+//! The records of a worker's jobs.
+
+use core_wire::{
+    client::FinishReason,
+    code::Code,
+    ids::JobId,
+    limits::ANSWER_BYTES_MAX,
+    worker::{Chunk, Ended, Refused, Started, Step, StepToken},
+};
+use tokio::time::Instant;
+
+use super::{Breach, Heard, Ledger, at_most};
+
+/// What a job was asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Want {
+    /// So many tokens at most.
+    Tokens {
+        /// The most.
+        max: u32,
+    },
+    /// Token ids as an answer.
+    Ids,
+    /// Text as an answer.
+    Text,
+}
+
+/// One job that the worker holds.
+#[derive(Debug)]
+pub(crate) struct Job<L> {
+    /// Who listens; `None` once its request has ended otherwise.
+    pub(crate) listener: Option<L>,
+    /// Tokens that came so far.
+    pub(crate) sent: u32,
+    /// What it was asked for.
+    pub(crate) want: Want,
+    /// The answer of a brief job so far.
+    pub(crate) answer: Vec<u8>,
+    /// Bytes that came of it, kept or not.
+    length: usize,
+    prompt: Option<Started>,
+    cancelled: bool,
+    /// Since when nobody listens.
+    left: Option<Instant>,
+    over: bool,
+    /// The step that named it last, so that one step cannot name it twice.
+    step: u64,
+}
+
+impl<L> Job<L> {
+    pub(super) fn new(want: Want, listener: L) -> Self {
+        let listener = Some(listener);
+        let answer = Vec::new();
+        Self {
+            listener,
+            sent: 0,
+            want,
+            answer,
+            length: 0,
+            prompt: None,
+            cancelled: false,
+            left: None,
+            over: false,
+            step: 0,
+        }
+    }
+
+    /// What its prompt took, once it was started.
+    #[cfg(test)]
+    pub(crate) fn started(&self) -> Option<Started> {
+        self.prompt
+    }
+
+    /// Notes that its request has ended otherwise, and when.
+    pub(crate) fn leave(&mut self, now: Instant) {
+        self.listener = None;
+        self.answer = Vec::new();
+        self.left.get_or_insert(now);
+    }
+
+    /// Notes that the worker was asked to end it.
+    pub(crate) fn cancel(&mut self) {
+        self.cancelled = true;
+    }
+}
+
+impl<L> Ledger<L> {
+    /// Since when the worker has held on to a job that nobody listens to; of several the oldest.
+    pub(crate) fn left_since(&self) -> Option<Instant> {
+        self.jobs.values().filter_map(|job| job.left).min()
+    }
+
+    pub(super) fn started(&mut self, started: Started) -> Result<Heard, Breach> {
+        let n_ctx = self.n_ctx;
+        let job = self.running(started.job, "STARTED")?;
+        if !matches!(job.want, Want::Tokens { .. }) || job.prompt.is_some() {
+            return Err(Breach::Job { what: "a second or brief start", job: started.job });
+        }
+        at_most("the prompt's length", started.prompt_tokens, n_ctx)?;
+        at_most("cached tokens", started.cached_tokens, started.prompt_tokens)?;
+        job.prompt = Some(started);
+        Ok(Heard::Started(started))
+    }
+
+    /// Checks all of a step before any of it is used.
+    pub(super) fn stepped(&mut self, step: Step) -> Result<Heard, Breach> {
+        if step.step != self.step + 1 {
+            return Err(Breach::Step { last: self.step, found: step.step });
+        }
+        self.step = step.step;
+        for token in &step.tokens {
+            self.token(token)?;
+        }
+        for ended in &step.ended {
+            self.ended(ended)?;
+        }
+        Ok(Heard::Step(step))
+    }
+
+    fn token(&mut self, token: &StepToken) -> Result<(), Breach> {
+        let (n_vocab, step) = (self.n_vocab, self.step);
+        at_most("a token", token.token, n_vocab.saturating_sub(1))?;
+        let job = self.running(token.job, "a token")?;
+        let Want::Tokens { max } = job.want else {
+            return Err(Breach::Job { what: "a token of a brief job", job: token.job });
+        };
+        if job.prompt.is_none() || job.step == step {
+            return Err(Breach::Job { what: "a token too early or twice", job: token.job });
+        }
+        job.step = step;
+        job.sent += 1;
+        at_most("the number of tokens", job.sent, max)
+    }
+
+    fn ended(&mut self, ended: &Ended) -> Result<(), Breach> {
+        let job = self.running(ended.job, "an end")?;
+        let possible = match ended.reason {
+            FinishReason::Cancelled => job.cancelled,
+            FinishReason::Stop | FinishReason::Length => job.prompt.is_some(),
+        };
+        if !possible || !matches!(job.want, Want::Tokens { .. }) {
+            return Err(Breach::Job { what: "an end that nobody asked for", job: ended.job });
+        }
+        job.over = true;
+        Ok(())
+    }
+
+    pub(super) fn chunk(&mut self, chunk: &Chunk) -> Result<Heard, Breach> {
+        let job = self.running(chunk.job, "a piece of an answer")?;
+        if matches!(job.want, Want::Tokens { .. }) || chunk.offset as usize != job.length {
+            return Err(Breach::Job { what: "a piece out of order", job: chunk.job });
+        }
+        let length = job.length + chunk.bytes.len();
+        at_most("the length of an answer", length as u64, ANSWER_BYTES_MAX as u64)?;
+        job.length = length;
+        // What nobody listens to is only counted, for the check of the next offset.
+        if job.listener.is_some() {
+            job.answer.extend_from_slice(&chunk.bytes);
+        }
+        job.over = chunk.last;
+        Ok(if chunk.last { Heard::Answered(chunk.job) } else { Heard::More })
+    }
+
+    pub(super) fn refused(&mut self, refused: Refused) -> Result<Heard, Breach> {
+        self.running(refused.job, "a refusal")?.over = true;
+        if may_refuse_with(refused.code) {
+            Ok(Heard::Refused(refused))
+        } else {
+            Err(Breach::Code { code: refused.code })
+        }
+    }
+
+    fn running(&mut self, job: JobId, what: &'static str) -> Result<&mut Job<L>, Breach> {
+        let running = self.jobs.get_mut(&job).filter(|running| !running.over);
+        running.ok_or(Breach::Job { what, job })
+    }
+}
+
+/// The codes that are a worker's to give: those that need the model, or that tell of its own
+/// limits.
+fn may_refuse_with(code: Code) -> bool {
+    match code {
+        Code::PromptTooLong
+        | Code::BadToken
+        | Code::BadParameter
+        | Code::BadGrammar
+        | Code::GrammarFailed
+        | Code::QueueFull
+        | Code::Memory
+        | Code::Internal => true,
+        Code::UnknownModel
+        | Code::DuplicateRequest
+        | Code::BadFrame
+        | Code::Deadline
+        | Code::SlowClient
+        | Code::ModelLoad
+        | Code::ModelHash
+        | Code::ModelPath
+        | Code::ModelChanged
+        | Code::ModelUnreadable
+        | Code::WorkerLost
+        | Code::PolicyViolation
+        | Code::Quarantined
+        | Code::WorkerHung
+        | Code::Draining => false,
+    }
+}

@@ -1,0 +1,5 @@
+mod deaths;
+mod feeding;
+mod lies;
+mod process;
+mod said;

@@ -1,0 +1,55 @@
+//! How processes end, and what they wrote.
+
+use std::{os::unix::process::ExitStatusExt as _, process::ExitStatus};
+
+use core_wire::{
+    code::Code,
+    worker::{Failed, FailedCause},
+};
+
+use crate::workers::{
+    link::Breach,
+    recover::{Ended, Verdict},
+    watch::{Death, Lines},
+};
+
+fn ended(verdict: Option<Verdict>, raw: i32) -> Ended {
+    Ended { verdict, death: Death::from(ExitStatus::from_raw(raw)) }
+}
+
+#[test]
+fn deaths_are_told_apart() {
+    let lost = |raw| ended(None, raw).while_serving();
+    assert_eq!(lost(31).code, Code::PolicyViolation, "SIGSYS");
+    for (raw, word) in
+        [(11, "SIGSEGV"), (6, "SIGABRT"), (4, "SIGILL"), (7, "SIGBUS"), (9, "SIGKILL")]
+    {
+        let refusal = lost(raw);
+        assert_eq!(refusal.code, Code::WorkerLost);
+        assert!(refusal.message.contains(word), "{}", refusal.message);
+        assert!(refusal.retry_after_ms.is_some());
+        let loading = ended(None, raw).while_loading();
+        assert_eq!(loading.code, Code::ModelLoad);
+        assert!(loading.message.contains(word), "{}", loading.message);
+    }
+    assert!(lost(3 << 8).message.contains("exit code 3"));
+    let hung = ended(Some(Verdict::Hung { silent_ms: 30_000 }), 9).while_serving();
+    assert_eq!(hung.code, Code::WorkerHung);
+    let breach = ended(Some(Verdict::Breach(Breach::Encode)), 9);
+    assert_eq!(breach.while_serving().code, Code::PolicyViolation);
+    assert_eq!(breach.while_loading().code, Code::PolicyViolation);
+    let failed = Failed { cause: FailedCause::Memory, message: "too large".into() };
+    assert_eq!(ended(Some(Verdict::Failed(failed)), 0).while_loading().code, Code::Memory);
+}
+
+#[test]
+fn what_a_worker_writes_is_made_harmless() {
+    let mut lines = Lines::default();
+    let mut all = Vec::new();
+    for &byte in b"plain\n\n\x1b[31mred\x07\xff\n" {
+        all.extend(lines.push(byte));
+    }
+    assert_eq!(all, ["plain", "?[31mred??"]);
+    assert!((0..10_000).all(|_| lines.push(b'x').is_none()));
+    assert_eq!(lines.push(b'\n').unwrap().len(), 256);
+}

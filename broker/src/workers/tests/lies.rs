@@ -1,0 +1,104 @@
+//! Everything that no correct worker says.
+
+use core_wire::{
+    client::FinishReason,
+    code::Code,
+    ids::JobId,
+    worker::{Failed, FailedCause, Locked, Refused, Started, ToBroker},
+};
+
+use super::said::{JOB, chunk, end, generating, hear, ready, serving, step, token};
+use crate::workers::link::{Breach, Heard, Ledger, Phase, Role, Want};
+
+#[test]
+fn the_order_of_the_start_is_kept() {
+    let role = Role::Serve { n_ctx: 64, slots: 2 };
+    for early in [ready(), ToBroker::Variant(0), ToBroker::Progress(0.5), chunk(0, true, b"")] {
+        assert!(matches!(hear(&mut Ledger::new(role), &early), Err(Breach::OutOfTurn { .. })));
+    }
+    let failed = ToBroker::Failed(Failed { cause: FailedCause::Model, message: "no".into() });
+    assert!(hear(&mut generating(), &failed).is_err(), "a serving worker does not fail to load");
+    let mut ended = Ledger::new(role);
+    hear(&mut ended, &failed).unwrap();
+    assert_eq!(ended.phase(), Phase::Ended);
+    assert!(hear(&mut ended, &failed).is_err());
+}
+
+#[test]
+fn more_than_was_granted_is_refused() {
+    for (n_ctx, slots) in [(63, 2), (64, 1)] {
+        let mut ledger = Ledger::new(Role::Serve { n_ctx, slots });
+        hear(&mut ledger, &ToBroker::Locked(Locked { claims: Vec::new() })).unwrap();
+        assert!(matches!(hear(&mut ledger, &ready()), Err(Breach::Beyond { .. })));
+    }
+    let choosing = || Ledger::new(Role::Choose { variants: 3 });
+    assert!(matches!(hear(&mut choosing(), &ToBroker::Variant(2)), Ok(Heard::Variant(2))));
+    assert!(hear(&mut choosing(), &ToBroker::Variant(3)).is_err());
+}
+
+fn all_are_found(lies: &[(&str, ToBroker)]) {
+    for (what, lie) in lies {
+        assert!(hear(&mut generating(), lie).is_err(), "{what}");
+    }
+}
+
+#[test]
+fn every_lie_about_steps_is_found() {
+    let tokens = |tokens| step(1, tokens, Vec::new());
+    let ends = |ends| step(1, Vec::new(), ends);
+    let stop = || end(FinishReason::Stop);
+    all_are_found(&[
+        ("foreign job", tokens(vec![token(JobId(6), 1)])),
+        ("outside the vocabulary", tokens(vec![token(JOB, 100)])),
+        ("twice", tokens(vec![token(JOB, 1), token(JOB, 1)])),
+        ("skipped step", step(2, Vec::new(), Vec::new())),
+        ("repeated step", step(0, Vec::new(), Vec::new())),
+        ("ended twice", ends(vec![stop(), stop()])),
+        ("nobody cancelled", ends(vec![end(FinishReason::Cancelled)])),
+    ]);
+    let mut ledger = generating();
+    for number in 1..=3 {
+        hear(&mut ledger, &step(number, vec![token(JOB, 1)], Vec::new())).unwrap();
+    }
+    let fourth = hear(&mut ledger, &step(4, vec![token(JOB, 1)], Vec::new()));
+    assert!(fourth.is_err(), "more tokens than were asked for");
+}
+
+#[test]
+fn every_other_lie_about_jobs_is_found() {
+    let refused = |job, code| ToBroker::Refused(Refused::new(job, code, "x"));
+    let twice = Started { job: JOB, prompt_tokens: 4, cached_tokens: 0 };
+    all_are_found(&[
+        ("started twice", ToBroker::Started(twice)),
+        ("an answer of a generation", chunk(0, true, b"x")),
+        ("a foreign refusal", refused(JobId(6), Code::BadToken)),
+        ("not its code", refused(JOB, Code::ModelHash)),
+        ("ready again", ready()),
+    ]);
+}
+
+#[test]
+fn a_prompt_beyond_the_context_and_an_early_token_are_lies() {
+    let mut ledger = serving();
+    ledger.submit(JOB, Want::Tokens { max: 3 }, ());
+    assert!(hear(&mut ledger, &step(1, vec![token(JOB, 1)], Vec::new())).is_err());
+    let mut ledger = serving();
+    ledger.submit(JOB, Want::Tokens { max: 3 }, ());
+    let long = Started { job: JOB, prompt_tokens: 65, cached_tokens: 0 };
+    assert!(hear(&mut ledger, &ToBroker::Started(long)).is_err());
+    let cached = Started { job: JOB, prompt_tokens: 4, cached_tokens: 5 };
+    assert!(hear(&mut ledger, &ToBroker::Started(cached)).is_err());
+}
+
+#[test]
+fn a_gap_or_a_flood_in_an_answer_is_a_lie() {
+    let mut ledger = serving();
+    ledger.submit(JOB, Want::Ids, ());
+    assert!(hear(&mut ledger, &chunk(1, true, b"x")).is_err());
+    let mut ledger = serving();
+    ledger.submit(JOB, Want::Ids, ());
+    let piece = vec![0; 64 << 10];
+    let flood =
+        (0..).find(|&number| hear(&mut ledger, &chunk(number << 16, false, &piece)).is_err());
+    assert_eq!(flood, Some(256), "16 MiB are the bound");
+}

@@ -1,0 +1,73 @@
+//! Records as an honest worker sends them, and what is heard of them.
+
+use core_wire::{
+    client::FinishReason,
+    ids::JobId,
+    worker::{Chunk, Ended, Locked, ModelFacts, Ready, Started, Step, StepToken, ToBroker},
+};
+
+use crate::workers::link::{Breach, Heard, Ledger, Role, Want};
+
+pub(super) const JOB: JobId = JobId(5);
+
+pub(super) fn hear(ledger: &mut Ledger<()>, record: &ToBroker) -> Result<Heard, Breach> {
+    let (kind, payload) = record.encode().unwrap();
+    ledger.hear(kind, &payload)
+}
+
+pub(super) fn ready() -> ToBroker {
+    let facts = ModelFacts { n_ctx: 64, n_vocab: 100, slots: 2, ..ModelFacts::default() };
+    ToBroker::Ready(Ready { facts, claims: Vec::new(), threads: 1, locked_us: 1, load_us: 1 })
+}
+
+pub(super) fn serving() -> Ledger<()> {
+    let mut ledger = Ledger::new(Role::Serve { n_ctx: 64, slots: 2 });
+    hear(&mut ledger, &ToBroker::Locked(Locked { claims: Vec::new() })).unwrap();
+    hear(&mut ledger, &ready()).unwrap();
+    ledger
+}
+
+pub(super) fn generating() -> Ledger<()> {
+    let mut ledger = serving();
+    ledger.submit(JOB, Want::Tokens { max: 3 }, ());
+    let started = Started { job: JOB, prompt_tokens: 4, cached_tokens: 0 };
+    hear(&mut ledger, &ToBroker::Started(started)).unwrap();
+    ledger
+}
+
+pub(super) fn token(job: JobId, token: u32) -> StepToken {
+    StepToken { job, token, text: "a".into(), logprob: None }
+}
+
+pub(super) fn step(step: u64, tokens: Vec<StepToken>, ended: Vec<Ended>) -> ToBroker {
+    ToBroker::Step(Step { step, tokens, ended })
+}
+
+pub(super) fn end(reason: FinishReason) -> Ended {
+    Ended { job: JOB, reason, prefill_us: 1, decode_us: 1 }
+}
+
+pub(super) fn chunk(offset: u32, last: bool, bytes: &[u8]) -> ToBroker {
+    ToBroker::Chunk(Chunk { job: JOB, offset, last, bytes: bytes.into() })
+}
+
+#[test]
+fn an_honest_worker_is_heard() {
+    let mut ledger = generating();
+    for number in 1..=3 {
+        hear(&mut ledger, &step(number, vec![token(JOB, 99)], Vec::new())).unwrap();
+    }
+    let last = step(4, Vec::new(), vec![end(FinishReason::Length)]);
+    assert!(matches!(hear(&mut ledger, &last), Ok(Heard::Step(_))));
+    let job = ledger.remove(JOB).unwrap();
+    assert_eq!((job.sent, job.started().unwrap().prompt_tokens), (3, 4));
+}
+
+#[test]
+fn an_answer_grows_in_order() {
+    let mut ledger = serving();
+    ledger.submit(JOB, Want::Text, ());
+    assert!(matches!(hear(&mut ledger, &chunk(0, false, b"ab")), Ok(Heard::More)));
+    assert!(matches!(hear(&mut ledger, &chunk(2, true, b"c")), Ok(Heard::Answered(JOB))));
+    assert_eq!(ledger.remove(JOB).unwrap().answer, b"abc");
+}

@@ -1,0 +1,115 @@
+//! The broker's side of each measurement, as a client sees it.
+
+use std::{
+    fs,
+    time::{Duration, Instant},
+};
+
+use core_client::{Client, Token};
+use core_tests::harness::{Broker, Setup, processes};
+use core_wire::client::{Event, Generate, Params, Prompt};
+
+use crate::{Sample, report::Report};
+
+/// The prompt of every stream, the same for both engines.
+pub(crate) const PROMPT: &str =
+    "Once upon a time there was a small boat that nobody had ever sailed";
+/// How long an idle broker is watched.
+const IDLE: Duration = Duration::from_secs(5);
+/// The kernel's clock ticks per second in /proc/PID/stat, the same on every architecture.
+const TICKS_PER_S: f64 = 100.0;
+
+/// Measures the broker before any worker exists.
+///
+/// # Errors
+/// The broker is gone.
+pub(crate) fn at_rest(broker: &Broker, report: &mut Report) -> Setup<()> {
+    let rss = processes::status_field(broker.pid(), "VmRSS").ok_or("no VmRSS")?;
+    let kib: f64 = rss.split(' ').next().unwrap_or_default().parse()?;
+    report.figure("broker_rss_mib", kib / 1024.0);
+    let before = wakeups(broker)?;
+    std::thread::sleep(IDLE);
+    let woken = wakeups(broker)? - before;
+    report.figure("broker_idle_wakeups_per_s", woken / IDLE.as_secs_f64());
+    Ok(())
+}
+
+/// Runs `streams` greedy streams at once over one connection.
+///
+/// # Errors
+/// A stream ends in anything but `done`.
+pub(crate) fn measure(broker: &Broker, streams: usize, tokens: u32) -> Setup<Sample> {
+    runtime()?.block_on(async {
+        let token = Token::read_file(&broker.install.token_file())?;
+        let client = Client::connect(&broker.install.socket(), &token).await?;
+        let start = Instant::now();
+        let mut tasks = Vec::new();
+        for _ in 0..streams {
+            tasks.push(tokio::spawn(stream(client.clone(), tokens)));
+        }
+        let mut times = Vec::new();
+        for task in tasks {
+            times.push(task.await??);
+        }
+        let first = times.iter().map(|(first, _)| *first).min().ok_or("no stream")?;
+        // Decoding all of them starts when the last has its first token, as in the bare engine.
+        let all = times.iter().map(|(first, _)| *first).max().ok_or("no stream")?;
+        let last = times.iter().map(|(_, last)| *last).max().ok_or("no stream")?;
+        #[expect(clippy::cast_precision_loss, reason = "some thousand tokens are exact in a float")]
+        let count = streams as f64 * f64::from(tokens - 1);
+        Ok(Sample {
+            tokens_per_s: count / (last - all).as_secs_f64(),
+            first_ms: (first - start).as_secs_f64() * 1e3,
+        })
+    })
+}
+
+/// CPU time of the broker for each token of a run of eight streams, in microseconds.
+///
+/// # Errors
+/// As [`measure`].
+pub(crate) fn cpu_us_per_token(broker: &Broker, tokens: u32) -> Setup<f64> {
+    let before = cpu_s(broker)?;
+    for _ in 0..4 {
+        measure(broker, 8, tokens)?;
+    }
+    Ok((cpu_s(broker)? - before) * 1e6 / (4.0 * 8.0 * f64::from(tokens)))
+}
+
+async fn stream(client: Client, tokens: u32) -> Setup<(Instant, Instant)> {
+    let params =
+        Params { max_tokens: tokens, temperature: 0.0, ignore_eos: true, ..Params::default() };
+    let prompt = Prompt::Text(PROMPT.into());
+    let mut events = client.generate(Generate { model: "m164".into(), prompt, params }).await?;
+    let mut first = None;
+    while let Some(event) = events.next().await {
+        match event? {
+            Event::Token { .. } => first = first.or(Some(Instant::now())),
+            Event::Done(_) => break,
+            _ => {}
+        }
+    }
+    Ok((first.ok_or("a stream without a token")?, Instant::now()))
+}
+
+fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build()
+}
+
+/// Times that any thread of the broker was put to sleep or woken since its start.
+fn wakeups(broker: &Broker) -> Setup<f64> {
+    let mut sum = 0.0;
+    for tid in processes::tasks(broker.pid()) {
+        let count = processes::task_field(broker.pid(), tid, "voluntary_ctxt_switches");
+        sum += count.ok_or("a thread ended")?.parse::<f64>()?;
+    }
+    Ok(sum)
+}
+
+fn cpu_s(broker: &Broker) -> Setup<f64> {
+    let stat = fs::read_to_string(format!("/proc/{}/stat", broker.pid()))?;
+    let after = stat.rsplit_once(") ").ok_or("a stat line without a name")?.1;
+    // utime and stime are the 12th and 13th fields after the name.
+    let ticks: f64 = after.split(' ').skip(11).take(2).filter_map(|t| t.parse::<f64>().ok()).sum();
+    Ok(ticks / TICKS_PER_S)
+}

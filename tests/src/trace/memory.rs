@@ -1,0 +1,52 @@
+//! Where an injected call finds its instruction and its arguments.
+
+use std::{
+    fs::{self, OpenOptions},
+    os::unix::fs::FileExt,
+};
+
+use super::Arg;
+use crate::harness::Setup;
+
+/// The x86-64 `syscall` instruction.
+const SYSCALL: [u8; 2] = [0x0f, 0x05];
+/// Below the stack pointer, past the red zone of 128 bytes and any frame in use.
+const SCRATCH_BELOW: u64 = 16 << 10;
+/// Between two arguments in the scratch area.
+const SCRATCH_EACH: u64 = 1 << 10;
+/// A vDSO is one to three pages.
+const VDSO_BYTES_MAX: usize = 16 << 10;
+
+/// The address of a `syscall` instruction in the vDSO.
+pub(super) fn syscall_instruction(pid: u32) -> Setup<u64> {
+    let maps = fs::read_to_string(format!("/proc/{pid}/maps"))?;
+    let line = maps.lines().find(|line| line.ends_with("[vdso]")).ok_or("no vDSO")?;
+    let (start, rest) = line.split_once('-').ok_or("a maps line without a range")?;
+    let end = rest.split(' ').next().ok_or("a maps line without an end")?;
+    let (start, end) = (u64::from_str_radix(start, 16)?, u64::from_str_radix(end, 16)?);
+    let mut code = vec![0; usize::try_from(end - start)?.min(VDSO_BYTES_MAX)];
+    fs::File::open(format!("/proc/{pid}/mem"))?.read_exact_at(&mut code, start)?;
+    let at = code.windows(2).position(|bytes| bytes == SYSCALL).ok_or("no syscall in the vDSO")?;
+    Ok(start + at as u64)
+}
+
+/// Writes what arguments point to beneath the stack; answers the six register values.
+pub(super) fn place(pid: u32, stack: u64, arguments: &[Arg]) -> Setup<[u64; 6]> {
+    let memory = OpenOptions::new().write(true).open(format!("/proc/{pid}/mem"))?;
+    let mut values = [0; 6];
+    let mut at = (stack - SCRATCH_BELOW) & !0xfff;
+    for (value, argument) in values.iter_mut().zip(arguments) {
+        let bytes = match argument {
+            Arg::Num(number) => {
+                *value = *number;
+                continue;
+            }
+            Arg::Bytes(bytes) => bytes.clone(),
+            Arg::Text(text) => [text.as_bytes(), &[0]].concat(),
+        };
+        memory.write_all_at(&bytes, at)?;
+        *value = at;
+        at += SCRATCH_EACH.max(bytes.len() as u64);
+    }
+    Ok(values)
+}

@@ -1,0 +1,224 @@
+//! Holding a live process with ptrace and making it call what it never would.
+//!
+//! No hook and no test build: the traced program is the one that ships. A call is injected at a
+//! `syscall` instruction that the process has anyway, in its vDSO. On a kill the kernel still stops
+//! the thread at the exit of the call, with the call's own number in `rax`; so a harmless second
+//! call follows, and only a thread that gets that far is said to have returned.
+
+mod memory;
+mod state;
+mod types;
+
+use std::ffi::c_int;
+
+use nix::{
+    libc::user_regs_struct,
+    sys::{
+        ptrace::{self, Options},
+        signal::{Signal, kill},
+        wait::{WaitPidFlag, WaitStatus, waitpid},
+    },
+    unistd::Pid,
+};
+
+use self::state::{ended, registers, replaced, restarted};
+pub use self::types::{Arg, Call, Outcome, Verdict};
+use crate::harness::Setup;
+
+/// Calls that a loading worker makes at most before a stop that is waited for; a tiny model needs
+/// some thousand.
+const SYSCALLS_MAX: usize = 2_000_000;
+/// `PTRACE_EVENT_EXEC`, as waitpid reports it.
+const EVENT_EXEC: c_int = nix::libc::PTRACE_EVENT_EXEC;
+
+/// One thread, stopped whenever nothing of this type runs; its process dies with the tracer.
+pub struct Tracee {
+    pid: Pid,
+}
+
+impl Tracee {
+    /// Takes hold of a process that has stopped itself and lets it run to its next `execve`.
+    ///
+    /// # Errors
+    /// The process is gone, or may not be traced.
+    pub fn seize_until_exec(pid: u32) -> Setup<Self> {
+        let tracee = Self { pid: Pid::from_raw(pid.cast_signed()) };
+        let options = Options::PTRACE_O_TRACESYSGOOD
+            | Options::PTRACE_O_TRACEEXEC
+            | Options::PTRACE_O_EXITKILL;
+        ptrace::seize(tracee.pid, options)?;
+        ptrace::interrupt(tracee.pid)?;
+        tracee.wait()?;
+        kill(tracee.pid, Signal::SIGCONT)?;
+        // Stops for SIGSTOP, SIGCONT and the interrupt, in whatever order; then the exec.
+        for _ in 0..16 {
+            ptrace::cont(tracee.pid, None)?;
+            if let WaitStatus::PtraceEvent(_, _, EVENT_EXEC) = tracee.wait()? {
+                // The event lies within execve; what follows must begin at the entry of a call.
+                tracee.next_syscall_stop()?;
+                return Ok(tracee);
+            }
+        }
+        Err("the process did not come to its execve".into())
+    }
+
+    /// Takes hold of a running process's main thread.
+    ///
+    /// # Errors
+    /// The process is gone, or may not be traced.
+    pub fn seize_running(pid: u32) -> Setup<Self> {
+        let tracee = Self { pid: Pid::from_raw(pid.cast_signed()) };
+        ptrace::seize(tracee.pid, Options::PTRACE_O_TRACESYSGOOD)?;
+        ptrace::interrupt(tracee.pid)?;
+        tracee.wait()?;
+        Ok(tracee)
+    }
+
+    /// The process id.
+    pub fn pid(&self) -> u32 {
+        self.pid.as_raw().cast_unsigned()
+    }
+
+    /// Runs until `judge` holds a call; answers that call, at its exit.
+    ///
+    /// # Errors
+    /// The process ends first.
+    pub fn run_until(&self, mut judge: impl FnMut(Call) -> Verdict) -> Setup<Call> {
+        for _ in 0..SYSCALLS_MAX {
+            self.next_syscall_stop()?;
+            let mut regs = ptrace::getregs(self.pid)?;
+            let call = Call { number: regs.orig_rax, arguments: [regs.rdi, regs.rsi] };
+            let verdict = judge(call);
+            let removed = matches!(verdict, Verdict::Remove | Verdict::RemoveAndHold);
+            if removed {
+                regs.orig_rax = u64::MAX;
+                ptrace::setregs(self.pid, regs)?;
+            }
+            self.next_syscall_stop()?;
+            if removed {
+                let mut regs = ptrace::getregs(self.pid)?;
+                regs.rax = 0;
+                ptrace::setregs(self.pid, regs)?;
+            }
+            if matches!(verdict, Verdict::Hold | Verdict::RemoveAndHold) {
+                return Ok(call);
+            }
+        }
+        Err(format!("{SYSCALLS_MAX} calls and none was held").into())
+    }
+
+    /// Makes the thread call `number`, and tells what became of it.
+    ///
+    /// # Errors
+    /// The process cannot be controlled; says nothing about the call.
+    pub fn inject(&self, number: u64, arguments: &[Arg]) -> Setup<Outcome> {
+        let before = ptrace::getregs(self.pid)?;
+        let at = memory::syscall_instruction(self.pid())?;
+        let values = memory::place(self.pid(), before.rsp, arguments)?;
+        let answer = match self.call(&before, at, number, values)? {
+            Ok(answer) => answer,
+            Err(ended) => return Ok(ended),
+        };
+        // The harmless call: whoever was killed does not get to it.
+        if let Err(ended) = self.call(&before, at, GETPID, [0; 6])? {
+            return Ok(ended);
+        }
+        ptrace::setregs(self.pid, restarted(before))?;
+        Ok(Outcome::Returned(answer))
+    }
+
+    /// The seccomp programs that the kernel holds for the thread, the oldest first.
+    ///
+    /// # Errors
+    /// The test is not privileged enough to read them.
+    pub fn filters(&self) -> Setup<Vec<Vec<core_policy::seccomp::Insn>>> {
+        Ok(core_policy::seccomp::dump(self.pid)?)
+    }
+
+    /// Lets the process go on without a tracer.
+    ///
+    /// # Errors
+    /// The process is gone.
+    pub fn detach(self) -> Setup<()> {
+        ptrace::detach(self.pid, None)?;
+        Ok(())
+    }
+
+    /// Makes the thread call `number` and lets it run on to the end of its process, signals of its
+    /// own making included.
+    ///
+    /// # Errors
+    /// It is already gone.
+    pub fn end_by_call(&self, number: u64, arguments: &[Arg]) -> Setup<Outcome> {
+        let before = ptrace::getregs(self.pid)?;
+        let values = memory::place(self.pid(), before.rsp, arguments)?;
+        let at = memory::syscall_instruction(self.pid())?;
+        ptrace::setregs(self.pid, registers(&before, at, number, values))?;
+        self.run_to_end()
+    }
+
+    /// Makes the thread jump to `address` and lets it run on to the end of its process.
+    ///
+    /// # Errors
+    /// It is already gone.
+    pub fn end_by_jump(&self, address: u64) -> Setup<Outcome> {
+        let before = ptrace::getregs(self.pid)?;
+        let (rip, orig_rax) = (address, u64::MAX);
+        ptrace::setregs(self.pid, user_regs_struct { rip, orig_rax, ..before })?;
+        self.run_to_end()
+    }
+
+    fn run_to_end(&self) -> Setup<Outcome> {
+        let mut signal = None;
+        loop {
+            ptrace::cont(self.pid, signal.take())?;
+            let status = self.wait()?;
+            if let Some(outcome) = ended(status) {
+                return Ok(outcome);
+            }
+            if let WaitStatus::Stopped(_, received) = status {
+                signal = Some(received);
+            }
+        }
+    }
+
+    fn call(
+        &self,
+        before: &user_regs_struct,
+        at: u64,
+        number: u64,
+        values: [u64; 6],
+    ) -> Setup<Result<i64, Outcome>> {
+        ptrace::setregs(self.pid, registers(before, at, number, values))?;
+        for _ in ["entry", "exit"] {
+            ptrace::syscall(self.pid, None)?;
+            let status = self.wait()?;
+            if let Some(outcome) = ended(status).or(replaced(status)) {
+                return Ok(Err(outcome));
+            }
+        }
+        Ok(Ok(ptrace::getregs(self.pid)?.rax.cast_signed()))
+    }
+
+    fn next_syscall_stop(&self) -> Setup<()> {
+        let mut signal = None;
+        loop {
+            ptrace::syscall(self.pid, signal.take())?;
+            match self.wait()? {
+                WaitStatus::PtraceSyscall(_) => return Ok(()),
+                WaitStatus::Stopped(_, received) => signal = Some(received),
+                other => match ended(other) {
+                    Some(outcome) => return Err(format!("the process ended: {outcome:?}").into()),
+                    None => continue,
+                },
+            }
+        }
+    }
+
+    fn wait(&self) -> Setup<WaitStatus> {
+        Ok(waitpid(self.pid, Some(WaitPidFlag::__WALL))?)
+    }
+}
+
+/// Harmless, and allowed at every stage: `abort()` needs it.
+const GETPID: u64 = nix::libc::SYS_getpid.cast_unsigned();

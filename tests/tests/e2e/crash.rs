@@ -1,0 +1,77 @@
+//! A worker that dies in mid-stream: a typed error, never a stream that just ends.
+
+use std::{
+    io::{BufRead, BufReader},
+    process::{Child, Stdio},
+};
+
+use core_tests::harness::{Broker, processes};
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
+use serde_json::Value;
+
+/// Starts a long run and waits until its first token was shown.
+fn running(broker: &Broker) -> (Child, BufReader<std::process::ChildStdout>) {
+    let arguments = ["run", "long", "Once", "-n", "2000", "--ignore-eos"];
+    let mut child =
+        broker.corectl_command(&arguments).stdout(Stdio::piped()).spawn().expect("starts");
+    let mut lines = BufReader::new(child.stdout.take().expect("a pipe"));
+    let mut line = String::new();
+    while !line.contains("\"token\"") {
+        line.clear();
+        assert!(lines.read_line(&mut line).expect("reads") > 0, "no token came");
+    }
+    (child, lines)
+}
+
+fn rest(lines: BufReader<std::process::ChildStdout>) -> Vec<Value> {
+    lines.lines().map(|line| serde_json::from_str(&line.expect("reads")).expect("JSON")).collect()
+}
+
+#[test]
+fn a_killed_worker_ends_its_streams_with_one_typed_error() {
+    let broker = Broker::with_long().expect("a broker");
+    let worker = broker.load("long");
+    let streams: Vec<_> = (0..3).map(|_| running(&broker)).collect();
+    kill(Pid::from_raw(worker.cast_signed()), Signal::SIGKILL).expect("the worker runs");
+    for (mut child, lines) in streams {
+        let rest = rest(lines);
+        let terminal: Vec<_> = rest.iter().filter(|line| line["event"] != "token").collect();
+        assert_eq!(terminal.len(), 1, "{terminal:?}");
+        assert_eq!(terminal[0]["name"], "WORKER_LOST", "{}", terminal[0]);
+        assert_eq!(rest.last(), terminal.first().copied());
+        assert_eq!(child.wait().expect("ends").code(), Some(1));
+    }
+    let again = broker.corectl(&["run", "long", "Once", "-n", "4"]);
+    assert_eq!(again.code, 0, "{again:?}");
+    assert_ne!(broker.worker("long"), Some(worker));
+}
+
+#[test]
+fn a_client_that_goes_away_leaves_nothing_behind() {
+    let broker = Broker::with_long().expect("a broker");
+    broker.load("long");
+    let (mut child, _lines) = running(&broker);
+    child.kill().expect("runs");
+    child.wait().expect("ends");
+    let idle = || {
+        let status = broker.corectl(&["status"]).lines.remove(0);
+        (status["workers"][0]["active"] == 0).then_some(())
+    };
+    let limit = std::time::Duration::from_secs(5);
+    assert!(processes::wait_for(limit, idle).is_some(), "its request still runs");
+}
+
+#[test]
+fn an_interrupted_corectl_cancels_and_says_so() {
+    let broker = Broker::with_long().expect("a broker");
+    broker.load("long");
+    let (mut child, lines) = running(&broker);
+    kill(Pid::from_raw(child.id().cast_signed()), Signal::SIGINT).expect("runs");
+    let rest = rest(lines);
+    let last = rest.last().expect("a terminal line");
+    assert_eq!((&last["event"], &last["finish_reason"]), (&"done".into(), &"cancelled".into()));
+    assert_eq!(child.wait().expect("ends").code(), Some(2));
+}

@@ -1,0 +1,9 @@
+//! The real broker, the real worker, real models: what a client gets, and what it gets told.
+
+#![expect(clippy::print_stdout, reason = "what is printed is the result")]
+
+mod bad_input;
+mod crash;
+mod generate;
+mod lifecycle;
+mod parity;

@@ -1,0 +1,50 @@
+# core-runtime. Two commands do everything: `make demo` and `make test`.
+#
+# One profile and one target directory: llama.cpp is built once, and the tests attack the very
+# binaries that ship. CARGO_TARGET_DIR may point elsewhere; ccache is used when it is there.
+
+PREFIX ?= /usr/local
+DESTDIR ?=
+TARGET := $(if $(CARGO_TARGET_DIR),$(CARGO_TARGET_DIR),$(CURDIR)/target)
+export CARGO_TARGET_DIR := $(TARGET)
+RELEASE := $(TARGET)/release
+CARGO ?= cargo
+
+# The engine is C++: let ccache serve it.
+ifneq ($(shell command -v ccache 2>/dev/null),)
+export CMAKE_C_COMPILER_LAUNCHER := ccache
+export CMAKE_CXX_COMPILER_LAUNCHER := ccache
+endif
+
+.PHONY: all setup build demo test lint bench install clean
+
+all: build
+
+setup:
+	@sh .tools/setup.sh
+
+# The engine's build script stops at links that an earlier run of it left; nothing here uses them.
+build: setup
+	@rm -f $(foreach dir,. deps examples,$(RELEASE)/$(dir)/libggml*.so $(RELEASE)/$(dir)/libllama*.so)
+	$(CARGO) build --release --locked --bins
+
+demo: build
+	@sh .tools/demo.sh "$(RELEASE)"
+
+test: build
+	@sh .tools/test.sh "$(RELEASE)"
+
+lint: setup
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --release --locked --workspace --all-targets --features core-tests/bare -- \
+		-D warnings
+
+bench: build
+	$(CARGO) build --release --locked -p core-tests --features bare --bin bare
+	CORE_RELEASE_DIR="$(RELEASE)" $(CARGO) bench --locked -p core-tests --bench summary
+
+install: build
+	sh .tools/install.sh "$(RELEASE)" "$(DESTDIR)$(PREFIX)"
+
+clean:
+	$(CARGO) clean

@@ -3,10 +3,6 @@
 //! Fixed sizes only: 40 bytes in, 80 out, 32 in, 16 out. The server proves first that it holds the
 //! token, then the client does; the token itself never crosses.
 
-mod penalty;
-#[cfg(test)]
-mod tests;
-
 use std::{cell::RefCell, io, time::Duration};
 
 use core_wire::{
@@ -23,7 +19,7 @@ use tokio::{
     time::{Instant, sleep},
 };
 
-use self::penalty::Penalties;
+use super::penalty::Penalties;
 use crate::startup::token::Token;
 
 /// Bytes after the first eight of a hello of another version that are read before the refusal, so

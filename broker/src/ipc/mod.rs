@@ -15,6 +15,7 @@ pub mod auth;
 mod handler;
 pub mod listener;
 mod outbox;
+mod penalty;
 mod session;
 #[cfg(test)]
 mod tests;

@@ -4,6 +4,9 @@
 //! attempts. It is the failure that waits and not the next answer, because the same user may also
 //! run a client that is right: held back among a flood it would never get in.
 
+#[cfg(test)]
+mod tests;
+
 use std::time::Duration;
 
 use tokio::time::Instant;

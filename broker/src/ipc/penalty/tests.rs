@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::penalty::Penalties;
+use super::Penalties;
 
 const LONGEST: Duration = Duration::from_millis(32);
 

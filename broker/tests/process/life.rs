@@ -163,7 +163,7 @@ fn switches(broker: &Broker) -> u64 {
 }
 
 #[test]
-fn it_runs_with_one_thread_no_rights_and_a_filter() {
+fn it_runs_with_no_rights_and_a_filter() {
     let site = Site::new();
     let broker = site.start();
     let status = fs::read_to_string(format!("/proc/{}/status", broker.pid())).unwrap();
@@ -171,7 +171,8 @@ fn it_runs_with_one_thread_no_rights_and_a_filter() {
         let line = status.lines().find(|line| line.starts_with(name)).unwrap();
         line.split_once(':').unwrap().1.trim().to_owned()
     };
-    assert_eq!(field("Threads"), "1");
+    // The main thread, and the one that hashes model files once it has started (decision D1).
+    assert!(["1", "2"].contains(&field("Threads").as_str()), "{} threads", field("Threads"));
     assert_eq!(field("NoNewPrivs"), "1");
     assert_eq!(field("Seccomp"), "2");
     for set in ["CapInh", "CapPrm", "CapEff", "CapAmb"] {

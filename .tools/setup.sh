@@ -10,8 +10,9 @@ command -v g++ >/dev/null 2>&1 || missing="$missing g++"
 command -v ccache >/dev/null 2>&1 || missing="$missing ccache"
 have_libclang() {
     [ -z "${LIBCLANG_PATH:-}" ] || return 0
-    for library in /usr/lib/llvm-*/lib/libclang*.so* /usr/lib/*/libclang*.so* \
-        /usr/lib64/libclang*.so*; do
+    # Not libclang-cpp, which many packages bring and which is another library.
+    for library in /usr/lib/llvm-*/lib/libclang.so* /usr/lib/llvm-*/lib/libclang-[0-9]*.so* \
+        /usr/lib/*/libclang.so* /usr/lib/*/libclang-[0-9]*.so* /usr/lib64/libclang.so*; do
         [ ! -e "$library" ] || return 0
     done
     return 1

@@ -54,7 +54,8 @@ impl Core {
             | Request::Load { .. }
             | Request::Unload { .. }
             | Request::Drain
-            | Request::Shutdown => self.enqueue(conn, id, request),
+            | Request::Shutdown
+            | Request::Embed { .. } => self.enqueue(conn, id, request),
         }
     }
 

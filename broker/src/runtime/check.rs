@@ -7,7 +7,7 @@ use core_wire::{
     codec,
     ids::ModelId,
     limits::CLIENT_FRAME_BYTES_CEILING,
-    worker::{JobKind, Sampling, job::EndOfGeneration},
+    worker::{JobKind, Payload, Sampling, job::EndOfGeneration},
 };
 use tokio::time::Instant;
 
@@ -33,7 +33,7 @@ impl Core {
     /// Everything that can be said of a request before it gets a place.
     pub(super) fn check(&mut self, request: Request) -> Result<Checked, Refusal> {
         match request {
-            Request::Generate(generate) => self.check_generate(generate),
+            Request::Generate(generate) => self.check_generate(*generate),
             Request::Tokenize { model, text, special } => {
                 let model = self.model(&model)?;
                 let work = self.work(JobKind::Tokenize(special), Want::Ids, &Prompt::Text(text))?;
@@ -43,6 +43,12 @@ impl Core {
                 let model = self.model(&model)?;
                 self.check_ids(&model, &tokens)?;
                 let work = self.work(JobKind::Detokenize, Want::Text, &Prompt::Tokens(tokens))?;
+                Ok(Checked::of(Task::Brief(model), Ask::Job(work)))
+            }
+            Request::Embed { model, input } => {
+                input.check()?;
+                let model = self.model(&model)?;
+                let work = self.work(JobKind::Embed, Want::Text, &input)?;
                 Ok(Checked::of(Task::Brief(model), Ask::Job(work)))
             }
             Request::Load { model } => self.place(&model, Task::Load),
@@ -67,7 +73,7 @@ impl Core {
         }
         let (class, deadline_ms) = (params.priority, params.deadline_ms);
         let want = Want::Tokens { max: params.max_tokens };
-        let kind = JobKind::Generate(sampling(params)?);
+        let kind = JobKind::Generate(Box::new(sampling(params)?));
         let ask = Ask::Job(self.work(kind, want, &prompt)?);
         Ok(Checked { task: Task::Generate(model), ask, class, deadline_ms })
     }
@@ -78,7 +84,8 @@ impl Core {
     }
 
     fn work(&mut self, kind: JobKind, want: Want, prompt: &Prompt) -> Result<Work, Refusal> {
-        let prompt = codec::encode(prompt)
+        let payload = Payload { prompt: prompt.clone(), emitted: Vec::new() };
+        let prompt = codec::encode(&payload)
             .map_err(|error| Refusal::new(Code::Internal, error.to_string()))?;
         if prompt.len() > CLIENT_FRAME_BYTES_CEILING {
             let message = format!(
@@ -166,5 +173,10 @@ fn sampling(params: Params) -> Result<Sampling, Refusal> {
         seed,
         stop: params.stop,
         end,
+        filters: params.filters,
+        penalties: params.penalties,
+        logit_bias: params.logit_bias,
+        logprobs: params.logprobs,
+        grammar: params.grammar,
     })
 }

@@ -104,8 +104,9 @@ impl Core {
 
 /// Sends a token; answers the request of a client that does not read.
 fn pass_on(listener: &Listener, token: StepToken) -> Option<Ticket> {
-    let StepToken { token: id, text, logprob, .. } = token;
-    match listener.outbox.send(&listener.id, &ToClient::Token { id, text, logprob }) {
+    let StepToken { token: id, text, logprob, top, .. } = token;
+    let event = ToClient::Token { id, text, logprob, choice: 0, top };
+    match listener.outbox.send(&listener.id, &event) {
         Err(OutboxError::Full) => Some(listener.ticket),
         // A connection that is over says so by itself.
         Ok(()) | Err(OutboxError::Gone) => None,

@@ -71,6 +71,8 @@ impl Core {
             threads: settings.threads.or(defaults.threads).unwrap_or(cores).max(1),
             n_batch,
             n_ubatch: n_batch,
+            step_ms_max: 100,
+            idle_cells_max: n_ctx / 8,
         }
     }
 

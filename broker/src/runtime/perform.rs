@@ -62,7 +62,7 @@ impl Core {
 
     fn tell_position(&mut self, ticket: Ticket, position: u32) -> Option<Event> {
         let live = self.live.get(&ticket)?;
-        match live.outbox.send(&live.id, &ToClient::Queued { position }) {
+        match live.outbox.send(&live.id, &ToClient::Queued { position, wait_ms: None }) {
             Err(OutboxError::Full) => Some(Event::Abandoned { ticket, refusal: slow() }),
             // A connection that is over says so by itself.
             Ok(()) | Err(OutboxError::Gone) => None,

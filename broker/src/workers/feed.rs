@@ -8,6 +8,7 @@ use std::collections::VecDeque;
 
 use core_ring::{JobSender, PushError, Space};
 use core_wire::{
+    client::Priority,
     ids::JobId,
     limits::FRAGMENT_BYTES_MAX,
     worker::{Fragment, Job, JobKind, ToWorker},
@@ -61,7 +62,13 @@ impl Feed {
         charge: Charge,
     ) -> Result<(), Breach> {
         let prompt_bytes = u32::try_from(prompt.len()).map_err(|_| Breach::Encode)?;
-        self.push(&ToWorker::Job(Job { job, kind, prompt_bytes }))?;
+        self.push(&ToWorker::Job(Job {
+            job,
+            kind,
+            class: Priority::Normal,
+            reuse: None,
+            prompt_bytes,
+        }))?;
         self.waiting.push_back(Item::Prompt { job, bytes: prompt, sent: 0, _charge: charge });
         Ok(())
     }

@@ -209,6 +209,7 @@ fn name(record: &ToBroker) -> &'static str {
         ToBroker::Step(_) => "STEP",
         ToBroker::Chunk(_) => "CHUNK",
         ToBroker::Refused(_) => "REFUSED",
+        ToBroker::Paused => "PAUSED",
     }
 }
 

@@ -59,7 +59,7 @@ fn prompt(model: &str, text: &str, max_tokens: u32) -> Generate {
 async fn stream(mut events: Events) -> Outcome {
     while let Some(event) = events.next().await {
         match event? {
-            Event::Queued { position } => eprintln!("{position} requests in front"),
+            Event::Queued { position, .. } => eprintln!("{position} requests in front"),
             Event::Token { text, .. } => {
                 print!("{text}");
                 io::stdout().flush()?;

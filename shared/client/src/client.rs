@@ -75,7 +75,7 @@ impl Client {
     /// # Errors
     /// [`RequestError`] when it cannot be sent; a refusal by the broker comes with the events.
     pub async fn generate(&self, generate: Generate) -> Result<Events, RequestError> {
-        self.open(None, Request::Generate(generate)).await
+        self.open(None, Request::Generate(Box::new(generate))).await
     }
 
     /// As [`Client::generate`], under an id of the caller's choice: 1 to 64 bytes, not that of a
@@ -88,7 +88,7 @@ impl Client {
         id: RequestId,
         generate: Generate,
     ) -> Result<Events, RequestError> {
-        self.open(Some(id), Request::Generate(generate)).await
+        self.open(Some(id), Request::Generate(Box::new(generate))).await
     }
 
     /// Ends another request of this connection, and waits until the broker has heard of it. The

@@ -37,7 +37,7 @@ async fn run_prints_the_lines_of_the_contract() {
     if let Event::Token { logprob, .. } = &mut logprob {
         *logprob = Some(-0.5);
     }
-    let queued = Event::Queued { position: 3 };
+    let queued = Event::Queued { position: 3, wait_ms: None };
     let events = vec![queued, token_event(5, "\u{1b}a"), logprob, finished(FinishReason::Length)];
     let (request, output) = answered(&arguments, events).await;
     let expected = concat!(
@@ -80,7 +80,7 @@ async fn both_streams_in_one_file_do_not_run_together() {
     let child = command.spawn().unwrap();
     let mut peer = fake.accept().await;
     let id = peer.receive().await.id;
-    peer.send(&id, Event::Queued { position: 0 }).await;
+    peer.send(&id, Event::Queued { position: 0, wait_ms: None }).await;
     peer.send(&id, token_event(5, "ab")).await;
     peer.send(&id, finished(FinishReason::Stop)).await;
     ended(child).await;

@@ -62,8 +62,11 @@ async fn finish(mut child: Child) {
 #[tokio::test]
 async fn escapes_of_a_model_are_shown_and_not_obeyed() {
     let hostile = "a\u{1b}]0;owned\u{7}\u{9b}2Jb\nc";
-    let events =
-        vec![Event::Queued { position: 2 }, token_event(1, hostile), finished(FinishReason::Stop)];
+    let events = vec![
+        Event::Queued { position: 2, wait_ms: None },
+        token_event(1, hostile),
+        finished(FinishReason::Stop),
+    ];
     let text = shown(&["run", "tiny", "x"], events).await;
     assert!(text.contains("a\u{241b}]0;owned\u{2407}\u{fffd}2Jb\r\nc\r\n"), "{text:?}");
     assert!(text.contains("waiting behind 2 requests\r\n"), "{text:?}");

@@ -46,12 +46,12 @@ async fn a_stream_ends_once() {
     let (client, mut peer) = Fake::pair().await;
     let server = script(async move {
         let id = peer.receive().await.id;
-        peer.send(&id, Event::Queued { position: 2 }).await;
+        peer.send(&id, Event::Queued { position: 2, wait_ms: None }).await;
         peer.send(&id, done(FinishReason::Stop)).await;
         peer
     });
     let mut events = client.generate(prompt("x")).await.unwrap();
-    assert_eq!(next(&mut events).await, Some(Ok(Event::Queued { position: 2 })));
+    assert_eq!(next(&mut events).await, Some(Ok(Event::Queued { position: 2, wait_ms: None })));
     assert_eq!(next(&mut events).await, Some(Ok(done(FinishReason::Stop))));
     assert_eq!(next(&mut events).await, None);
     assert_eq!(next(&mut events).await, None);

@@ -48,6 +48,46 @@ pub const TEMPERATURE_MAX: f32 = 100.0;
 /// The highest top-k; above any vocabulary, so it is the same as none.
 pub const TOP_K_MAX: u32 = 1 << 20;
 
+/// Completions of one prompt. Each takes a slot of its own; a typical worker has eight.
+pub const CHOICES_MAX: u32 = 16;
+
+/// Alternatives that may be told for a token, as in the best-known API of this kind.
+pub const LOGPROBS_MAX: u32 = 20;
+
+/// Tokens of one request whose logits may be changed.
+pub const LOGIT_BIAS_MAX: usize = 1024;
+
+/// The largest change of a logit, either way; it forbids or forces a token.
+pub const LOGIT_BIAS_RANGE: f32 = 100.0;
+
+/// Bytes of a grammar or schema. The largest published schemas that are sensible to generate for
+/// stay below; what is longer only costs time to compile.
+pub const GRAMMAR_BYTES_MAX: usize = 64 << 10;
+
+/// Tokens back that a penalty may look; the longest context.
+pub const PENALTY_LAST_N_MAX: u32 = CONTEXT_TOKENS_MAX;
+
+/// The highest penalty of a repetition, a factor on logits; 1.3 is strong.
+pub const REPEAT_PENALTY_MAX: f32 = 10.0;
+
+/// The highest frequency and presence penalty, either way, as in the best-known API of this kind.
+pub const COUNT_PENALTY_MAX: f32 = 2.0;
+
+/// The highest DRY multiplier; 0.8 is usual.
+pub const DRY_MULTIPLIER_MAX: f32 = 100.0;
+
+/// The highest DRY base; 1.75 is usual.
+pub const DRY_BASE_MAX: f32 = 10.0;
+
+/// Texts in one request that interrupt a repetition for DRY; each is looked for in the vocabulary.
+pub const DRY_BREAKERS_MAX: usize = 16;
+
+/// The highest top-n-sigma, in standard deviations: beyond it no logit is ever cut.
+pub const TOP_N_SIGMA_MAX: f32 = 100.0;
+
+/// The longest target for a step of the engine in milliseconds.
+pub const STEP_MS_MAX: u32 = 10_000;
+
 /// The longest deadline in milliseconds: one day.
 pub const DEADLINE_MS_MAX: u32 = 24 * 60 * 60 * 1000;
 

@@ -76,8 +76,8 @@ fn a_huge_announced_list_costs_nothing() {
 #[test]
 fn only_terminal_events_are_terminal() {
     let open = [
-        Event::Queued { position: 1 },
-        Event::Token { id: 1, text: "a".into(), logprob: None },
+        Event::Queued { position: 1, wait_ms: Some(9) },
+        Event::Token { id: 1, text: "a".into(), logprob: None, choice: 1, top: vec![(4, -0.5)] },
         Event::Progress { fraction: 0.5 },
     ];
     assert!(open.iter().all(|event| !event.is_terminal()));
@@ -88,12 +88,13 @@ fn only_terminal_events_are_terminal() {
 
 #[test]
 fn debug_output_never_shows_a_prompt_or_a_token() {
-    let generate = Request::Generate(Generate {
+    let generate = Request::Generate(Box::new(Generate {
         model: "m".into(),
         prompt: Prompt::Text("secret".into()),
         params: Params::default(),
-    });
-    let token = Event::Token { id: 4242, text: "secret".into(), logprob: None };
+    }));
+    let token =
+        Event::Token { id: 4242, text: "secret".into(), logprob: None, choice: 0, top: vec![] };
     let shown = format!("{:?} {token:?}", client_frame(generate));
     assert!(
         !shown.contains("secret") && !shown.contains("4242") && !shown.contains('7'),
@@ -131,7 +132,7 @@ proptest! {
         prompt in any_prompt(),
         params in any_params(),
     ) {
-        let frame = client_frame(Request::Generate(Generate { model, prompt, params }));
+        let frame = client_frame(Request::Generate(Box::new(Generate { model, prompt, params })));
         let body = codec::encode(&frame).expect("encodes");
         prop_assert!(codec::decode::<ClientFrame>(&body).expect("decodes") == frame);
     }

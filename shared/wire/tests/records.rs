@@ -20,11 +20,11 @@ fn read(record: &ToBroker) -> Result<ToBroker, BadRecord> {
 }
 
 fn token(text: String, logprob: Option<f32>) -> StepToken {
-    StepToken { job: JobId(1), token: 5, text, logprob }
+    StepToken { job: JobId(1), token: 5, text, logprob, top: vec![] }
 }
 
 fn step(tokens: Vec<StepToken>) -> ToBroker {
-    ToBroker::Step(Step { step: 1, tokens, ended: vec![] })
+    ToBroker::Step(Step { step: 1, tokens, ..Step::default() })
 }
 
 #[test]
@@ -36,7 +36,13 @@ fn every_record_of_a_worker_survives_the_way() {
         ToBroker::Progress(1.0),
         ToBroker::Failed(Failed { cause: FailedCause::Model, message: "not GGUF".into() }),
         ToBroker::Started(Started { job: JobId(9), prompt_tokens: 3, cached_tokens: 0 }),
-        ToBroker::Step(Step { step: 1, tokens: vec![token("a".into(), None)], ended: vec![ended] }),
+        ToBroker::Step(Step {
+            step: 1,
+            tokens: vec![StepToken { top: vec![(5, -0.5)], ..token("a".into(), Some(-0.5)) }],
+            ended: vec![ended],
+            parked: vec![JobId(2)],
+        }),
+        ToBroker::Paused,
         ToBroker::Chunk(Chunk { job: JobId(1), offset: 0, last: true, bytes: vec![1, 2] }),
         ToBroker::Refused(Refused::new(JobId(1), Code::BadToken, "token 9 of 8")),
     ];
@@ -48,7 +54,14 @@ fn every_record_of_a_worker_survives_the_way() {
 #[test]
 fn every_record_of_the_broker_survives_the_way() {
     let fragment = Fragment { job: JobId(1), offset: 2, bytes: vec![3; 9] };
-    let records = [ToWorker::Go, ToWorker::Cancel(JobId(8)), ToWorker::Stop];
+    let records = [
+        ToWorker::Go,
+        ToWorker::Cancel(JobId(8)),
+        ToWorker::Stop,
+        ToWorker::Park(JobId(8)),
+        ToWorker::Run,
+        ToWorker::Pause,
+    ];
     for record in records.into_iter().chain([ToWorker::Fragment(fragment)]) {
         let (kind, payload) = record.encode().expect("encodes");
         assert!(kind <= KIND_MAX);
@@ -63,6 +76,9 @@ fn what_is_too_much_is_refused() {
         step(vec![token("a".into(), None); SLOTS_MAX as usize + 1]),
         step(vec![token("a".repeat(STEP_TEXT_BYTES_MAX + 1), None)]),
         step(vec![token(String::new(), Some(f32::NAN))]),
+        step(vec![StepToken { top: vec![(1, f32::INFINITY)], ..token(String::new(), None) }]),
+        step(vec![StepToken { top: vec![(1, -1.0); 21], ..token(String::new(), None) }]),
+        ToBroker::Step(Step { parked: vec![JobId(1); SLOTS_MAX as usize + 1], ..Step::default() }),
         ToBroker::Locked(Locked { claims: vec![Claim(1); CLAIMS_MAX + 1] }),
         ToBroker::Failed(Failed { cause: FailedCause::Model, message: long }),
         ToBroker::Failed(Failed { cause: FailedCause::Model, message: "\u{1b}[2J".into() }),

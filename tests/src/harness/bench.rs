@@ -125,6 +125,8 @@ impl Bench<'_> {
             threads: 2,
             n_batch: 256,
             n_ubatch: 256,
+            step_ms_max: 100,
+            idle_cells_max: 32,
         };
         WorkerConfig {
             purpose: Purpose::Serve(serve),

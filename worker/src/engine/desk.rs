@@ -71,7 +71,7 @@ impl<'m> Desk<'m> {
         let mut asked = Asked::default();
         for record in heard.drain(..) {
             match self.inbox.take(record)? {
-                Order::None => {}
+                Order::None | Order::Park(_) | Order::Run | Order::Pause => {}
                 Order::Refuse(refused) => self.link.say(&ToBroker::Refused(refused))?,
                 Order::Cancel(job) => self.cancel(job, &mut asked)?,
                 Order::Stop => asked.stop = true,
@@ -138,7 +138,12 @@ impl<'m> Desk<'m> {
             let rest = tokens.split_off(fitting(&tokens));
             let ends = if rest.is_empty() { std::mem::take(&mut ended) } else { Vec::new() };
             self.step += 1;
-            self.link.say(&ToBroker::Step(Step { step: self.step, tokens, ended: ends }))?;
+            self.link.say(&ToBroker::Step(Step {
+                step: self.step,
+                tokens,
+                ended: ends,
+                parked: Vec::new(),
+            }))?;
             tokens = rest;
         }
         Ok(())
@@ -166,10 +171,13 @@ impl<'m> Desk<'m> {
                 self.answers.bytes(job, text.into_bytes())?;
                 Ok(None)
             }
+            JobKind::Embed | JobKind::Compile(_) => {
+                Err(Refusal::new(Code::BadParameter, "not in this version"))
+            }
             JobKind::Generate(sampling) => {
                 let prompt = self.tokenizer.prompt(&prompt)?;
                 check_length(&prompt, length_max)?;
-                Ok(Some(Prepared { job, prompt, sampling: known(sampling) }))
+                Ok(Some(Prepared { job, prompt, sampling: known(*sampling) }))
             }
         }
     }

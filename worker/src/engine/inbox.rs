@@ -6,12 +6,12 @@ mod tests;
 use std::collections::VecDeque;
 
 use core_wire::{
-    client::Prompt,
+    client::{Priority, Prompt},
     code::Code,
     codec,
     ids::JobId,
     limits::CLIENT_FRAME_BYTES_CEILING,
-    worker::{Fragment, Job, JobKind, Refused, ToWorker},
+    worker::{Fragment, Job, JobKind, Payload, Refused, ToWorker},
 };
 
 use crate::fault::Fault;
@@ -31,8 +31,14 @@ pub(crate) struct Request {
     pub(crate) job: JobId,
     /// What is to be done.
     pub(crate) kind: JobKind,
+    /// Who has to give way first.
+    pub(crate) class: Priority,
+    /// Whose cells may serve it.
+    pub(crate) reuse: Option<JobId>,
     /// With what.
     pub(crate) prompt: Prompt,
+    /// Tokens that it has got already.
+    pub(crate) emitted: Vec<u32>,
     /// Bytes that it came in; what it costs to tokenize grows with them.
     pub(crate) bytes: usize,
 }
@@ -46,6 +52,12 @@ pub(crate) enum Order {
     Refuse(Refused),
     /// End the job.
     Cancel(JobId),
+    /// Give the job up; it comes again.
+    Park(JobId),
+    /// Compute from now on.
+    Run,
+    /// Compute nothing, and say so.
+    Pause,
     /// End the process.
     Stop,
 }
@@ -85,6 +97,9 @@ impl Inbox {
             ToWorker::Job(head) => self.begin(head),
             ToWorker::Fragment(fragment) => self.extend(&fragment),
             ToWorker::Cancel(job) => Ok(Order::Cancel(job)),
+            ToWorker::Park(job) => Ok(Order::Park(job)),
+            ToWorker::Run => Ok(Order::Run),
+            ToWorker::Pause => Ok(Order::Pause),
             ToWorker::Stop => Ok(Order::Stop),
             ToWorker::Config(_) => Err(out_of_turn("CONFIG")),
             ToWorker::Go => Err(out_of_turn("GO")),
@@ -167,11 +182,12 @@ impl Inbox {
         if let Some(refused) = open.refused {
             return Order::Refuse(refused);
         }
-        let Job { job, kind, .. } = open.head;
+        let Job { job, kind, class, reuse, .. } = open.head;
         match codec::decode(&open.bytes) {
-            Ok(prompt) => {
+            Ok(Payload { prompt, emitted }) => {
                 let bytes = open.bytes.len();
-                self.waiting.push_back(Request { job, kind, prompt, bytes });
+                let request = Request { job, kind, class, reuse, prompt, emitted, bytes };
+                self.waiting.push_back(request);
                 Order::None
             }
             Err(_) => Order::Refuse(Refused::new(job, Code::BadFrame, "the prompt is no prompt")),

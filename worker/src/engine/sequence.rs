@@ -207,6 +207,7 @@ impl Sequence {
             token: u32::try_from(token.0).unwrap_or(u32::MAX),
             text,
             logprob: None,
+            top: Vec::new(),
         };
         Outcome { token: Some(token), finish }
     }

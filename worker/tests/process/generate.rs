@@ -31,7 +31,7 @@ fn the_model_that_ships_knows_what_it_just_read() {
         content: "Mira put the ball in the box. Where is the ball?".into(),
     };
     let sampling = Sampling { end: EndOfGeneration::Stops, ..greedy(40) };
-    let job = worker.send(JobKind::Generate(sampling), &Prompt::Chat(vec![question]));
+    let job = worker.send(JobKind::Generate(Box::new(sampling)), &Prompt::Chat(vec![question]));
     let answer = worker.answers(&[job]).remove(0);
     assert!(answer.text.contains("box"), "{}", answer.text);
     assert_eq!(answer.reason(), Some(FinishReason::Stop), "{}", answer.text);
@@ -46,7 +46,7 @@ fn a_prompt_of_tokens_is_the_same_as_its_text() {
     let ids: Vec<u32> =
         bytes.chunks(4).map(|id| u32::from_le_bytes(id.try_into().unwrap())).collect();
     let count = u32::try_from(ids.len()).unwrap();
-    let job = worker.send(JobKind::Generate(greedy(12)), &Prompt::Tokens(ids));
+    let job = worker.send(JobKind::Generate(Box::new(greedy(12))), &Prompt::Tokens(ids));
     let by_ids = worker.answers(&[job]).remove(0);
     let by_text = worker.complete(STORY, greedy(12));
     assert_eq!(by_ids.prompt_tokens, Some(count));
@@ -67,7 +67,7 @@ fn a_continuation_of_its_own_tokens_goes_on_as_if_it_had_not_stopped() {
     };
     let prompt: Vec<u32> = (10..40).collect();
     let mut tokens = |prompt: Vec<u32>, count| {
-        let kind = JobKind::Generate(sampling(count));
+        let kind = JobKind::Generate(Box::new(sampling(count)));
         let job = worker.send(kind, &Prompt::Tokens(prompt));
         worker.answers(&[job]).remove(0).tokens
     };
@@ -128,7 +128,7 @@ fn an_answer_ends_where_the_context_does() {
     let (mut worker, ready) = Worker::ready(&model(), |plan| plan.n_ctx = 256);
     assert_eq!(ready.facts.n_ctx, 256);
     let prompt: Vec<u32> = (0..250).map(|i| 10 + i % 50).collect();
-    let job = worker.send(JobKind::Generate(greedy(100)), &Prompt::Tokens(prompt));
+    let job = worker.send(JobKind::Generate(Box::new(greedy(100))), &Prompt::Tokens(prompt));
     let answer = worker.answers(&[job]).remove(0);
     assert_eq!((answer.tokens.len(), answer.reason()), (6, Some(FinishReason::Length)));
     // The whole cache was set aside for it, and is free again.
@@ -141,7 +141,7 @@ fn a_long_prompt_goes_through_in_slices() {
     let (mut wide, _) = Worker::ready(&model(), |plan| plan.n_batch = 512);
     let prompt = Prompt::Tokens((0..400).map(|i| 10 + i % 90).collect());
     let first = |worker: &mut Worker| {
-        let job = worker.send(JobKind::Generate(greedy(8)), &prompt);
+        let job = worker.send(JobKind::Generate(Box::new(greedy(8))), &prompt);
         worker.answers(&[job]).remove(0)
     };
     let narrow = first(&mut worker);

@@ -9,7 +9,7 @@ use core_wire::{
 use crate::player::{Worker, greedy, model};
 
 fn refusal(worker: &mut Worker, prompt: &Prompt) -> (Code, String) {
-    let job = worker.send(JobKind::Generate(greedy(4)), prompt);
+    let job = worker.send(JobKind::Generate(Box::new(greedy(4))), prompt);
     let answer = worker.answers(&[job]).remove(0);
     let refused = answer.refused.expect("it is refused");
     assert!(answer.tokens.is_empty());
@@ -25,7 +25,7 @@ fn a_prompt_that_leaves_no_room_is_refused_with_both_numbers() {
         assert_eq!(code, Code::PromptTooLong);
         assert!(message.contains(&length.to_string()) && message.contains("256"), "{message}");
     }
-    let job = worker.send(JobKind::Generate(greedy(4)), &Prompt::Tokens(vec![11; 255]));
+    let job = worker.send(JobKind::Generate(Box::new(greedy(4))), &Prompt::Tokens(vec![11; 255]));
     assert_eq!(worker.answers(&[job])[0].tokens.len(), 1);
 }
 
@@ -38,7 +38,7 @@ fn a_token_outside_the_vocabulary_is_refused() {
         assert!(message.contains(&id.to_string()), "{message}");
     }
     let last = Prompt::Tokens(vec![ready.facts.n_vocab - 1]);
-    let job = worker.send(JobKind::Generate(greedy(2)), &last);
+    let job = worker.send(JobKind::Generate(Box::new(greedy(2))), &last);
     assert_eq!(worker.answers(&[job])[0].tokens.len(), 2);
 }
 
@@ -64,7 +64,7 @@ fn a_chat_is_rendered_and_answered() {
     let say =
         |role: &str, content: &str| ChatMessage { role: role.into(), content: content.into() };
     let chat = Prompt::Chat(vec![say("user", "Where is the ball?")]);
-    let job = worker.send(JobKind::Generate(greedy(8)), &chat);
+    let job = worker.send(JobKind::Generate(Box::new(greedy(8))), &chat);
     let answer = worker.answers(&[job]).remove(0);
     assert_eq!(answer.tokens.len(), 8, "{:?}", answer.refused);
     let plain = worker.complete("Where is the ball?", greedy(8));

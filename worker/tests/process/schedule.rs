@@ -46,7 +46,7 @@ fn a_short_request_does_not_wait_for_the_prefill_of_a_long_one() {
         plan.n_ubatch = 8;
     });
     let long = Prompt::Tokens((0..400).map(|i| 10 + i % 90).collect());
-    let long = worker.send(JobKind::Generate(greedy(1)), &long);
+    let long = worker.send(JobKind::Generate(Box::new(greedy(1))), &long);
     let short = worker.generate("Hi", greedy(4));
     let mut order = Vec::new();
     while order.len() < 2 {

@@ -20,7 +20,7 @@ fn id() -> RequestId {
 }
 
 fn token(text: &str) -> Event {
-    Event::Token { id: 1, text: text.into(), logprob: None }
+    Event::Token { id: 1, text: text.into(), logprob: None, choice: 0, top: Vec::new() }
 }
 
 fn slow() -> Event {

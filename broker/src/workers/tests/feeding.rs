@@ -26,7 +26,7 @@ impl Got {
                 bytes.extend(fragment.bytes);
             }
             ToWorker::Cancel(job) => self.cancels.push(job),
-            ToWorker::Config(_) | ToWorker::Go | ToWorker::Stop => panic!("not sent here"),
+            other => panic!("{other:?} is not sent here"),
         }
     }
 }

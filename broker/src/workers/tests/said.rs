@@ -36,11 +36,11 @@ pub(super) fn generating() -> Ledger<()> {
 }
 
 pub(super) fn token(job: JobId, token: u32) -> StepToken {
-    StepToken { job, token, text: "a".into(), logprob: None }
+    StepToken { job, token, text: "a".into(), logprob: None, top: vec![] }
 }
 
 pub(super) fn step(step: u64, tokens: Vec<StepToken>, ended: Vec<Ended>) -> ToBroker {
-    ToBroker::Step(Step { step, tokens, ended })
+    ToBroker::Step(Step { step, tokens, ended, parked: vec![] })
 }
 
 pub(super) fn end(reason: FinishReason) -> Ended {

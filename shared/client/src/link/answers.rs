@@ -12,6 +12,7 @@ pub(super) enum Answers {
     Models,
     Status,
     Audit,
+    Embedding,
     Done,
 }
 
@@ -26,6 +27,7 @@ impl Answers {
             Request::Models => Self::Models,
             Request::Status => Self::Status,
             Request::Audit => Self::Audit,
+            Request::Embed { .. } => Self::Embedding,
             Request::Cancel { .. } | Request::Drain | Request::Shutdown => Self::Done,
         }
     }
@@ -33,19 +35,22 @@ impl Answers {
     /// Whether an event can belong to such a request. Anything that needs a worker may wait for it
     /// and for its model, and may be cancelled.
     pub(super) fn include(self, event: &Event) -> bool {
-        let needs_worker =
-            matches!(self, Self::Generation | Self::Loading | Self::Tokens | Self::Text);
+        let needs_worker = matches!(
+            self,
+            Self::Generation | Self::Loading | Self::Tokens | Self::Text | Self::Embedding
+        );
         match event {
             Event::Error(_) => true,
             Event::Queued { .. } | Event::Progress { .. } => needs_worker,
             Event::Done(_) => needs_worker || self == Self::Done,
-            Event::Token { .. } => self == Self::Generation,
+            Event::Token { .. } | Event::Choice(_) => self == Self::Generation,
             Event::Loaded(_) => self == Self::Loading,
             Event::Tokens(_) => self == Self::Tokens,
             Event::Text(_) => self == Self::Text,
             Event::Models(_) => self == Self::Models,
             Event::Status(_) => self == Self::Status,
             Event::Audit(_) => self == Self::Audit,
+            Event::Embedding(_) => self == Self::Embedding,
         }
     }
 }

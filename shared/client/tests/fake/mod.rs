@@ -157,7 +157,7 @@ pub(crate) fn prompt(text: &str) -> Generate {
 }
 
 pub(crate) fn token_event(id: u32, text: &str) -> Event {
-    Event::Token { id, text: text.into(), logprob: None }
+    Event::Token { id, text: text.into(), logprob: None, choice: 0, top: Vec::new() }
 }
 
 pub(crate) fn done(reason: FinishReason) -> Event {

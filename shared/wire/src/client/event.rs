@@ -12,6 +12,9 @@ pub enum Event {
     Queued {
         /// Requests in front of it.
         position: u32,
+        /// How long it will wait in milliseconds, guessed from how long others took; absent while
+        /// nothing is known.
+        wait_ms: Option<u32>,
     },
     /// A token was chosen. The texts of all tokens in a row are the text.
     Token {
@@ -21,6 +24,10 @@ pub enum Event {
         text: String,
         /// The natural logarithm of its probability, where asked for.
         logprob: Option<f32>,
+        /// Which completion it belongs to; 0 unless several were asked for.
+        choice: u32,
+        /// The likeliest tokens at its place with theirs, as many as were asked for.
+        top: Vec<(u32, f32)>,
     },
     /// A model is loading.
     Progress {
@@ -43,12 +50,19 @@ pub enum Event {
     Status(Box<Status>),
     /// Terminal: one entry for each process.
     Audit(Vec<AuditProcess>),
+    /// One of several completions is over; the request goes on.
+    Choice(Choice),
+    /// Terminal: the embedding of a text, of length 1 unless it is all zeros.
+    Embedding(Vec<f32>),
 }
 
 impl Event {
     /// Whether nothing follows it for its request.
     pub fn is_terminal(&self) -> bool {
-        !matches!(self, Self::Queued { .. } | Self::Token { .. } | Self::Progress { .. })
+        !matches!(
+            self,
+            Self::Queued { .. } | Self::Token { .. } | Self::Progress { .. } | Self::Choice(_)
+        )
     }
 }
 
@@ -67,6 +81,8 @@ impl std::fmt::Debug for Event {
             Self::Models(_) => "Models",
             Self::Status(_) => "Status",
             Self::Audit(_) => "Audit",
+            Self::Choice(_) => "Choice",
+            Self::Embedding(_) => "Embedding(..)",
         })
     }
 }
@@ -80,6 +96,17 @@ pub struct Done {
     pub usage: Usage,
     /// Where its time went.
     pub timings: Timings,
+}
+
+/// How one of several completions ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Choice {
+    /// Which, from 0.
+    pub index: u32,
+    /// Why.
+    pub finish_reason: FinishReason,
+    /// What it used.
+    pub usage: Usage,
 }
 
 /// Why generation ended.

@@ -13,8 +13,8 @@ pub mod status;
 use serde::{Deserialize, Serialize};
 
 pub use self::{
-    event::{Done, Event, FinishReason, ModelInfo, Timings, Usage},
-    params::{Params, Priority},
+    event::{Choice, Done, Event, FinishReason, ModelInfo, Timings, Usage},
+    params::{Dry, Filters, Grammar, Params, Penalties, Priority, Xtc},
     request::{ChatMessage, Generate, Prompt, Request, Special},
 };
 use crate::ids::{RequestId, SessionId};

@@ -12,7 +12,7 @@ use crate::{
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
 pub enum Request {
     /// Generate tokens; answered by `Queued`, `Token` and one `Done`.
-    Generate(Generate),
+    Generate(Box<Generate>),
     /// End another request of this session; answered by `Done` of the cancelling request, while the
     /// cancelled one gets its own terminal event.
     Cancel {
@@ -55,6 +55,13 @@ pub enum Request {
     Drain,
     /// As `Drain`, then the broker ends.
     Shutdown,
+    /// The embedding of a text; answered by `Embedding`.
+    Embed {
+        /// The model.
+        model: String,
+        /// The text, tokens or messages.
+        input: Prompt,
+    },
 }
 
 // A request may hold a prompt; its debug form tells what it is and never what it says.
@@ -72,6 +79,7 @@ impl std::fmt::Debug for Request {
             Self::Audit => "Audit",
             Self::Drain => "Drain",
             Self::Shutdown => "Shutdown",
+            Self::Embed { .. } => "Embed(..)",
         })
     }
 }

@@ -45,6 +45,10 @@ pub struct Serve {
     pub n_batch: u32,
     /// Tokens computed at once within a step.
     pub n_ubatch: u32,
+    /// Milliseconds that a step with somebody's next token in it should take at most.
+    pub step_ms_max: u32,
+    /// Cells that sequences which nobody continues may hold.
+    pub idle_cells_max: u32,
 }
 
 /// How much of a model file is loaded.

@@ -2,35 +2,68 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{client::request::Special, ids::JobId};
+use crate::{
+    client::{
+        Prompt,
+        params::{Filters, Grammar, Penalties, Priority},
+        request::Special,
+    },
+    ids::JobId,
+};
 
-/// The head of a job; fragments with its prompt follow at once, in order, without a gap.
+/// The head of a job; fragments with its payload follow at once, in order, without a gap.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Job {
     /// Its number, never used before in this broker's life.
     pub job: JobId,
     /// What is to be done.
     pub kind: JobKind,
-    /// Bytes of all its fragments together: one encoded `client::Prompt`.
+    /// Who has to give way when the KV cache is full: the lowest class first.
+    pub class: Priority,
+    /// A job whose cells may serve this one: the parked one that it continues, or one with the same
+    /// prompt. Only ever of the same request.
+    pub reuse: Option<JobId>,
+    /// Bytes of all its fragments together: one encoded [`Payload`].
     pub prompt_bytes: u32,
+}
+
+/// What a job works on.
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
+pub struct Payload {
+    /// The prompt as the client sent it.
+    pub prompt: Prompt,
+    /// Tokens that the request has got already: they are replayed, and what follows is new.
+    pub emitted: Vec<u32>,
+}
+
+// A payload is a prompt: its debug form never shows it.
+impl std::fmt::Debug for Payload {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Payload({:?}, {} emitted)", self.prompt, self.emitted.len())
+    }
 }
 
 /// What is to be done with the prompt.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum JobKind {
     /// Continue it.
-    Generate(Sampling),
+    Generate(Box<Sampling>),
     /// Answer with its tokens, as chunks of little-endian `u32`.
     Tokenize(Special),
     /// Answer with its text, as chunks of UTF-8.
     Detokenize,
+    /// Answer with its embedding, as chunks of little-endian `f32`.
+    Embed,
+    /// Compile the grammar for this vocabulary, and answer with an empty chunk if that succeeds.
+    /// The prompt is not looked at.
+    Compile(Grammar),
 }
 
 /// How tokens are chosen and when to stop; ranges were checked by the broker
 /// (`client::Params::check`).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Sampling {
-    /// At most so many tokens.
+    /// At most so many tokens, replayed ones included.
     pub max_tokens: u32,
     /// 0 takes the likeliest token always.
     pub temperature: f32,
@@ -46,18 +79,50 @@ pub struct Sampling {
     pub stop: Vec<String>,
     /// Whether end-of-generation tokens end it.
     pub end: EndOfGeneration,
+    /// Further filters.
+    pub filters: Filters,
+    /// What makes repetitions less likely.
+    pub penalties: Penalties,
+    /// Added to the logits of these tokens.
+    pub logit_bias: Vec<(u32, f32)>,
+    /// Tells the probability of each token, and of so many alternatives.
+    pub logprobs: Option<u32>,
+    /// What the answer has to be; compiled before in a throwaway worker.
+    pub grammar: Option<Grammar>,
+}
+
+impl Default for Sampling {
+    /// One token, the likeliest.
+    fn default() -> Self {
+        Self {
+            max_tokens: 1,
+            temperature: 0.0,
+            top_k: 0,
+            top_p: 1.0,
+            min_p: 0.0,
+            seed: 0,
+            stop: Vec::new(),
+            end: EndOfGeneration::Stops,
+            filters: Filters::default(),
+            penalties: Penalties::default(),
+            logit_bias: Vec::new(),
+            logprobs: None,
+            grammar: None,
+        }
+    }
 }
 
 /// What an end-of-generation token does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum EndOfGeneration {
     /// It ends the request and is not shown.
+    #[default]
     Stops,
     /// It is a token like any other (`ignore_eos`).
     IsAToken,
 }
 
-/// A piece of a job's prompt, at most [`crate::limits::FRAGMENT_BYTES_MAX`] bytes.
+/// A piece of a job's payload, at most [`crate::limits::FRAGMENT_BYTES_MAX`] bytes.
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
 pub struct Fragment {
     /// The job.

@@ -15,7 +15,7 @@ use thiserror::Error;
 
 pub use self::{
     config::{Purpose, WorkerConfig},
-    job::{Fragment, Job, JobKind, Sampling},
+    job::{Fragment, Job, JobKind, Payload, Sampling},
     report::{Claim, Failed, FailedCause, Locked, ModelFacts, Ready},
     step::{Chunk, Ended, Refused, Started, Step, StepToken},
 };
@@ -26,7 +26,7 @@ use crate::{
 };
 
 /// The highest kind in either direction; a ring refuses greater ones by itself.
-pub const KIND_MAX: u8 = 9;
+pub const KIND_MAX: u8 = 10;
 
 /// What the broker tells a worker.
 #[derive(Clone, Debug, PartialEq)]
@@ -43,6 +43,12 @@ pub enum ToWorker {
     Cancel(JobId),
     /// End the process.
     Stop,
+    /// Give a job up at the next step boundary; it will come again and continue.
+    Park(JobId),
+    /// The cores are yours: compute.
+    Run,
+    /// The cores are wanted: say PAUSED at the next step boundary and compute nothing until RUN.
+    Pause,
 }
 
 impl ToWorker {
@@ -58,6 +64,9 @@ impl ToWorker {
             Self::Fragment(fragment) => (4, codec::encode(fragment)?),
             Self::Cancel(job) => (5, codec::encode(job)?),
             Self::Stop => (6, Vec::new()),
+            Self::Park(job) => (7, codec::encode(job)?),
+            Self::Run => (8, Vec::new()),
+            Self::Pause => (9, Vec::new()),
         })
     }
 
@@ -73,6 +82,9 @@ impl ToWorker {
             4 => Self::Fragment(codec::decode(payload)?),
             5 => Self::Cancel(codec::decode(payload)?),
             6 => empty(kind, payload, Self::Stop)?,
+            7 => Self::Park(codec::decode(payload)?),
+            8 => empty(kind, payload, Self::Run)?,
+            9 => empty(kind, payload, Self::Pause)?,
             _ => return Err(BadRecord::Kind { kind }),
         })
     }
@@ -99,6 +111,8 @@ pub enum ToBroker {
     Chunk(Chunk),
     /// A job ends in an error; the worker goes on.
     Refused(Refused),
+    /// The answer to PAUSE: no core is in use any more.
+    Paused,
 }
 
 impl ToBroker {
@@ -127,6 +141,7 @@ impl ToBroker {
             Self::Step(step) => (7, codec::encode_into(step, out)?),
             Self::Chunk(chunk) => (8, codec::encode_into(chunk, out)?),
             Self::Refused(refused) => (9, codec::encode_into(refused, out)?),
+            Self::Paused => (10, 0),
         };
         Ok(kind)
     }
@@ -154,6 +169,7 @@ impl ToBroker {
             7 => Self::Step(codec::decode(payload)?),
             8 => Self::Chunk(codec::decode(payload)?),
             9 => Self::Refused(codec::decode(payload)?),
+            10 => empty(kind, payload, Self::Paused)?,
             _ => return Err(BadRecord::Kind { kind }),
         })
     }
@@ -167,7 +183,7 @@ impl ToBroker {
             Self::Step(step) => step.check(),
             Self::Chunk(chunk) => chunk.check(),
             Self::Progress(fraction) => within("progress", *fraction),
-            Self::Variant(_) | Self::Started(_) => Ok(()),
+            Self::Variant(_) | Self::Started(_) | Self::Paused => Ok(()),
         }
     }
 }

@@ -7,7 +7,9 @@ use crate::{
     client::event::FinishReason,
     code::Code,
     ids::JobId,
-    limits::{FRAGMENT_BYTES_MAX, SLOTS_MAX, STEP_TEXT_BYTES_MAX, WORKER_TEXT_BYTES_MAX},
+    limits::{
+        FRAGMENT_BYTES_MAX, LOGPROBS_MAX, SLOTS_MAX, STEP_TEXT_BYTES_MAX, WORKER_TEXT_BYTES_MAX,
+    },
 };
 
 /// A generating job's prompt was tokenized and fits; it holds a slot from now on.
@@ -30,6 +32,9 @@ pub struct Step {
     pub tokens: Vec<StepToken>,
     /// Jobs that ended with this step; their last token, if any, stands above.
     pub ended: Vec<Ended>,
+    /// Jobs that were given up with this step, because the broker asked or no cell was left for
+    /// them; they continue when they come again.
+    pub parked: Vec<JobId>,
 }
 
 /// A token for one job.
@@ -43,6 +48,8 @@ pub struct StepToken {
     pub text: String,
     /// The natural logarithm of its probability, where asked for.
     pub logprob: Option<f32>,
+    /// The likeliest tokens at its place with theirs, as many as were asked for.
+    pub top: Vec<(u32, f32)>,
 }
 
 // A token is what somebody said; its debug form never shows it.
@@ -69,11 +76,14 @@ impl Step {
     pub(super) fn check(&self) -> Result<(), BadRecord> {
         at_most("tokens of a step", self.tokens.len(), SLOTS_MAX as usize)?;
         at_most("ends of a step", self.ended.len(), SLOTS_MAX as usize)?;
+        at_most("parked jobs of a step", self.parked.len(), SLOTS_MAX as usize)?;
         self.tokens.iter().try_for_each(|token| {
             at_most("text of a token", token.text.len(), STEP_TEXT_BYTES_MAX)?;
-            match token.logprob {
-                Some(value) if !value.is_finite() => Err(BadRecord::Number { what: "logprob" }),
-                _ => Ok(()),
+            at_most("alternatives of a token", token.top.len(), LOGPROBS_MAX as usize)?;
+            let mut logprobs = token.top.iter().map(|&(_, value)| value).chain(token.logprob);
+            match logprobs.all(f32::is_finite) {
+                true => Ok(()),
+                false => Err(BadRecord::Number { what: "logprob" }),
             }
         })
     }

@@ -1,10 +1,10 @@
 use core_wire::{
-    client::{Prompt, request::Special},
+    client::{Priority, Prompt, request::Special},
     code::Code,
     codec,
     ids::JobId,
     limits::CLIENT_FRAME_BYTES_CEILING,
-    worker::{Fragment, Job, JobKind, ToWorker},
+    worker::{Fragment, Job, JobKind, Payload, ToWorker},
 };
 
 use super::{Inbox, Order, WAITING_EXTRA};
@@ -14,6 +14,8 @@ fn head(job: u64, prompt_bytes: usize) -> ToWorker {
     ToWorker::Job(Job {
         job: JobId(job),
         kind: JobKind::Tokenize(Special::Plain),
+        class: Priority::Normal,
+        reuse: None,
         prompt_bytes: u32::try_from(prompt_bytes).unwrap(),
     })
 }
@@ -27,7 +29,7 @@ fn fragment(job: u64, offset: usize, bytes: &[u8]) -> ToWorker {
 }
 
 fn encoded(text: &str) -> Vec<u8> {
-    codec::encode(&Prompt::Text(text.into())).unwrap()
+    codec::encode(&Payload { prompt: Prompt::Text(text.into()), emitted: Vec::new() }).unwrap()
 }
 
 /// Puts a whole request in; answers what the last record asked for.

@@ -13,6 +13,7 @@ fn sampling(temperature: f32, top_k: u32, top_p: f32, min_p: f32, seed: u64) -> 
         seed,
         stop: Vec::new(),
         end: EndOfGeneration::Stops,
+        ..Sampling::default()
     }
 }
 

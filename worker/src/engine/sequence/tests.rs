@@ -24,6 +24,7 @@ fn sequence(prompt: i32, max_tokens: u32, stop: &[&str], end: EndOfGeneration) -
             seed: 0,
             stop: stop.iter().map(|&s| s.to_owned()).collect(),
             end,
+            ..Sampling::default()
         },
     };
     Sequence::new(prepared, Pool::new(1, 10).take(1).unwrap(), 10)

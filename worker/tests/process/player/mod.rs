@@ -18,14 +18,14 @@ use std::{
 
 use core_ring::{BrokerEnd, Budget, Layout};
 use core_wire::{
-    client::Prompt,
+    client::{Priority, Prompt},
     codec,
     ids::JobId,
     limits::FRAGMENT_BYTES_MAX,
     untrusted::Untrusted,
     worker::{
-        Failed, Fragment, Job, JobKind, KIND_MAX, Locked, Purpose, Ready, Refused, Sampling,
-        ToBroker, ToWorker, WorkerConfig, config::Serve,
+        Failed, Fragment, Job, JobKind, KIND_MAX, Locked, Payload, Purpose, Ready, Refused,
+        Sampling, ToBroker, ToWorker, WorkerConfig, config::Serve,
     },
 };
 
@@ -161,10 +161,13 @@ impl Worker {
     pub(crate) fn send(&mut self, kind: JobKind, prompt: &Prompt) -> JobId {
         let job = JobId(self.next_job);
         self.next_job += 1;
-        let bytes = codec::encode(prompt).unwrap();
+        let payload = Payload { prompt: prompt.clone(), emitted: Vec::new() };
+        let bytes = codec::encode(&payload).unwrap();
         self.tell(&ToWorker::Job(Job {
             job,
             kind,
+            class: Priority::Normal,
+            reuse: None,
             prompt_bytes: u32::try_from(bytes.len()).unwrap(),
         }));
         for (index, piece) in bytes.chunks(FRAGMENT_BYTES_MAX).enumerate() {
@@ -179,7 +182,7 @@ impl Worker {
 
     /// Sends a text to be continued.
     pub(crate) fn generate(&mut self, text: &str, sampling: Sampling) -> JobId {
-        self.send(JobKind::Generate(sampling), &Prompt::Text(text.into()))
+        self.send(JobKind::Generate(Box::new(sampling)), &Prompt::Text(text.into()))
     }
 
     /// Continues a text and waits for the end.

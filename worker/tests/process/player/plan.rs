@@ -35,6 +35,8 @@ pub(crate) fn serve(change: impl FnOnce(&mut Serve)) -> Purpose {
         threads: THREADS,
         n_batch: 64,
         n_ubatch: 64,
+        step_ms_max: 100,
+        idle_cells_max: 64,
     };
     change(&mut plan);
     Purpose::Serve(plan)
@@ -61,5 +63,6 @@ pub(crate) fn greedy(max_tokens: u32) -> Sampling {
         seed: 1,
         stop: Vec::new(),
         end: EndOfGeneration::IsAToken,
+        ..Sampling::default()
     }
 }

@@ -194,6 +194,7 @@ impl SamplingArgs {
             ignore_eos: self.ignore_eos,
             priority: self.priority.map_or(defaults.priority, Priority::from),
             deadline_ms: self.deadline_ms,
+            ..defaults
         })
     }
 }

@@ -115,7 +115,7 @@ impl<'a> View<'a> {
     async fn human(&mut self, event: &Event) -> Result<(), Failure> {
         match event {
             Event::Progress { fraction } => self.progress(*fraction),
-            Event::Queued { position } => {
+            Event::Queued { position, .. } => {
                 self.clear_bar();
                 if let Some(line) = waiting(*position) {
                     out::note(&line);

@@ -57,9 +57,9 @@ impl<'a> Line<'a> {
     /// The line of an event that belongs to a stream; the others have lines of their own.
     pub(crate) fn of(event: &'a Event) -> Option<Self> {
         match event {
-            Event::Queued { position } => Some(Self::Queued { position: *position }),
+            Event::Queued { position, .. } => Some(Self::Queued { position: *position }),
             Event::Progress { fraction } => Some(Self::Progress { fraction: *fraction }),
-            Event::Token { id, text, logprob } => {
+            Event::Token { id, text, logprob, .. } => {
                 Some(Self::Token { id: *id, text, logprob: *logprob })
             }
             Event::Loaded(model) => Some(Self::Loaded(model)),
@@ -69,7 +69,9 @@ impl<'a> Line<'a> {
             | Event::Text(_)
             | Event::Models(_)
             | Event::Status(_)
-            | Event::Audit(_) => None,
+            | Event::Audit(_)
+            | Event::Choice(_)
+            | Event::Embedding(_) => None,
         }
     }
 

@@ -18,11 +18,11 @@ fn value(line: Option<Line<'_>>) -> Value {
 
 #[test]
 fn events_have_the_fields_of_the_contract() {
-    let queued = Event::Queued { position: 4 };
+    let queued = Event::Queued { position: 4, wait_ms: None };
     assert_eq!(value(Line::of(&queued)), json!({"event": "queued", "position": 4}));
     let progress = Event::Progress { fraction: 0.25 };
     assert_eq!(value(Line::of(&progress)), json!({"event": "progress", "fraction": 0.25}));
-    let token = |logprob| Event::Token { id: 3, text: "a".into(), logprob };
+    let token = |logprob| Event::Token { id: 3, text: "a".into(), logprob, choice: 0, top: vec![] };
     let plain = json!({"event": "token", "id": 3, "text": "a"});
     assert_eq!(value(Line::of(&token(None))), plain);
     let known = json!({"event": "token", "id": 3, "text": "a", "logprob": -1.5});

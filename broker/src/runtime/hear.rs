@@ -99,6 +99,7 @@ impl Core {
             return;
         };
         worker.stage = Stage::Serving;
+        worker.say(&ToWorker::Run);
         worker.slots = ready.facts.slots;
         let slots = usize::try_from(ready.facts.slots).unwrap_or(usize::MAX);
         tracing::info!(

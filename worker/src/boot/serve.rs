@@ -109,7 +109,7 @@ fn serve_weights(
     plan: &Serve,
 ) -> Result<(), BootEnd> {
     let tokenizer = Tokenizer::new(model);
-    let plan = Plan::new(plan, model.n_ctx_train());
+    let plan = Plan::new(plan, model);
     let mut batch = LlamaBatch::new(plan.n_batch as usize, 1);
     let facts = load::facts(model, Some(&plan), known(&tokenizer));
     let warm = load::context(backend, model, &plan).and_then(|mut context| {

@@ -1,61 +1,63 @@
-//! Slots and cells of the unified KV cache, reserved before a sequence starts.
+//! Places in the unified KV cache: one sequence id for whoever runs, and some for whoever paused.
 //!
-//! The cache is one pool of cells for all sequences. Whoever starts has all the cells that it can
-//! ever need set aside, so a sequence that runs is never cut short by one that came later.
+//! Cells are counted and not set aside: a request may never use all the tokens that it is allowed,
+//! and setting them aside would make others wait for nothing. Who does not fit after all gives way
+//! (`engine::inference::room`).
 
 #[cfg(test)]
 mod tests;
 
-/// A place for one sequence: its id in the KV cache, and the cells that are set aside for it.
-///
-/// No copy of it exists, so cells are given back once.
-#[derive(Debug)]
-pub(crate) struct Slot {
-    id: i32,
-    cells: u32,
+/// Sequences beyond the slots that may keep their cells while they pause. Each costs the engine a
+/// little in every step, and more than a few pauses at once mean that the slots are too few.
+const KEPT_MAX: u32 = 8;
+
+/// Sequence ids that llama.cpp can tell apart (`LLAMA_MAX_SEQ`).
+const SEQUENCES_MAX: u32 = 256;
+
+/// Sequence ids for `slots` running sequences and those that pause.
+pub(crate) fn sequences(slots: u32) -> u32 {
+    (slots + KEPT_MAX).min(SEQUENCES_MAX)
 }
+
+/// A place for one sequence: its id in the KV cache.
+///
+/// No copy of it exists, so it is given back once.
+#[derive(Debug)]
+pub(crate) struct Slot(i32);
 
 impl Slot {
     /// The sequence id that the engine knows it by.
     pub(crate) fn id(&self) -> i32 {
-        self.id
+        self.0
     }
 }
 
-/// Slots and cells that nobody holds.
+/// Slots that nobody holds.
 #[derive(Debug)]
 pub(crate) struct Pool {
     free: Vec<i32>,
-    slots: usize,
-    cells: u32,
-    cells_free: u32,
+    count: usize,
 }
 
 impl Pool {
-    /// A pool of `slots` sequences and `cells` cells, all free.
-    pub(crate) fn new(slots: u32, cells: u32) -> Self {
+    /// A pool of `count` sequences, all free.
+    pub(crate) fn new(count: u32) -> Self {
         // Taken from the end, so that ids start at 0 and few are in use: the engine looks at all
         // ids up to the highest.
-        let free: Vec<i32> = (0..i32::try_from(slots).unwrap_or(i32::MAX)).rev().collect();
-        Self { slots: free.len(), free, cells, cells_free: cells }
+        let free: Vec<i32> = (0..i32::try_from(count).unwrap_or(i32::MAX)).rev().collect();
+        Self { count: free.len(), free }
     }
 
-    /// Sets a slot and `cells` cells aside, or answers `None` until others end.
-    pub(crate) fn take(&mut self, cells: u32) -> Option<Slot> {
-        if cells > self.cells_free {
-            return None;
-        }
-        let id = self.free.pop()?;
-        self.cells_free -= cells;
-        Some(Slot { id, cells })
+    /// Takes a slot, or answers `None` until others are given back.
+    pub(crate) fn take(&mut self) -> Option<Slot> {
+        self.free.pop().map(Slot)
     }
 
     /// Takes a slot back; the engine has forgotten its sequence before.
     pub(crate) fn give(&mut self, slot: Slot) {
-        self.cells_free += slot.cells;
-        self.free.push(slot.id);
+        self.free.push(slot.0);
         debug_assert!(
-            self.cells_free <= self.cells && self.free.len() <= self.slots,
+            self.free.len() <= self.count,
             "a slot exists once, so no more can come back than was there"
         );
     }

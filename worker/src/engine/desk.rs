@@ -1,10 +1,12 @@
 //! What every serving worker does between two steps: read records, tokenize, answer.
 
+mod say;
+
 use core_wire::{
-    client::event::FinishReason,
+    client::{Prompt, event::FinishReason},
     code::{Code, Refusal},
     ids::JobId,
-    worker::{Ended, JobKind, Refused, Sampling, Step, StepToken, ToBroker, ToWorker},
+    worker::{Ended, JobKind, Sampling, ToBroker, ToWorker},
 };
 use llama_cpp_2::token::LlamaToken;
 
@@ -23,14 +25,13 @@ use crate::{
 /// 64 KiB takes some milliseconds, about as long as a step.
 const TOKENIZE_BYTES_PER_TURN: usize = 64 << 10;
 
-/// Bytes of text in one STEP record: half of what a record may hold, the rest is room for numbers.
-const STEP_RECORD_TEXT_BYTES: usize = 64 << 10;
-
 /// What the broker asked for that only the step loop can do.
 #[derive(Debug, Default)]
 pub(crate) struct Asked {
     /// Jobs to end; the desk knows none of them.
     pub(crate) cancelled: Vec<JobId>,
+    /// Jobs to give up until they come again; neither.
+    pub(crate) parked: Vec<JobId>,
     /// Whether the process is to end.
     pub(crate) stop: bool,
 }
@@ -46,6 +47,16 @@ pub(crate) struct Desk<'m> {
     inbox: Inbox,
     heard: Vec<ToWorker>,
     step: u64,
+    cores: Cores,
+}
+
+/// Whose the cores are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Cores {
+    /// This worker's: it may compute.
+    Ours,
+    /// Somebody else's.
+    Others,
 }
 
 impl<'m> Desk<'m> {
@@ -58,7 +69,13 @@ impl<'m> Desk<'m> {
             inbox: Inbox::new(slots),
             heard: Vec::new(),
             step: 0,
+            cores: Cores::Others,
         }
+    }
+
+    /// Whose the cores are.
+    pub(crate) fn cores(&self) -> Cores {
+        self.cores
     }
 
     /// Reads the records that came.
@@ -71,7 +88,14 @@ impl<'m> Desk<'m> {
         let mut asked = Asked::default();
         for record in heard.drain(..) {
             match self.inbox.take(record)? {
-                Order::None | Order::Park(_) | Order::Run | Order::Pause => {}
+                Order::None => {}
+                Order::Park(job) => self.park(job, &mut asked)?,
+                Order::Run => self.cores = Cores::Ours,
+                Order::Pause => {
+                    // Between two steps nothing is computed, so this is true at once.
+                    self.cores = Cores::Others;
+                    self.link.say(&ToBroker::Paused)?;
+                }
                 Order::Refuse(refused) => self.link.say(&ToBroker::Refused(refused))?,
                 Order::Cancel(job) => self.cancel(job, &mut asked)?,
                 Order::Stop => asked.stop = true,
@@ -116,36 +140,12 @@ impl<'m> Desk<'m> {
         self.answers.is_full() || self.inbox.is_empty()
     }
 
-    /// Ends a job with an error.
-    ///
-    /// # Errors
-    /// [`Fault`].
-    pub(crate) fn refuse(&mut self, job: JobId, refusal: &Refusal) -> Result<(), Fault> {
-        let refused = Refused::new(job, refusal.code, &refusal.message);
-        self.link.say(&ToBroker::Refused(refused))
-    }
-
-    /// Writes what a step brought: one record, or more if their texts are extraordinarily long.
-    ///
-    /// # Errors
-    /// [`Fault`].
-    pub(crate) fn publish(
-        &mut self,
-        mut tokens: Vec<StepToken>,
-        mut ended: Vec<Ended>,
-    ) -> Result<(), Fault> {
-        while !(tokens.is_empty() && ended.is_empty()) {
-            let rest = tokens.split_off(fitting(&tokens));
-            let ends = if rest.is_empty() { std::mem::take(&mut ended) } else { Vec::new() };
-            self.step += 1;
-            self.link.say(&ToBroker::Step(Step {
-                step: self.step,
-                tokens,
-                ended: ends,
-                parked: Vec::new(),
-            }))?;
-            tokens = rest;
+    /// Gives a job up that waits here, or hands it on.
+    fn park(&mut self, job: JobId, asked: &mut Asked) -> Result<(), Fault> {
+        if self.inbox.remove(job) {
+            return self.parked(vec![job]);
         }
+        asked.parked.push(job);
         Ok(())
     }
 
@@ -159,7 +159,7 @@ impl<'m> Desk<'m> {
     }
 
     fn serve(&mut self, request: Request, length_max: u32) -> Result<Option<Prepared>, Refusal> {
-        let Request { job, kind, prompt, .. } = request;
+        let Request { job, kind, class, reuse, prompt, emitted, .. } = request;
         match kind {
             JobKind::Tokenize(special) => {
                 let tokens = self.tokenizer.tokens(&prompt, special)?;
@@ -175,9 +175,12 @@ impl<'m> Desk<'m> {
                 Err(Refusal::new(Code::BadParameter, "not in this version"))
             }
             JobKind::Generate(sampling) => {
-                let prompt = self.tokenizer.prompt(&prompt)?;
-                check_length(&prompt, length_max)?;
-                Ok(Some(Prepared { job, prompt, sampling: known(*sampling) }))
+                let mut tokens = self.tokenizer.prompt(&prompt)?;
+                let prompt = tokens.len();
+                tokens.extend(self.tokenizer.prompt(&Prompt::Tokens(emitted))?);
+                check_length(&tokens, length_max)?;
+                let sampling = known(*sampling);
+                Ok(Some(Prepared { job, class, reuse, tokens, prompt, sampling }))
             }
         }
     }
@@ -207,14 +210,4 @@ fn check_length(prompt: &[LlamaToken], length_max: u32) -> Result<(), Refusal> {
 fn known(mut sampling: Sampling) -> Sampling {
     sampling.stop.retain(|stop| !stop.is_empty());
     sampling
-}
-
-/// How many of `tokens` fit into one record; at least one.
-fn fitting(tokens: &[StepToken]) -> usize {
-    let mut bytes = 0;
-    let fits = |token: &&StepToken| {
-        bytes += token.text.len();
-        bytes <= STEP_RECORD_TEXT_BYTES
-    };
-    tokens.iter().take_while(fits).count().max(1).min(tokens.len())
 }

@@ -1,9 +1,9 @@
 //! Reading the model file: the moment at which the input is most hostile.
 
-use std::{cell::RefCell, num::NonZeroU32, path::Path, rc::Rc};
+use std::{cell::RefCell, num::NonZeroU32, path::Path, rc::Rc, time::Duration};
 
 use core_wire::{
-    limits::{CONTEXT_TOKENS_MAX, SLOTS_MAX, VOCABULARY_MAX, WORKER_TEXT_BYTES_MAX},
+    limits::{CONTEXT_TOKENS_MAX, SLOTS_MAX, STEP_MS_MAX, VOCABULARY_MAX, WORKER_TEXT_BYTES_MAX},
     worker::{Failed, FailedCause, ModelFacts, ToBroker, config::Load, config::Serve},
 };
 use llama_cpp_2::{
@@ -12,7 +12,7 @@ use llama_cpp_2::{
     model::{LlamaModel, params::LlamaModelParams},
 };
 
-use crate::{fault::Fault, link::Link};
+use crate::{context::pool, fault::Fault, link::Link};
 
 /// Steps in which progress is told: a line of dots on a terminal, and few records.
 const PROGRESS_STEPS: f32 = 50.0;
@@ -111,8 +111,9 @@ pub(crate) fn context<'m>(
     }
     let params = LlamaContextParams::default()
         .with_n_ctx(NonZeroU32::new(plan.n_ctx))
-        .with_n_seq_max(plan.slots)
-        .with_n_batch(plan.n_batch)
+        .with_n_seq_max(plan.sequences)
+        // Room for one row of logits for each sequence, or the engine aborts.
+        .with_n_batch(plan.n_batch.max(plan.sequences))
         .with_n_ubatch(plan.n_ubatch)
         .with_n_threads(plan.threads)
         .with_n_threads_batch(plan.threads)
@@ -139,13 +140,24 @@ pub(crate) struct Plan {
     pub(crate) n_ubatch: u32,
     /// Threads, this one included.
     pub(crate) threads: i32,
+    /// Sequences that the cache tells apart: the slots, and those that pause.
+    pub(crate) sequences: u32,
+    /// How long a step should take at most in which somebody gets a token.
+    pub(crate) step_max: Duration,
+    /// Cells that those who pause may keep.
+    pub(crate) idle_cells: u32,
+    /// Whether a sequence may see the beginning of another: not where the cache holds a state that
+    /// moves on, or a window that slides.
+    pub(crate) copies: bool,
 }
 
 impl Plan {
-    /// The plan for a model that was trained for `n_ctx_train` tokens.
-    pub(crate) fn new(serve: &Serve, n_ctx_train: u32) -> Self {
+    /// The plan for a model.
+    pub(crate) fn new(serve: &Serve, model: &LlamaModel) -> Self {
         let slots = serve.slots.clamp(1, SLOTS_MAX);
-        let n_ctx = serve.n_ctx.min(n_ctx_train).clamp(1, CONTEXT_TOKENS_MAX);
+        let n_ctx = serve.n_ctx.min(model.n_ctx_train()).clamp(1, CONTEXT_TOKENS_MAX);
+        let moves_on = model.is_recurrent() || model.is_hybrid();
+        let window = format!("{}.attention.sliding_window", architecture(model));
         let n_batch = serve.n_batch.max(slots).min(n_ctx.max(slots));
         Self {
             n_ctx,
@@ -153,6 +165,11 @@ impl Plan {
             n_batch,
             n_ubatch: serve.n_ubatch.clamp(1, n_batch),
             threads: i32::try_from(serve.threads).unwrap_or(1).max(1),
+            // A state of a fixed size for each sequence is dear where it may be large.
+            sequences: if moves_on { slots } else { pool::sequences(slots) },
+            step_max: Duration::from_millis(serve.step_ms_max.clamp(1, STEP_MS_MAX).into()),
+            idle_cells: serve.idle_cells_max,
+            copies: !moves_on && model.meta_val_str(&window).is_err(),
         }
     }
 }

@@ -1,18 +1,21 @@
 //! One request on its way: its prompt, then one token after the other.
 
+mod prepared;
+
 #[cfg(test)]
 mod tests;
 
 use std::time::Instant;
 
 use core_wire::{
-    client::event::FinishReason,
+    client::{Priority, event::FinishReason},
     ids::JobId,
     limits::STEP_TEXT_BYTES_MAX,
-    worker::{Ended, Sampling, StepToken, job::EndOfGeneration},
+    worker::{Ended, StepToken, job::EndOfGeneration},
 };
 use llama_cpp_2::token::LlamaToken;
 
+pub(crate) use self::prepared::{Borrowed, Chosen, Outcome, Prepared};
 use crate::{
     context::pool::Slot,
     engine::{
@@ -22,38 +25,9 @@ use crate::{
     },
 };
 
-/// A request that was tokenized and found to fit.
-pub(crate) struct Prepared {
-    /// The job.
-    pub(crate) job: JobId,
-    /// Its prompt; at least one token, and fewer than the context holds.
-    pub(crate) prompt: Vec<LlamaToken>,
-    /// How its tokens are chosen.
-    pub(crate) sampling: Sampling,
-}
-
-/// What came of a chosen token.
-#[derive(Debug, PartialEq)]
-pub(crate) struct Outcome {
-    /// What the client gets.
-    pub(crate) token: Option<StepToken>,
-    /// Why it was the last, if it was.
-    pub(crate) finish: Option<FinishReason>,
-}
-
-/// What the vocabulary says of a chosen token.
-pub(crate) struct Chosen<'a> {
-    /// Its id.
-    pub(crate) token: LlamaToken,
-    /// The bytes with which it shows.
-    pub(crate) piece: &'a [u8],
-    /// Whether it ends an answer.
-    pub(crate) ends: bool,
-}
-
 /// Where a sequence stands.
 enum Phase {
-    /// So many tokens of its prompt are in the KV cache.
+    /// So many of the tokens that it came with are in the KV cache.
     Prefill(usize),
     /// This token was chosen and is not in the KV cache yet.
     Decode(LlamaToken),
@@ -63,13 +37,19 @@ enum Phase {
 pub(crate) struct Sequence {
     /// The job.
     pub(crate) job: JobId,
+    /// Who has to give way first.
+    pub(crate) class: Priority,
     /// Its place in the KV cache.
     pub(crate) slot: Slot,
     /// How its tokens are chosen.
     pub(crate) sampler: Sampler,
+    /// Cells at its beginning that it sees and another sequence owns.
+    pub(crate) borrowed: Option<Borrowed>,
     /// The row of the batch in whose logits its next token is, if the step made one.
     pub(crate) row: Option<i32>,
-    prompt: Vec<LlamaToken>,
+    /// Its prompt, and what it had got before.
+    tokens: Vec<LlamaToken>,
+    prompt: usize,
     phase: Phase,
     /// Tokens of the prompt and of the answer so far.
     length: u32,
@@ -83,20 +63,24 @@ pub(crate) struct Sequence {
 }
 
 impl Sequence {
-    /// Starts `prepared` in `slot`; it ends when it is `length_max` tokens long.
-    pub(crate) fn new(prepared: Prepared, slot: Slot, length_max: u32) -> Self {
+    /// Starts `prepared` in `slot`, where its first `cached` tokens are in the KV cache already; it
+    /// ends when it is `length_max` tokens long.
+    pub(crate) fn new(prepared: Prepared, slot: Slot, cached: u32, length_max: u32) -> Self {
         let sampler = Sampler::new(&prepared.sampling);
+        let emitted = prepared.tokens.len() - prepared.prompt;
         Self {
             job: prepared.job,
+            class: prepared.class,
             slot,
             sampler,
+            borrowed: None,
             row: None,
-            // A prompt is shorter than the context, whose length is a u32.
-            length: u32::try_from(prepared.prompt.len()).unwrap_or(u32::MAX),
+            length: prepared.cells(),
             prompt: prepared.prompt,
-            phase: Phase::Prefill(0),
+            tokens: prepared.tokens,
+            phase: Phase::Prefill(cached as usize),
             length_max,
-            emitted: 0,
+            emitted: u32::try_from(emitted).unwrap_or(u32::MAX),
             max_tokens: prepared.sampling.max_tokens,
             end: prepared.sampling.end,
             text: TextStream::new(prepared.sampling.stop),
@@ -110,11 +94,43 @@ impl Sequence {
         self.length
     }
 
+    /// Takes the pieces of what it had got before through the text again, which shows nothing a
+    /// second time: what was held back then is held back now.
+    pub(crate) fn replay(&mut self, mut piece: impl FnMut(LlamaToken, &mut Vec<u8>)) {
+        let mut bytes = Vec::new();
+        for &token in &self.tokens[self.prompt..] {
+            bytes.clear();
+            piece(token, &mut bytes);
+            let _shown = self.text.push(&bytes);
+        }
+    }
+
+    /// Cells that it needs by itself, those of its prompt that are still to come included.
+    pub(crate) fn cells(&self) -> u32 {
+        self.length - self.borrowed.map_or(0, |borrowed| borrowed.cells)
+    }
+
+    /// Its tokens that are in the KV cache.
+    pub(crate) fn cached(&self) -> u32 {
+        match self.phase {
+            Phase::Prefill(fed) => u32::try_from(fed).unwrap_or(u32::MAX),
+            Phase::Decode(_) => self.length - 1,
+        }
+    }
+
+    /// How many tokens of `prompt` stand in the KV cache of this sequence, which has to be past its
+    /// own prompt; one at least is left, since only a computed token has logits.
+    pub(crate) fn shares(&self, prompt: &[LlamaToken]) -> u32 {
+        let own = &self.tokens[..self.prompt];
+        let same = own.iter().zip(prompt).take_while(|(a, b)| a == b).count();
+        u32::try_from(same.min(prompt.len() - 1)).unwrap_or(u32::MAX)
+    }
+
     /// What it could put into the next step.
     pub(crate) fn want(&self) -> Want {
         match self.phase {
             Phase::Prefill(fed) => {
-                let rest = self.prompt.len() - fed;
+                let rest = self.tokens.len() - fed;
                 Want::Prefill(u32::try_from(rest).unwrap_or(u32::MAX))
             }
             Phase::Decode(_) => Want::Decode,
@@ -125,8 +141,8 @@ impl Sequence {
     pub(crate) fn feed(&self, count: u32) -> (&[LlamaToken], u32) {
         match &self.phase {
             Phase::Prefill(fed) => {
-                let end = self.prompt.len().min(fed + count as usize);
-                (&self.prompt[*fed..end], u32::try_from(*fed).unwrap_or(u32::MAX))
+                let end = self.tokens.len().min(fed + count as usize);
+                (&self.tokens[*fed..end], u32::try_from(*fed).unwrap_or(u32::MAX))
             }
             Phase::Decode(token) => {
                 let token = std::slice::from_ref(token);
@@ -161,7 +177,6 @@ impl Sequence {
         }
         self.length += 1;
         self.emitted += 1;
-        self.prompt = Vec::new();
         self.phase = Phase::Decode(chosen.token);
         let full = self.emitted >= self.max_tokens || self.length >= self.length_max;
         let (text, finish) = match self.text.push(chosen.piece) {

@@ -4,6 +4,7 @@
 mod boot;
 #[cfg(test)]
 mod generate;
+mod pausing;
 #[cfg(test)]
 mod player;
 #[cfg(test)]

@@ -22,8 +22,10 @@ fn more_requests_than_slots_are_all_answered() {
 #[test]
 fn requests_that_do_not_fit_together_wait_for_each_other() {
     let (mut worker, _) = Worker::ready(&model(), |plan| plan.n_ctx = 256);
-    // Each sets more than half of the cells aside.
-    let jobs: Vec<JobId> = (0..3).map(|_| worker.generate("Once", greedy(180))).collect();
+    // Each has more than half of the cells as its prompt.
+    let prompt = Prompt::Tokens((0..180).map(|i| 10 + i % 90).collect());
+    let kind = || JobKind::Generate(Box::new(greedy(20)));
+    let jobs: Vec<JobId> = (0..3).map(|_| worker.send(kind(), &prompt)).collect();
     let mut started = Vec::new();
     let mut ended = Vec::new();
     while ended.len() < jobs.len() {

@@ -1,30 +1,18 @@
-use super::Pool;
+use super::{Pool, sequences};
 
 #[test]
-fn a_slot_takes_its_cells_and_gives_them_back() {
-    let mut pool = Pool::new(2, 100);
-    let first = pool.take(60).unwrap();
-    assert_eq!(first.id(), 0);
-    assert!(pool.take(41).is_none(), "only 40 cells are left");
-    let second = pool.take(40).unwrap();
-    assert_eq!(second.id(), 1);
+fn there_are_no_more_sequences_than_slots_and_each_comes_back() {
+    let mut pool = Pool::new(2);
+    let first = pool.take().unwrap();
+    let second = pool.take().unwrap();
+    assert_eq!((first.id(), second.id()), (0, 1));
+    assert!(pool.take().is_none());
     pool.give(first);
-    pool.give(second);
-    assert_eq!(pool.take(100).unwrap().cells, 100);
+    assert_eq!(pool.take().unwrap().id(), 0);
 }
 
 #[test]
-fn there_are_no_more_sequences_than_slots() {
-    let mut pool = Pool::new(1, 100);
-    let only = pool.take(1).unwrap();
-    assert!(pool.take(1).is_none(), "cells are left, but no slot");
-    pool.give(only);
-    assert!(pool.take(1).is_some());
-}
-
-#[test]
-fn a_refused_taking_costs_nothing() {
-    let mut pool = Pool::new(1, 10);
-    assert!(pool.take(11).is_none());
-    assert!(pool.take(10).is_some());
+fn the_engine_can_tell_all_sequences_apart() {
+    assert_eq!(sequences(4), 12);
+    assert_eq!(sequences(256), 256);
 }

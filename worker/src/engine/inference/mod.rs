@@ -3,25 +3,24 @@
 //! Drain new jobs, one token for every running sequence, the rest of the batch for prompts, decode,
 //! choose, one STEP record, heartbeat. Nothing waits for anything but the engine and the rings.
 
+mod admit;
+mod room;
 mod step;
 
 use std::{collections::VecDeque, time::Duration};
 
-use core_wire::{
-    client::event::FinishReason,
-    ids::JobId,
-    worker::{Started, ToBroker},
-};
+use core_wire::{client::event::FinishReason, ids::JobId};
 use llama_cpp_2::{context::LlamaContext, llama_batch::LlamaBatch};
 
 use crate::{
     context::{
+        kept::Kept,
         pool::Pool,
         prefix::{self, Residue},
     },
     engine::{
         IDLE_PARK,
-        desk::{Desk, cancelled},
+        desk::{Cores, Desk, cancelled},
         load::Plan,
         pace::Pace,
         sampling::Candidates,
@@ -48,6 +47,7 @@ pub(crate) struct Inference<'m> {
     batch: LlamaBatch<'static>,
     plan: Plan,
     pool: Pool,
+    kept: Kept,
     waiting: VecDeque<Prepared>,
     running: Vec<Sequence>,
     candidates: Candidates,
@@ -70,13 +70,14 @@ impl<'m> Inference<'m> {
             context,
             batch,
             plan,
-            pool: Pool::new(plan.slots, plan.n_ctx),
+            pool: Pool::new(plan.sequences),
+            kept: Kept::default(),
             waiting: VecDeque::new(),
             running: Vec::new(),
             candidates: Candidates::new(),
             piece: Vec::new(),
             residue: Residue::None,
-            pace: Pace::default(),
+            pace: Pace::new(plan.step_max),
             turn: 0,
         }
     }
@@ -96,12 +97,13 @@ impl<'m> Inference<'m> {
             return Ok(Turn::Stop);
         }
         self.cancel(&asked.cancelled)?;
+        self.give_way(&asked.parked)?;
         let room = (self.plan.slots as usize).saturating_sub(self.waiting.len());
         let prepared = self.desk.prepare(self.plan.n_ctx, room)?;
         self.waiting.extend(prepared);
         self.admit()?;
         self.desk.answers.write_some(&mut self.desk.link)?;
-        if self.running.is_empty() {
+        if self.running.is_empty() || self.desk.cores() == Cores::Others {
             self.rest()?;
         } else {
             self.step()?;
@@ -126,29 +128,8 @@ impl<'m> Inference<'m> {
         self.desk.publish(Vec::new(), ended)
     }
 
-    /// Starts whoever waits, in the order of arrival, as long as all its cells can be set aside.
-    fn admit(&mut self) -> Result<(), Fault> {
-        while let Some(next) = self.waiting.front() {
-            let length = u32::try_from(next.prompt.len()).unwrap_or(u32::MAX);
-            let longest = length.saturating_add(next.sampling.max_tokens);
-            let Some(slot) = self.pool.take(longest.min(self.plan.n_ctx)) else {
-                return Ok(());
-            };
-            if let Some(prepared) = self.waiting.pop_front() {
-                self.desk.link.say(&ToBroker::Started(Started {
-                    job: prepared.job,
-                    prompt_tokens: length,
-                    cached_tokens: 0,
-                }))?;
-                let sequence = Sequence::new(prepared, slot, self.plan.n_ctx);
-                self.running.push(sequence);
-                self.residue = Residue::Some;
-            }
-        }
-        Ok(())
-    }
-
-    /// With nobody to continue: finish answers, then sleep until a job comes.
+    /// With nobody to continue, or no core to do it on: finish answers, then sleep until a record
+    /// comes.
     fn rest(&mut self) -> Result<(), Fault> {
         if !self.desk.is_idle() {
             if self.desk.has_only_answers() {
@@ -156,12 +137,11 @@ impl<'m> Inference<'m> {
             }
             return Ok(());
         }
-        let timeout = match self.residue {
-            Residue::None => IDLE_PARK,
-            Residue::Some => WIPE_AFTER,
-        };
-        let wake = self.desk.link.rest(timeout)?;
-        if wake == core_ring::Wake::Idle && self.residue == Residue::Some {
+        let wipes = self.running.is_empty() && self.residue == Residue::Some;
+        let wake = self.desk.link.rest(if wipes { WIPE_AFTER } else { IDLE_PARK })?;
+        if wake == core_ring::Wake::Idle && wipes {
+            // What pauses would have been continued by now if its request still lived.
+            self.drop_kept(None)?;
             prefix::wipe(&mut self.context);
             self.residue = Residue::None;
         }
@@ -173,6 +153,7 @@ impl<'m> Inference<'m> {
         let sequence = self.running.remove(at);
         prefix::forget(&mut self.context, &sequence.slot)?;
         self.pool.give(sequence.slot);
+        self.inherit(sequence.job);
         Ok(())
     }
 }

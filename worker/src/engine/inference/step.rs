@@ -12,6 +12,7 @@ use super::Inference;
 use crate::{
     engine::{
         batch::{self, Want},
+        pace::Load,
         sequence::{Chosen, Outcome, Sequence},
     },
     fault::Fault,
@@ -32,49 +33,88 @@ impl Inference<'_> {
         self.desk.publish(tokens, ended)
     }
 
-    /// Computes one batch. Where the cache is exhausted the request that came last is given up, so
-    /// that never more than one pays for it.
+    /// Computes one batch, whatever has to give way for it.
     fn compute(&mut self) -> Result<(), Fault> {
+        let mut most = self.plan.n_batch;
+        // Ends: each round but the last gives cells back, halves the slice, or ends a request.
         while !self.running.is_empty() {
+            self.make_room()?;
             let began = Instant::now();
-            let (shares, decoding) = self.compose()?;
+            let (shares, load) = self.compose(most)?;
             match self.context.decode(&mut self.batch) {
                 Ok(()) => {
-                    let slice = shares.iter().sum::<u32>() - decoding;
-                    self.pace.took(decoding, slice, began.elapsed());
+                    // The call returns when everything is computed: no device works behind it.
+                    self.pace.took(load, began.elapsed());
                     let fed = self.running.iter_mut().zip(shares);
                     fed.for_each(|(sequence, count)| sequence.fed(count));
                     return Ok(());
                 }
-                Err(DecodeError::NoKvCacheSlot) => self.give_up_last()?,
+                Err(DecodeError::NoKvCacheSlot) => most = self.after_no_cell(load, most)?,
                 Err(_) => return Err(Fault::Engine { what: "decode" }),
             }
         }
         Ok(())
     }
 
-    /// Fills the batch; answers how many tokens of each sequence are in it, and how many of the
-    /// sequences decode.
-    fn compose(&mut self) -> Result<(Vec<u32>, u32), Fault> {
-        let wants: Vec<_> = self.running.iter().map(Sequence::want).collect();
-        let decoding = wants.iter().filter(|want| **want == Want::Decode).count();
-        let decoding = u32::try_from(decoding).unwrap_or(u32::MAX);
-        let tokens = self.pace.step_tokens(decoding, self.plan.n_batch);
-        let shares = batch::share(&wants, tokens, self.turn);
-        self.batch.clear();
-        for (sequence, &count) in self.running.iter_mut().zip(&shares) {
-            let whole = sequence.is_whole_after(count);
-            let (tokens, first) = sequence.feed(count);
-            let last = tokens.len();
-            for (position, (token, nth)) in (first..).zip(tokens.iter().zip(1..)) {
-                let position = i32::try_from(position).unwrap_or(i32::MAX);
-                let wanted = whole && nth == last;
-                let added = self.batch.add(*token, position, &[sequence.slot.id()], wanted);
-                added.map_err(|_| Fault::Engine { what: "batch" })?;
-            }
-            sequence.row = whole.then(|| self.batch.n_tokens() - 1);
+    /// Gives way where the engine finds no cells although they were counted; answers how many
+    /// tokens the next try may have.
+    fn after_no_cell(&mut self, load: Load, most: u32) -> Result<u32, Fault> {
+        if self.yield_cells()? {
+            return Ok(most);
         }
-        Ok((shares, decoding))
+        if load.slice > 1 {
+            return Ok(load.decoding + load.slice / 2);
+        }
+        self.give_up_last()?;
+        Ok(most)
+    }
+
+    /// Fills the batch with at most `most` tokens; answers how many of each sequence are in it.
+    fn compose(&mut self, most: u32) -> Result<(Vec<u32>, Load), Fault> {
+        let wants: Vec<_> = self.running.iter().map(Sequence::want).collect();
+        let Load { decoding, slice, depth } = self.wanted(&wants);
+        let most = slice.min(most.saturating_sub(decoding));
+        let slice = if most == 0 { 0 } else { self.pace.slice(decoding, depth, most) };
+        let shares = batch::share(&wants, decoding + slice, self.turn);
+        self.batch.clear();
+        for (at, &count) in shares.iter().enumerate() {
+            self.fill(at, count)?;
+        }
+        Ok((shares, Load { decoding, slice, depth }))
+    }
+
+    /// All that the sequences could put into a step.
+    fn wanted(&self, wants: &[Want]) -> Load {
+        let mut load = Load { decoding: 0, slice: 0, depth: 0 };
+        let (mut deep, mut prompts) = (0_u64, 0_u64);
+        for (sequence, want) in self.running.iter().zip(wants) {
+            match want {
+                Want::Decode => load.decoding += 1,
+                Want::Prefill(rest) => {
+                    load.slice = load.slice.saturating_add(*rest);
+                    deep += u64::from(sequence.cached());
+                    prompts += 1;
+                }
+            }
+        }
+        load.depth = u32::try_from(deep.checked_div(prompts).unwrap_or(0)).unwrap_or(u32::MAX);
+        load
+    }
+
+    /// Puts `count` tokens of the sequence at `at` into the batch.
+    fn fill(&mut self, at: usize, count: u32) -> Result<(), Fault> {
+        let sequence = &mut self.running[at];
+        let whole = sequence.is_whole_after(count);
+        let (tokens, first) = sequence.feed(count);
+        let last = tokens.len();
+        for (position, (token, nth)) in (first..).zip(tokens.iter().zip(1..)) {
+            let position = i32::try_from(position).unwrap_or(i32::MAX);
+            let wanted = whole && nth == last;
+            let added = self.batch.add(*token, position, &[sequence.slot.id()], wanted);
+            added.map_err(|_| Fault::Engine { what: "batch" })?;
+        }
+        sequence.row = whole.then(|| self.batch.n_tokens() - 1);
+        Ok(())
     }
 
     /// Chooses the next token of the sequence at `at`, if the step computed its logits.
@@ -120,15 +160,5 @@ impl Inference<'_> {
                 format!("a token of this model shows as {bytes} bytes, which is too long");
             Refusal::new(Code::Internal, message)
         })
-    }
-
-    fn give_up_last(&mut self) -> Result<(), Fault> {
-        let Some(last) = self.running.last() else {
-            return Ok(());
-        };
-        let job = last.job;
-        self.release(self.running.len() - 1)?;
-        let message = "the KV cache has no cell left for this request";
-        self.desk.refuse(job, &Refusal::new(Code::Memory, message))
     }
 }

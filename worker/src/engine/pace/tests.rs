@@ -1,63 +1,109 @@
 use std::time::Duration;
 
-use super::{Pace, SLICE_MIN, SLICE_UNKNOWN};
+use super::{ALONE, Load, Pace, SLICE_UNKNOWN};
 
-const N_BATCH: u32 = 512;
+const TARGET: Duration = Duration::from_millis(100);
+const MOST: u32 = 512;
 
-fn ms(ms: u64) -> Duration {
-    Duration::from_millis(ms)
+/// A machine: what a step costs in nanoseconds.
+type Machine = fn(Load) -> u64;
+
+/// Attention makes a token dearer by its whole flat cost every 1,000 tokens of depth.
+fn steep(load: Load) -> u64 {
+    let token = 1_000_000 + u64::from(load.depth) * 1_000;
+    u64::from(load.decoding) * 500_000 + 5_000_000 + u64::from(load.slice) * token
 }
 
-#[test]
-fn whoever_is_alone_gets_the_whole_batch() {
-    let mut pace = Pace::default();
-    assert_eq!(pace.step_tokens(0, N_BATCH), N_BATCH);
-    pace.took(0, N_BATCH, ms(9000));
-    assert_eq!(pace.step_tokens(0, N_BATCH), N_BATCH);
+/// A kernel that is three times faster from 256 tokens on.
+fn tiled(load: Load) -> u64 {
+    let token = if load.slice >= 256 { 100_000 } else { 300_000 };
+    1_000_000 + u64::from(load.slice) * token
 }
 
-#[test]
-fn before_a_measurement_a_slice_is_small() {
-    assert_eq!(Pace::default().step_tokens(3, N_BATCH), 3 + SLICE_UNKNOWN);
-    assert_eq!(Pace::default().step_tokens(3, 8), 8, "never more than the batch");
-}
-
-#[test]
-fn a_slice_fills_what_the_decode_step_leaves_of_the_gap() {
-    let mut pace = Pace::default();
-    pace.took(1, 0, ms(10));
-    pace.took(0, 100, ms(200));
-    assert_eq!(pace.step_tokens(1, N_BATCH), 1 + 20, "40 ms at 2 ms each");
-}
-
-#[test]
-fn a_slow_machine_gets_the_least_slice_and_a_fast_one_the_batch() {
-    let mut slow = Pace::default();
-    slow.took(0, 10, ms(1000));
-    assert_eq!(slow.step_tokens(1, N_BATCH), 1 + SLICE_MIN);
-    let mut late = Pace::default();
-    late.took(1, 0, ms(500));
-    late.took(0, 10, ms(10));
-    assert_eq!(late.step_tokens(1, N_BATCH), 1 + SLICE_MIN, "the gap is over already");
-    let mut fast = Pace::default();
-    fast.took(0, 500, Duration::from_micros(500));
-    assert_eq!(fast.step_tokens(2, N_BATCH), N_BATCH);
-    let mut instant = Pace::default();
-    instant.took(0, 10, Duration::ZERO);
-    assert_eq!(instant.step_tokens(2, N_BATCH), N_BATCH);
-}
-
-#[test]
-fn slices_shrink_as_depth_makes_them_dear() {
-    let mut pace = Pace::default();
-    pace.took(1, 0, ms(10));
-    pace.took(1, 40, ms(50));
-    let shallow = pace.step_tokens(1, N_BATCH);
-    for _ in 0..12 {
-        let slice = pace.step_tokens(1, N_BATCH) - 1;
-        pace.took(1, slice, ms(10) + ms(5) * slice);
+/// Runs a prompt of `length` tokens beside `decoding` others; answers the slices and the longest
+/// step in the second half.
+fn run(pace: &mut Pace, machine: Machine, decoding: u32, length: u32) -> (Vec<u32>, Duration) {
+    let mut slices = Vec::new();
+    let mut longest = Duration::ZERO;
+    let mut depth = 0;
+    while depth < length {
+        let slice = pace.slice(decoding, depth, MOST.min(length - depth));
+        let load = Load { decoding, slice, depth };
+        let time = Duration::from_nanos(machine(load));
+        pace.took(load, time);
+        if depth > length / 2 {
+            longest = longest.max(time);
+        }
+        slices.push(slice);
+        depth += slice;
     }
-    let deep = pace.step_tokens(1, N_BATCH);
-    assert!(deep < shallow, "{deep} after {shallow}");
-    assert!((7..=11).contains(&deep), "about 40 ms at 5 ms each: {deep}");
+    (slices, longest)
+}
+
+fn known(machine: Machine, decoding: u32) -> Pace {
+    let mut pace = Pace::new(TARGET);
+    let load = Load { decoding, slice: 0, depth: 0 };
+    pace.took(load, Duration::from_nanos(machine(load)));
+    pace
+}
+
+#[test]
+fn nothing_is_known_at_first() {
+    let pace = Pace::new(TARGET);
+    assert_eq!(pace.slice(1, 0, MOST), SLICE_UNKNOWN);
+    assert_eq!(pace.slice(0, 0, 3), 3, "never more than there is");
+}
+
+#[test]
+fn a_step_with_somebody_in_it_keeps_to_the_target_at_every_depth() {
+    let mut pace = known(steep, 2);
+    let (slices, longest) = run(&mut pace, steep, 2, 16_000);
+    assert!(longest <= TARGET.mul_f64(1.05), "{longest:?}");
+    let (first, last) = (slices[10], slices[slices.len() - 2]);
+    assert!(last < first / 4, "{first} then {last}: deeper slices are smaller");
+}
+
+#[test]
+fn a_step_with_nobody_in_it_ends_soon_enough_for_a_cancel() {
+    let mut pace = Pace::new(TARGET);
+    let (_, longest) = run(&mut pace, steep, 0, 16_000);
+    assert!(longest <= ALONE.mul_f64(1.05), "{longest:?}");
+    assert!(longest >= ALONE.mul_f64(0.5), "{longest:?}: nor does it dawdle");
+}
+
+#[test]
+fn the_size_at_which_a_kernel_is_fast_is_found_and_used() {
+    let mut pace = known(tiled, 1);
+    let (slices, longest) = run(&mut pace, tiled, 1, 20_000);
+    let usual = slices[slices.len() / 2];
+    assert!((256..=MOST).contains(&usual), "{slices:?}");
+    assert!(longest <= TARGET, "{longest:?}");
+}
+
+#[test]
+fn where_sizes_are_equal_the_smallest_good_one_is_used() {
+    let flat: Machine =
+        |load| u64::from(load.decoding) * 1_000_000 + u64::from(load.slice) * 50_000;
+    let mut pace = known(flat, 1);
+    let (slices, longest) = run(&mut pace, flat, 1, 40_000);
+    let usual = slices[slices.len() / 2];
+    assert!((64..256).contains(&usual), "0.85 of the best: {usual}");
+    assert!(longest < TARGET / 2, "{longest:?}");
+}
+
+#[test]
+fn where_no_token_fits_one_goes_in() {
+    let slow: Machine = |load| 10_000_000 + u64::from(load.slice) * 200_000_000;
+    let mut pace = known(slow, 1);
+    let (slices, _) = run(&mut pace, slow, 1, 40);
+    assert!(slices[1..].iter().all(|&slice| slice == 1), "{slices:?}");
+}
+
+#[test]
+fn a_new_prompt_after_a_deep_one_starts_within_the_target() {
+    let mut pace = known(steep, 1);
+    run(&mut pace, steep, 1, 16_000);
+    let slice = pace.slice(1, 0, MOST);
+    let time = steep(Load { decoding: 1, slice, depth: 0 });
+    assert!(Duration::from_nanos(time) <= TARGET.mul_f64(1.5), "{slice} tokens took {time} ns");
 }

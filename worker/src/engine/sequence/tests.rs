@@ -1,5 +1,5 @@
 use core_wire::{
-    client::event::FinishReason,
+    client::{Priority, event::FinishReason},
     ids::JobId,
     limits::STEP_TEXT_BYTES_MAX,
     worker::{Sampling, job::EndOfGeneration},
@@ -14,7 +14,10 @@ const EOG: i32 = 2;
 fn sequence(prompt: i32, max_tokens: u32, stop: &[&str], end: EndOfGeneration) -> Sequence {
     let prepared = Prepared {
         job: JobId(1),
-        prompt: (0..prompt).map(LlamaToken::new).collect(),
+        class: Priority::Normal,
+        reuse: None,
+        tokens: (0..prompt).map(LlamaToken::new).collect(),
+        prompt: usize::try_from(prompt).unwrap(),
         sampling: Sampling {
             max_tokens,
             temperature: 0.0,
@@ -27,7 +30,7 @@ fn sequence(prompt: i32, max_tokens: u32, stop: &[&str], end: EndOfGeneration) -
             ..Sampling::default()
         },
     };
-    Sequence::new(prepared, Pool::new(1, 10).take(1).unwrap(), 10)
+    Sequence::new(prepared, Pool::new(1).take().unwrap(), 0, 10)
 }
 
 fn advance(sequence: &mut Sequence, token: i32, piece: &str) -> Outcome {

@@ -10,10 +10,12 @@ use core_wire::{
 #[derive(Debug, Default, PartialEq)]
 pub(crate) struct Answer {
     pub(crate) prompt_tokens: Option<u32>,
+    pub(crate) cached_tokens: u32,
     pub(crate) tokens: Vec<u32>,
     pub(crate) text: String,
     pub(crate) ended: Option<Ended>,
     pub(crate) refused: Option<Refused>,
+    pub(crate) parked: bool,
 }
 
 impl Answer {
@@ -22,7 +24,7 @@ impl Answer {
     }
 
     pub(crate) fn is_over(&self) -> bool {
-        self.ended.is_some() || self.refused.is_some()
+        self.ended.is_some() || self.refused.is_some() || self.parked
     }
 }
 
@@ -33,6 +35,7 @@ pub(crate) fn note(answers: &mut [Answer], jobs: &[JobId], record: ToBroker) {
         ToBroker::Started(started) => {
             let answer = &mut answers[place(started.job)];
             assert_eq!(answer.prompt_tokens.replace(started.prompt_tokens), None);
+            answer.cached_tokens = started.cached_tokens;
         }
         ToBroker::Step(step) => {
             for token in step.tokens {
@@ -45,6 +48,11 @@ pub(crate) fn note(answers: &mut [Answer], jobs: &[JobId], record: ToBroker) {
                 let answer = &mut answers[place(ended.job)];
                 assert!(!answer.is_over());
                 answer.ended = Some(ended);
+            }
+            for parked in step.parked {
+                let answer = &mut answers[place(parked)];
+                assert!(!answer.is_over());
+                answer.parked = true;
             }
         }
         ToBroker::Refused(refused) => {

@@ -30,7 +30,7 @@ use core_wire::{
 };
 
 pub(crate) use self::{
-    answer::Answer,
+    answer::{Answer, note},
     plan::{engine, greedy, model, serve, shipped, variants},
 };
 
@@ -92,6 +92,7 @@ impl Worker {
         worker.locked();
         worker.tell(&ToWorker::Go);
         let ready = worker.until_ready();
+        worker.tell(&ToWorker::Run);
         (worker, ready)
     }
 
@@ -159,17 +160,23 @@ impl Worker {
 
     /// Sends a whole job.
     pub(crate) fn send(&mut self, kind: JobKind, prompt: &Prompt) -> JobId {
+        let payload = Payload { prompt: prompt.clone(), emitted: Vec::new() };
+        self.send_as(Priority::Normal, None, kind, &payload)
+    }
+
+    /// Sends a whole job of a class, which may use the cells of another.
+    pub(crate) fn send_as(
+        &mut self,
+        class: Priority,
+        reuse: Option<JobId>,
+        kind: JobKind,
+        payload: &Payload,
+    ) -> JobId {
         let job = JobId(self.next_job);
         self.next_job += 1;
-        let payload = Payload { prompt: prompt.clone(), emitted: Vec::new() };
-        let bytes = codec::encode(&payload).unwrap();
-        self.tell(&ToWorker::Job(Job {
-            job,
-            kind,
-            class: Priority::Normal,
-            reuse: None,
-            prompt_bytes: u32::try_from(bytes.len()).unwrap(),
-        }));
+        let bytes = codec::encode(payload).unwrap();
+        let prompt_bytes = u32::try_from(bytes.len()).unwrap();
+        self.tell(&ToWorker::Job(Job { job, kind, class, reuse, prompt_bytes }));
         for (index, piece) in bytes.chunks(FRAGMENT_BYTES_MAX).enumerate() {
             self.tell(&ToWorker::Fragment(Fragment {
                 job,

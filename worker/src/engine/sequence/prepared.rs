@@ -1,0 +1,67 @@
+//! What a sequence is made of, what it takes in, and what comes of that.
+
+use core_wire::{
+    client::{Priority, event::FinishReason},
+    ids::JobId,
+    worker::{Sampling, StepToken},
+};
+use llama_cpp_2::token::LlamaToken;
+
+/// A request that was tokenized and found to fit.
+pub(crate) struct Prepared {
+    /// The job.
+    pub(crate) job: JobId,
+    /// Who has to give way first.
+    pub(crate) class: Priority,
+    /// Whose cells may serve it.
+    pub(crate) reuse: Option<JobId>,
+    /// Its prompt and what it has got already; at least one token, and fewer than the context
+    /// holds.
+    pub(crate) tokens: Vec<LlamaToken>,
+    /// How many of them are the prompt.
+    pub(crate) prompt: usize,
+    /// How its tokens are chosen.
+    pub(crate) sampling: Sampling,
+}
+
+impl Prepared {
+    /// Cells that it needs to start: one for each token that it has.
+    pub(crate) fn cells(&self) -> u32 {
+        // Shorter than the context, whose length is a u32.
+        u32::try_from(self.tokens.len()).unwrap_or(u32::MAX)
+    }
+
+    /// Tokens that may still be chosen for it.
+    pub(crate) fn left(&self) -> u32 {
+        let emitted = u32::try_from(self.tokens.len() - self.prompt).unwrap_or(u32::MAX);
+        self.sampling.max_tokens.saturating_sub(emitted)
+    }
+}
+
+/// What came of a chosen token.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Outcome {
+    /// What the client gets.
+    pub(crate) token: Option<StepToken>,
+    /// Why it was the last, if it was.
+    pub(crate) finish: Option<FinishReason>,
+}
+
+/// What the vocabulary says of a chosen token.
+pub(crate) struct Chosen<'a> {
+    /// Its id.
+    pub(crate) token: LlamaToken,
+    /// The bytes with which it shows.
+    pub(crate) piece: &'a [u8],
+    /// Whether it ends an answer.
+    pub(crate) ends: bool,
+}
+
+/// Cells of another sequence.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Borrowed {
+    /// Whose they are.
+    pub(crate) from: JobId,
+    /// How many.
+    pub(crate) cells: u32,
+}

@@ -19,6 +19,7 @@ use super::{BootEnd, Booted, ModelFiles, lockdown, tell};
 use crate::{
     engine::{
         desk::Desk,
+        embed::Embedder,
         inference::Inference,
         load::{self, Known, NoModel, Plan, failed},
         tokenizer::Tokenizer,
@@ -103,7 +104,7 @@ fn serve_vocabulary(
 
 fn serve_weights(
     mut link: Link,
-    backend: &LlamaBackend,
+    backend: &'static LlamaBackend,
     model: &'static LlamaModel,
     last: LastSteps,
     plan: &Serve,
@@ -122,7 +123,8 @@ fn serve_weights(
         Err(reason) => return Err(tell(&mut link, reason)),
     };
     let desk = Desk::new(link, tokenizer, plan.slots);
-    let mut inference = ManuallyDrop::new(Inference::new(desk, context, batch, plan));
+    let embedder = Embedder::new(backend, model, plan);
+    let mut inference = ManuallyDrop::new(Inference::new(desk, context, batch, embedder, plan));
     Ok(inference.serve()?)
 }
 

@@ -64,6 +64,14 @@ impl Answers {
         self.bytes(job, bytes.collect())
     }
 
+    /// Queues an embedding, as little-endian `f32`.
+    ///
+    /// # Errors
+    /// As [`Self::bytes`].
+    pub(crate) fn floats(&mut self, job: JobId, floats: &[f32]) -> Result<(), Refusal> {
+        self.bytes(job, floats.iter().flat_map(|value| value.to_le_bytes()).collect())
+    }
+
     /// Queues bytes.
     ///
     /// # Errors

@@ -2,6 +2,8 @@
 
 mod say;
 
+use std::collections::VecDeque;
+
 use core_wire::{
     client::{Prompt, event::FinishReason},
     code::{Code, Refusal},
@@ -13,6 +15,7 @@ use llama_cpp_2::token::LlamaToken;
 use crate::{
     engine::{
         answers::Answers,
+        embed::Text,
         inbox::{Inbox, Order, Request},
         sequence::Prepared,
         tokenizer::Tokenizer,
@@ -44,6 +47,8 @@ pub(crate) struct Desk<'m> {
     pub(crate) tokenizer: Tokenizer<'m>,
     /// Long answers on their way out.
     pub(crate) answers: Answers,
+    /// Texts that wait to be embedded.
+    pub(crate) texts: VecDeque<Text>,
     inbox: Inbox,
     heard: Vec<ToWorker>,
     step: u64,
@@ -66,6 +71,7 @@ impl<'m> Desk<'m> {
             link,
             tokenizer,
             answers: Answers::default(),
+            texts: VecDeque::new(),
             inbox: Inbox::new(slots),
             heard: Vec::new(),
             step: 0,
@@ -151,7 +157,10 @@ impl<'m> Desk<'m> {
 
     /// Ends a job that waits here, or hands it on.
     fn cancel(&mut self, job: JobId, asked: &mut Asked) -> Result<(), Fault> {
-        if self.inbox.remove(job) || self.answers.remove(job) {
+        let texts = self.texts.len();
+        self.texts.retain(|text| text.job != job);
+        let waited = self.inbox.remove(job) || self.texts.len() < texts;
+        if waited || self.answers.remove(job) {
             return self.publish(Vec::new(), vec![cancelled(job)]);
         }
         asked.cancelled.push(job);
@@ -171,8 +180,12 @@ impl<'m> Desk<'m> {
                 self.answers.bytes(job, text.into_bytes())?;
                 Ok(None)
             }
-            JobKind::Embed | JobKind::Compile(_) => {
-                Err(Refusal::new(Code::BadParameter, "not in this version"))
+            JobKind::Compile(_) => Err(Refusal::new(Code::BadParameter, "not in this version")),
+            JobKind::Embed => {
+                let tokens = self.tokenizer.prompt(&prompt)?;
+                check_length(&tokens, length_max)?;
+                self.texts.push_back(Text { job, tokens });
+                Ok(None)
             }
             JobKind::Generate(sampling) => {
                 let mut tokens = self.tokenizer.prompt(&prompt)?;

@@ -181,7 +181,7 @@ pub(crate) fn facts(model: &LlamaModel, plan: Option<&Plan>, chat_template: Know
         n_ctx: plan.map_or(0, |plan| plan.n_ctx),
         n_ctx_train: model.n_ctx_train(),
         n_vocab: u32::try_from(model.n_vocab()).unwrap_or(0),
-        n_embd: u32::try_from(model.n_embd()).unwrap_or(0),
+        n_embd: u32::try_from(model.n_embd_out()).unwrap_or(0),
         n_params: model.n_params(),
         slots: plan.map_or(0, |plan| plan.slots),
         chat_template: chat_template == Known::Yes,
@@ -197,7 +197,8 @@ pub(crate) enum Known {
     No,
 }
 
-fn architecture(model: &LlamaModel) -> String {
+/// The architecture that the file names, as far as it is plain text.
+pub(crate) fn architecture(model: &LlamaModel) -> String {
     let text = model.meta_val_str("general.architecture");
     let text = text.unwrap_or_else(|_| "unknown".into());
     let plain = |c: &char| c.is_ascii_graphic();

@@ -5,6 +5,7 @@
 pub(crate) mod answers;
 pub(crate) mod batch;
 pub(crate) mod desk;
+pub(crate) mod embed;
 pub(crate) mod inbox;
 pub(crate) mod inference;
 pub(crate) mod load;

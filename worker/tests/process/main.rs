@@ -3,6 +3,7 @@
 #[cfg(test)]
 mod boot;
 #[cfg(test)]
+mod embed;
 mod generate;
 mod pausing;
 #[cfg(test)]

@@ -21,6 +21,7 @@ use crate::{
     engine::{
         IDLE_PARK,
         desk::{Cores, Desk, cancelled},
+        embed::{Beside, Embedder},
         load::Plan,
         pace::Pace,
         sampling::Candidates,
@@ -54,6 +55,7 @@ pub(crate) struct Inference<'m> {
     piece: Vec<u8>,
     residue: Residue,
     pace: Pace,
+    embedder: Embedder<'m>,
     turn: usize,
 }
 
@@ -63,6 +65,7 @@ impl<'m> Inference<'m> {
         desk: Desk<'m>,
         context: LlamaContext<'m>,
         batch: LlamaBatch<'static>,
+        embedder: Embedder<'m>,
         plan: Plan,
     ) -> Self {
         Self {
@@ -78,6 +81,7 @@ impl<'m> Inference<'m> {
             piece: Vec::new(),
             residue: Residue::None,
             pace: Pace::new(plan.step_max),
+            embedder,
             turn: 0,
         }
     }
@@ -103,21 +107,61 @@ impl<'m> Inference<'m> {
         self.waiting.extend(prepared);
         self.admit()?;
         self.desk.answers.write_some(&mut self.desk.link)?;
-        if self.running.is_empty() || self.desk.cores() == Cores::Others {
+        self.take_text()?;
+        if !self.has_work() || self.desk.cores() == Cores::Others {
             self.rest()?;
         } else {
-            self.step()?;
+            self.work()?;
         }
         self.turn = self.turn.wrapping_add(1);
         self.desk.link.beat();
         Ok(Turn::On)
     }
 
+    fn has_work(&self) -> bool {
+        !(self.running.is_empty() && self.embedder.is_idle())
+    }
+
+    /// One step for those who are continued, and a slice of a text.
+    fn work(&mut self) -> Result<(), Fault> {
+        self.embed()?;
+        if self.running.is_empty() { Ok(()) } else { self.step() }
+    }
+
+    /// Begins with the next text, if none is in work.
+    fn take_text(&mut self) -> Result<(), Fault> {
+        while self.embedder.is_idle()
+            && let Some(text) = self.desk.texts.pop_front()
+        {
+            let job = text.job;
+            if let Err(refusal) = self.embedder.begin(text) {
+                self.desk.refuse(job, &refusal)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn embed(&mut self) -> Result<(), Fault> {
+        let Some(job) = self.embedder.job() else {
+            return Ok(());
+        };
+        let beside = if self.running.is_empty() { Beside::Nobody } else { Beside::Sequences };
+        let done = match self.embedder.advance(beside) {
+            Ok(None) => return Ok(()),
+            Ok(Some(embedding)) => self.desk.answers.floats(job, &embedding),
+            Err(refusal) => Err(refusal),
+        };
+        done.or_else(|refusal| self.desk.refuse(job, &refusal))
+    }
+
     /// Ends jobs at the step boundary; a job that is not here has ended already.
     fn cancel(&mut self, jobs: &[JobId]) -> Result<(), Fault> {
         let mut ended = Vec::new();
         for job in jobs {
-            if let Some(at) = self.waiting.iter().position(|w| w.job == *job) {
+            if self.embedder.job() == Some(*job) {
+                self.embedder.stop();
+                ended.push(cancelled(*job));
+            } else if let Some(at) = self.waiting.iter().position(|w| w.job == *job) {
                 self.waiting.remove(at);
                 ended.push(cancelled(*job));
             } else if let Some(at) = self.running.iter().position(|r| r.job == *job) {

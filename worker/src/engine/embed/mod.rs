@@ -1,0 +1,184 @@
+//! Embeddings, in a context of their own.
+//!
+//! A context that embeds computes an output for every token, which would cost each prompt of the
+//! others; so there is a second one, small, made when the first text comes. Texts are taken one
+//! after the other, a slice in each turn, so that nobody who is being answered waits for a whole
+//! text.
+
+mod pooling;
+
+#[cfg(test)]
+mod tests;
+
+use std::{mem::ManuallyDrop, num::NonZeroU32};
+
+use core_wire::{
+    code::{Code, Refusal},
+    ids::JobId,
+};
+use llama_cpp_2::{
+    context::{
+        LlamaContext,
+        params::{LlamaContextParams, LlamaPoolingType},
+    },
+    llama_backend::LlamaBackend,
+    llama_batch::LlamaBatch,
+    model::LlamaModel,
+    token::LlamaToken,
+};
+
+use self::pooling::{Pooled, Pooling};
+use super::load::{self, Plan};
+
+/// The longest text in tokens: a few pages. The context's memory grows with it.
+const TEXT_TOKENS_MAX: u32 = 2048;
+
+/// Tokens of one slice while others are being answered, and while nobody is.
+const SLICE_BESIDE: usize = 8;
+const SLICE_ALONE: usize = 64;
+
+/// A text to be embedded.
+pub(crate) struct Text {
+    /// Its job.
+    pub(crate) job: JobId,
+    /// Its tokens; at least one.
+    pub(crate) tokens: Vec<LlamaToken>,
+}
+
+/// What is known of the text in work, and how far it is.
+struct Work {
+    text: Text,
+    fed: usize,
+    pooled: Pooled,
+}
+
+/// Whether somebody waits for the next token meanwhile.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Beside {
+    /// Nobody.
+    Nobody,
+    /// Sequences run.
+    Sequences,
+}
+
+/// The context for embeddings and the text in work.
+pub(crate) struct Embedder<'m> {
+    backend: &'m LlamaBackend,
+    model: &'m LlamaModel,
+    plan: Plan,
+    pooling: Pooling,
+    context: Option<ManuallyDrop<LlamaContext<'m>>>,
+    batch: LlamaBatch<'static>,
+    work: Option<Work>,
+}
+
+impl<'m> Embedder<'m> {
+    /// An embedder that has made nothing yet.
+    pub(crate) fn new(backend: &'m LlamaBackend, model: &'m LlamaModel, plan: Plan) -> Self {
+        Self {
+            backend,
+            model,
+            plan,
+            pooling: Pooling::of(model, &load::architecture(model)),
+            context: None,
+            batch: LlamaBatch::new(SLICE_ALONE, 1),
+            work: None,
+        }
+    }
+
+    /// Whether no text is in work.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.work.is_none()
+    }
+
+    /// The job in work.
+    pub(crate) fn job(&self) -> Option<JobId> {
+        self.work.as_ref().map(|work| work.text.job)
+    }
+
+    /// Begins with a text.
+    ///
+    /// # Errors
+    /// `BAD_PARAMETER` where the model embeds nothing, `PROMPT_TOO_LONG`, `MEMORY`.
+    pub(crate) fn begin(&mut self, text: Text) -> Result<(), Refusal> {
+        if self.pooling == Pooling::Rank {
+            let message = "this model ranks texts and gives no embedding";
+            return Err(Refusal::new(Code::BadParameter, message));
+        }
+        let (length, most) = (text.tokens.len(), self.tokens_max());
+        if length > most as usize {
+            let message = format!("the text has {length} tokens; at most {most} can be embedded");
+            return Err(Refusal::new(Code::PromptTooLong, message));
+        }
+        if self.context.is_none() {
+            self.context = Some(self.make()?);
+        }
+        self.work = Some(Work { text, fed: 0, pooled: Pooled::new(self.pooling) });
+        Ok(())
+    }
+
+    /// Computes the next slice; answers the embedding with the last.
+    ///
+    /// # Errors
+    /// `INTERNAL`: the engine failed on it, or computed what is no number.
+    pub(crate) fn advance(&mut self, beside: Beside) -> Result<Option<Vec<f32>>, Refusal> {
+        let broken = || Refusal::new(Code::Internal, "the engine cannot embed this text");
+        let (Some(mut work), Some(context)) = (self.work.take(), self.context.as_mut()) else {
+            return Ok(None);
+        };
+        let most = match beside {
+            Beside::Nobody => SLICE_ALONE,
+            Beside::Sequences => SLICE_BESIDE,
+        };
+        let end = work.text.tokens.len().min(work.fed + most);
+        self.batch.clear();
+        for at in work.fed..end {
+            let position = i32::try_from(at).unwrap_or(i32::MAX);
+            let added = self.batch.add(work.text.tokens[at], position, &[0], true);
+            added.map_err(|_| broken())?;
+        }
+        let computed = context.decode(&mut self.batch);
+        for row in 0..self.batch.n_tokens() {
+            work.pooled.add(context.embeddings_ith(row).map_err(|_| broken())?);
+        }
+        work.fed = end;
+        if computed.is_ok() && end < work.text.tokens.len() {
+            self.work = Some(work);
+            return Ok(None);
+        }
+        // The next text starts in an empty cache, and this one leaves nothing behind.
+        context.clear_kv_cache();
+        computed.map_err(|_| broken())?;
+        work.pooled.finish().map(Some).ok_or_else(broken)
+    }
+
+    /// Gives the text in work up.
+    pub(crate) fn stop(&mut self) {
+        self.work = None;
+        if let Some(context) = self.context.as_mut() {
+            context.clear_kv_cache();
+        }
+    }
+
+    fn tokens_max(&self) -> u32 {
+        TEXT_TOKENS_MAX.min(self.plan.n_ctx)
+    }
+
+    fn make(&self) -> Result<ManuallyDrop<LlamaContext<'m>>, Refusal> {
+        let slice = u32::try_from(SLICE_ALONE).unwrap_or(u32::MAX);
+        let params = LlamaContextParams::default()
+            .with_n_ctx(NonZeroU32::new(self.tokens_max()))
+            .with_n_seq_max(1)
+            .with_n_batch(slice)
+            .with_n_ubatch(slice)
+            .with_n_threads(self.plan.threads)
+            .with_n_threads_batch(self.plan.threads)
+            .with_embeddings(true)
+            .with_pooling_type(LlamaPoolingType::None)
+            .with_no_perf(true);
+        let made = self.model.new_context(self.backend, params);
+        // Never freed, as nothing of the engine is: the process ends instead.
+        made.map(ManuallyDrop::new)
+            .map_err(|_| Refusal::new(Code::Memory, "there is no memory for a context that embeds"))
+    }
+}

@@ -7,15 +7,15 @@ use std::process::ExitCode;
 
 use clap::{Parser, ValueEnum};
 use core_tests::gguf::{
-    Broken, ChatTemplate, EndOfText, MakeError, Shape, VocabKind, Weight, write_broken,
-    write_model, write_vocab,
+    Broken, ChatTemplate, EndOfText, MakeError, Pooling, Shape, VocabKind, Weight, write_broken,
+    write_encoder, write_model, write_vocab,
 };
 
 /// Makes a GGUF file with seeded random weights, or a broken one.
 #[derive(Parser)]
 struct Args {
-    /// tiny, wide or m164; vocab-only; or the name of a broken file (`gguf-make broken DIR` makes
-    /// them all)
+    /// tiny, wide or m164; encoder; vocab-only; or the name of a broken file (`gguf-make broken
+    /// DIR` makes them all)
     preset: String,
     /// The file to write
     out: PathBuf,
@@ -66,6 +66,7 @@ fn run(args: &Args) -> Result<(), MakeError> {
     let shape = shape(args)?;
     match args.preset.as_str() {
         "vocab-only" => write_vocab(&shape, &args.out),
+        "encoder" => write_encoder(&shape, Pooling::Cls, &args.out),
         _ => write_model(&shape, &args.out).map(|_| ()),
     }
 }
@@ -78,7 +79,7 @@ fn corpus_file(kind: Broken, args: &Args) -> Result<(), MakeError> {
 
 fn shape(args: &Args) -> Result<Shape, MakeError> {
     let mut shape = match args.preset.as_str() {
-        "tiny" | "vocab-only" => Shape::tiny(),
+        "tiny" | "vocab-only" | "encoder" => Shape::tiny(),
         "wide" => Shape::wide(),
         "m164" => Shape::m164(),
         other => return Err(MakeError::Shape(format!("no preset is called {other:?}"))),

@@ -6,6 +6,7 @@
 //! and seed give the same bytes on every machine.
 
 mod broken;
+mod encoder;
 mod model;
 mod presets;
 mod rng;
@@ -17,6 +18,7 @@ mod weights;
 mod write;
 
 pub use broken::{Broken, write_broken};
+pub use encoder::{Pooling, write_encoder};
 pub use model::{write_model, write_vocab};
 
 use std::io;

@@ -131,7 +131,7 @@ fn pairs(shape: &Shape, vocab: &Vocab) -> Vec<(String, Value)> {
     pairs
 }
 
-fn write_file(
+pub(super) fn write_file(
     path: &Path,
     pairs: &[(String, Value)],
     tensors: &[(Tensor, Fill)],

@@ -20,6 +20,7 @@ use crate::{
     engine::{
         desk::Desk,
         embed::Embedder,
+        encoder,
         inference::Inference,
         load::{self, Known, NoModel, Plan, failed},
         tokenizer::Tokenizer,
@@ -60,6 +61,7 @@ pub(super) fn serve(mut booted: Booted, plan: &Serve) -> Result<(), BootEnd> {
     let last = LastSteps { files: booted.models, times };
     match plan.load {
         Load::Vocabulary => serve_vocabulary(link, model, last, plan),
+        Load::Weights if load::is_encoder(model) => serve_encoder(link, backend, model, last, plan),
         Load::Weights => serve_weights(link, backend, model, last, plan),
     }
 }
@@ -100,6 +102,31 @@ fn serve_vocabulary(
         return Err(tell(&mut link, reason));
     }
     Ok(vocabulary::serve(Desk::new(link, tokenizer, plan.slots))?)
+}
+
+fn serve_encoder(
+    mut link: Link,
+    backend: &'static LlamaBackend,
+    model: &'static LlamaModel,
+    last: LastSteps,
+    plan: &Serve,
+) -> Result<(), BootEnd> {
+    let tokenizer = Tokenizer::new(model);
+    let plan = Plan::new(plan, model);
+    let facts = load::facts(model, Some(&plan), known(&tokenizer));
+    let warm = Embedder::of_encoder(backend, model, plan)
+        .map_err(|refusal| failed(FailedCause::Memory, refusal.message))
+        .and_then(|mut embedder| {
+            encoder::warm_up(&mut embedder, WARM_TOKEN)?;
+            last.take(&mut link, facts, plan.threads.unsigned_abs())?;
+            Ok(embedder)
+        });
+    let embedder = match warm {
+        Ok(embedder) => embedder,
+        Err(reason) => return Err(tell(&mut link, reason)),
+    };
+    let mut embedder = ManuallyDrop::new(embedder);
+    Ok(encoder::serve(Desk::new(link, tokenizer, plan.slots), &mut embedder)?)
 }
 
 fn serve_weights(

@@ -17,8 +17,8 @@ use crate::{context::pool, fault::Fault, link::Link};
 /// Steps in which progress is told: a line of dots on a terminal, and few records.
 const PROGRESS_STEPS: f32 = 50.0;
 
-/// Architectures that continue no text: they encode it, or need an encoder beside them.
-const ENCODERS: [&str; 12] = [
+/// Architectures that encode text and continue none.
+const ENCODERS: [&str; 9] = [
     "bert",
     "modern-bert",
     "nomic-bert",
@@ -28,10 +28,10 @@ const ENCODERS: [&str; 12] = [
     "jina-bert-v3",
     "eurobert",
     "gemma-embedding",
-    "t5",
-    "t5encoder",
-    "clip",
 ];
+
+/// Architectures that need an encoder beside them, or are none for text.
+const UNSERVED: [&str; 3] = ["t5", "t5encoder", "clip"];
 
 /// Bytes of an architecture's name that are told; llama.cpp's longest has 20.
 const ARCHITECTURE_BYTES_MAX: usize = 64;
@@ -105,8 +105,8 @@ pub(crate) fn context<'m>(
     plan: &Plan,
 ) -> Result<LlamaContext<'m>, NoModel> {
     let architecture = architecture(model);
-    if ENCODERS.contains(&architecture.as_str()) {
-        let message = "this model encodes text and cannot continue it; load a generative model";
+    if UNSERVED.contains(&architecture.as_str()) {
+        let message = "models of this architecture are not served; load a generative model";
         return Err(failed(FailedCause::Model, message));
     }
     let params = LlamaContextParams::default()
@@ -125,6 +125,11 @@ pub(crate) fn context<'m>(
         let message = format!("no context of {n_ctx} tokens can be made; lower n_ctx or slots");
         failed(FailedCause::Memory, message)
     })
+}
+
+/// Whether the model encodes text and continues none.
+pub(crate) fn is_encoder(model: &LlamaModel) -> bool {
+    ENCODERS.contains(&architecture(model).as_str())
 }
 
 /// Numbers of CONFIG, brought into the ranges of the model and of the engine.

@@ -6,6 +6,7 @@ pub(crate) mod answers;
 pub(crate) mod batch;
 pub(crate) mod desk;
 pub(crate) mod embed;
+pub(crate) mod encoder;
 pub(crate) mod inbox;
 pub(crate) mod inference;
 pub(crate) mod load;

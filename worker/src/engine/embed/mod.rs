@@ -3,7 +3,8 @@
 //! A context that embeds computes an output for every token, which would cost each prompt of the
 //! others; so there is a second one, small, made when the first text comes. Texts are taken one
 //! after the other, a slice in each turn, so that nobody who is being answered waits for a whole
-//! text.
+//! text. An encoder looks at a whole text at once and has nobody else to answer: its context is
+//! the only one, and a slice is a text.
 
 mod pooling;
 
@@ -52,6 +53,15 @@ struct Work {
     pooled: Pooled,
 }
 
+/// How a model takes a text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Reading {
+    /// From the first token to the last: a model that continues text.
+    InOrder,
+    /// All tokens at once: an encoder.
+    AtOnce,
+}
+
 /// Whether somebody waits for the next token meanwhile.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Beside {
@@ -67,6 +77,7 @@ pub(crate) struct Embedder<'m> {
     model: &'m LlamaModel,
     plan: Plan,
     pooling: Pooling,
+    reading: Reading,
     context: Option<ManuallyDrop<LlamaContext<'m>>>,
     batch: LlamaBatch<'static>,
     work: Option<Work>,
@@ -80,10 +91,26 @@ impl<'m> Embedder<'m> {
             model,
             plan,
             pooling: Pooling::of(model, &load::architecture(model)),
+            reading: Reading::InOrder,
             context: None,
             batch: LlamaBatch::new(SLICE_ALONE, 1),
             work: None,
         }
+    }
+
+    /// The embedder of an encoder, with its context.
+    ///
+    /// # Errors
+    /// `MEMORY`.
+    pub(crate) fn of_encoder(
+        backend: &'m LlamaBackend,
+        model: &'m LlamaModel,
+        plan: Plan,
+    ) -> Result<Self, Refusal> {
+        let mut embedder = Self { reading: Reading::AtOnce, ..Self::new(backend, model, plan) };
+        embedder.batch = LlamaBatch::new(embedder.tokens_max() as usize, 1);
+        embedder.context = Some(embedder.make()?);
+        Ok(embedder)
     }
 
     /// Whether no text is in work.
@@ -126,9 +153,10 @@ impl<'m> Embedder<'m> {
         let (Some(mut work), Some(context)) = (self.work.take(), self.context.as_mut()) else {
             return Ok(None);
         };
-        let most = match beside {
-            Beside::Nobody => SLICE_ALONE,
-            Beside::Sequences => SLICE_BESIDE,
+        let most = match (self.reading, beside) {
+            (Reading::AtOnce, _) => work.text.tokens.len(),
+            (Reading::InOrder, Beside::Nobody) => SLICE_ALONE,
+            (Reading::InOrder, Beside::Sequences) => SLICE_BESIDE,
         };
         let end = work.text.tokens.len().min(work.fed + most);
         self.batch.clear();
@@ -160,12 +188,16 @@ impl<'m> Embedder<'m> {
         }
     }
 
-    fn tokens_max(&self) -> u32 {
+    /// Tokens of a text at most.
+    pub(crate) fn tokens_max(&self) -> u32 {
         TEXT_TOKENS_MAX.min(self.plan.n_ctx)
     }
 
     fn make(&self) -> Result<ManuallyDrop<LlamaContext<'m>>, Refusal> {
-        let slice = u32::try_from(SLICE_ALONE).unwrap_or(u32::MAX);
+        let slice = match self.reading {
+            Reading::AtOnce => self.tokens_max(),
+            Reading::InOrder => u32::try_from(SLICE_ALONE).unwrap_or(u32::MAX),
+        };
         let params = LlamaContextParams::default()
             .with_n_ctx(NonZeroU32::new(self.tokens_max()))
             .with_n_seq_max(1)

@@ -15,7 +15,11 @@ use super::{
     Core,
     live::{Ask, Work},
 };
-use crate::{models::registry, scheduler::Task, workers::link::Want};
+use crate::{
+    models::registry,
+    scheduler::{LineId, Task},
+    workers::link::Want,
+};
 
 /// How often the time of one look at models/ passes before the next one. A usual directory takes
 /// 0.1 ms, so whoever adds a file and asks for it is not turned away.
@@ -37,19 +41,19 @@ impl Core {
             Request::Tokenize { model, text, special } => {
                 let model = self.model(&model)?;
                 let work = self.work(JobKind::Tokenize(special), Want::Ids, &Prompt::Text(text))?;
-                Ok(Checked::of(Task::Brief(model), Ask::Job(work)))
+                Ok(Checked::of(Task::Brief(LineId::whole(model)), Ask::Job(work)))
             }
             Request::Detokenize { model, tokens } => {
                 let model = self.model(&model)?;
                 self.check_ids(&model, &tokens)?;
                 let work = self.work(JobKind::Detokenize, Want::Text, &Prompt::Tokens(tokens))?;
-                Ok(Checked::of(Task::Brief(model), Ask::Job(work)))
+                Ok(Checked::of(Task::Brief(LineId::whole(model)), Ask::Job(work)))
             }
             Request::Embed { model, input } => {
                 input.check()?;
                 let model = self.model(&model)?;
                 let work = self.work(JobKind::Embed, Want::Text, &input)?;
-                Ok(Checked::of(Task::Brief(model), Ask::Job(work)))
+                Ok(Checked::of(Task::Brief(LineId::whole(model)), Ask::Job(work)))
             }
             Request::Load { model } => self.place(&model, Task::Load),
             Request::Unload { model } => self.place(&model, Task::Unload),
@@ -75,12 +79,12 @@ impl Core {
         let want = Want::Tokens { max: params.max_tokens };
         let kind = JobKind::Generate(Box::new(sampling(params)?));
         let ask = Ask::Job(self.work(kind, want, &prompt)?);
-        Ok(Checked { task: Task::Generate(model), ask, class, deadline_ms })
+        Ok(Checked { task: Task::Generate(LineId::whole(model)), ask, class, deadline_ms })
     }
 
-    fn place(&mut self, name: &str, task: fn(ModelId) -> Task) -> Result<Checked, Refusal> {
+    fn place(&mut self, name: &str, task: fn(LineId) -> Task) -> Result<Checked, Refusal> {
         let model = self.model(name)?;
-        Ok(Checked::of(task(model.clone()), Ask::Place(model)))
+        Ok(Checked::of(task(LineId::whole(model.clone())), Ask::Place(model)))
     }
 
     fn work(&mut self, kind: JobKind, want: Want, prompt: &Prompt) -> Result<Work, Refusal> {

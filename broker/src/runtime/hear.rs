@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     report::{Said, claimed},
-    scheduler::{Event, WorkerId},
+    scheduler::{Event, LineId, WorkerId},
     workers::{link::Heard, recover::Verdict},
 };
 
@@ -116,7 +116,7 @@ impl Core {
             entry.facts = ready.facts;
             entry.attempts.succeeded();
         }
-        self.drive(Event::Ready { model, worker: id, slots });
+        self.drive(Event::Ready { line: LineId::whole(model), worker: id, slots });
     }
 
     /// Notes a sign of life, and sends what may have found space by now.

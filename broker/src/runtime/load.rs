@@ -21,7 +21,7 @@ use crate::{
         loader::{self, Stamp},
         registry,
     },
-    scheduler::{Event, WorkerId},
+    scheduler::{Event, LineId, WorkerId},
     workers::{link::Role, recover::Ended},
 };
 
@@ -190,7 +190,7 @@ impl Core {
                 entry.attempts.failed(refusal.clone(), stamp, now_ms);
             }
         }
-        self.drive(Event::LoadFailed { model, refusal });
+        self.drive(Event::LoadFailed { line: LineId::whole(model), refusal });
     }
 
     fn serving_ended(&mut self, id: WorkerId, model: ModelId, stamp: Stamp, ended: &Ended) {

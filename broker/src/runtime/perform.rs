@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use core_wire::{
     client::{Done, Event as ToClient, FinishReason},
     code::{Code, Refusal},
-    ids::{JobId, ModelId},
+    ids::JobId,
     worker::ToWorker,
 };
 use tokio::{task::spawn_local, time::Instant};
@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     ipc::OutboxError,
-    scheduler::{self, Effect, End, Event, Ticket, WorkerId},
+    scheduler::{self, Effect, End, Event, LineId, Part, Ticket, WorkerId},
 };
 
 /// When to try again after `SLOW_CLIENT`: at once, should the client read by then.
@@ -27,7 +27,8 @@ const SLOW_RETRY_MS: u32 = 100;
 impl Core {
     /// Gives an event to the scheduler and does everything that follows from it.
     ///
-    /// Ends, because only an abandoned request makes another event, and each ends a request.
+    /// Ends, because only an abandoned request and a load that is refused at once make another
+    /// event, and each ends a request.
     pub(super) fn drive(&mut self, event: Event) {
         let mut events = VecDeque::from([event]);
         while let Some(event) = events.pop_front() {
@@ -42,7 +43,7 @@ impl Core {
         match effect {
             Effect::Queued { ticket, position } => return self.tell_position(ticket, position),
             Effect::Finish { ticket, end } => self.finish(ticket, end),
-            Effect::Load(model) => self.load(model),
+            Effect::Load(line) => return self.load(line),
             Effect::Submit { worker, ticket, job } => self.submit(worker, ticket, job),
             Effect::CancelJob { worker, job } => self.cancel_job(worker, job),
             Effect::Stop(worker) => {
@@ -150,10 +151,16 @@ impl Core {
         worker.say(&ToWorker::Cancel(job));
     }
 
-    fn load(&mut self, model: ModelId) {
-        if let Some(core) = self.me.upgrade() {
-            spawn_local(load::serve(core, model));
+    fn load(&mut self, line: LineId) -> Option<Event> {
+        if line.part == Part::Vocabulary {
+            let message = "vocabularies alone are not served";
+            let refusal = Refusal::new(Code::ModelLoad, message);
+            return Some(Event::LoadFailed { line, refusal });
         }
+        if let Some(core) = self.me.upgrade() {
+            spawn_local(load::serve(core, line.model));
+        }
+        None
     }
 
     /// Asks every worker to end; those that are not ready yet are killed.

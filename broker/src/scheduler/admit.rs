@@ -65,13 +65,10 @@ impl State {
         let (ticket, class, task) = (arrival.ticket, arrival.class, arrival.task.clone());
         self.note(arrival);
         match &task {
-            Task::Generate(model)
-            | Task::Brief(model)
-            | Task::Load(model)
-            | Task::Unload(model) => {
-                let line = self.lines.entry(model.clone()).or_default();
+            Task::Generate(id) | Task::Brief(id) | Task::Load(id) | Task::Unload(id) => {
+                let line = self.lines.entry(id.clone()).or_default();
                 line.push(&task, class, ticket);
-                self.settle(model, out);
+                self.settle(id, out);
             }
             Task::Drain => {
                 self.drains.push(ticket);
@@ -119,10 +116,10 @@ impl State {
 
     /// Whether the task would not wait at all.
     fn fits_now(&self, task: &Task) -> bool {
-        let (Task::Generate(model) | Task::Brief(model)) = task else {
+        let (Task::Generate(id) | Task::Brief(id)) = task else {
             return false;
         };
-        let Some(line) = self.lines.get(model) else {
+        let Some(line) = self.lines.get(id) else {
             return false;
         };
         match (&line.station, task) {

@@ -1,17 +1,14 @@
 //! Which requests share a worker's batch: slots, and who sits in them.
 
-use core_wire::{
-    code::Refusal,
-    ids::{JobId, ModelId},
-};
+use core_wire::{code::Refusal, ids::JobId};
 
-use super::{Effect, End, State, Ticket, WorkerId, queue::Line};
+use super::{Effect, End, LineId, State, Ticket, WorkerId, queue::Line};
 
 /// Tokenize and detokenize jobs that a worker holds at once. They take no slot; 16 keep it busy
 /// between two steps and bound what it has to remember.
 pub(super) const BRIEFS_MAX: usize = 16;
 
-/// The worker of a model.
+/// The worker of a line.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Station {
     /// There is none.
@@ -60,7 +57,7 @@ pub(super) enum Share {
 #[derive(Debug)]
 pub(super) struct Seat {
     pub(super) worker: WorkerId,
-    model: ModelId,
+    line: LineId,
     pub(super) share: Share,
     /// Who waits for it; `None` once that request has ended otherwise.
     pub(super) ticket: Option<Ticket>,
@@ -69,32 +66,40 @@ pub(super) struct Seat {
 impl State {
     pub(super) fn ready(
         &mut self,
-        model: &ModelId,
+        id: &LineId,
         worker: WorkerId,
         slots: usize,
         out: &mut Vec<Effect>,
     ) {
-        let line = self.lines.entry(model.clone()).or_default();
+        let line = self.lines.entry(id.clone()).or_default();
         debug_assert_eq!(line.station, Station::Loading, "ready answers a load");
         let crew = Crew { worker, slots: slots.max(1), held: 0, briefs: 0 };
         line.station = Station::Serving(crew);
-        self.settle(model, out);
+        self.settle(id, out);
     }
 
-    pub(super) fn load_failed(
-        &mut self,
-        model: &ModelId,
-        refusal: &Refusal,
-        out: &mut Vec<Effect>,
-    ) {
-        let Some(line) = self.lines.get_mut(model) else {
+    pub(super) fn load_failed(&mut self, id: &LineId, refusal: &Refusal, out: &mut Vec<Effect>) {
+        let Some(line) = self.lines.get_mut(id) else {
             return;
         };
         line.station = Station::Absent;
         for ticket in line.take_all() {
             self.conclude(ticket, End::Refused(refusal.clone()), out);
         }
-        self.settle(model, out);
+        self.settle(id, out);
+    }
+
+    /// Ends a worker that nobody needs. One that somebody uses or waits for stays.
+    pub(super) fn dismissed(&mut self, id: &LineId, out: &mut Vec<Effect>) {
+        let Some(line) = self.lines.get_mut(id).filter(|line| !line.wants_worker()) else {
+            return;
+        };
+        if let Station::Serving(crew) = line.station
+            && crew.is_idle()
+        {
+            line.station = Station::Stopping(crew.worker);
+            out.push(Effect::Stop(crew.worker));
+        }
     }
 
     /// A job's share is free again; its request ends if it has not ended before.
@@ -103,7 +108,7 @@ impl State {
             return;
         };
         if let Some(Station::Serving(crew) | Station::Finishing(crew)) =
-            self.lines.get_mut(&seat.model).map(|line| &mut line.station)
+            self.lines.get_mut(&seat.line).map(|line| &mut line.station)
         {
             match seat.share {
                 Share::Slot => crew.held -= 1,
@@ -113,7 +118,7 @@ impl State {
         if let Some(ticket) = seat.ticket {
             self.conclude(ticket, end, out);
         }
-        self.settle(&seat.model, out);
+        self.settle(&seat.line, out);
     }
 
     /// A worker ends: it gets nothing more, and its jobs may still end by themselves.
@@ -138,10 +143,10 @@ impl State {
         }
         let mut lines = self.lines.iter_mut();
         let found = lines.find(|(_, line)| line.station.worker() == Some(worker));
-        if let Some((model, line)) = found {
-            let model = model.clone();
+        if let Some((id, line)) = found {
+            let id = id.clone();
             line.station = Station::Absent;
-            self.settle(&model, out);
+            self.settle(&id, out);
         }
     }
 
@@ -179,7 +184,7 @@ impl Station {
 }
 
 impl Seat {
-    pub(super) fn new(crew: Crew, model: &ModelId, share: Share, ticket: Ticket) -> Self {
-        Self { worker: crew.worker, model: model.clone(), share, ticket: Some(ticket) }
+    pub(super) fn new(crew: Crew, line: &LineId, share: Share, ticket: Ticket) -> Self {
+        Self { worker: crew.worker, line: line.clone(), share, ticket: Some(ticket) }
     }
 }

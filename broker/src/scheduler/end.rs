@@ -82,14 +82,11 @@ impl State {
             return;
         }
         match &task {
-            Task::Generate(model)
-            | Task::Brief(model)
-            | Task::Load(model)
-            | Task::Unload(model) => {
-                if let Some(line) = self.lines.get_mut(model) {
+            Task::Generate(id) | Task::Brief(id) | Task::Load(id) | Task::Unload(id) => {
+                if let Some(line) = self.lines.get_mut(id) {
                     line.remove(&task, class, ticket);
                 }
-                self.settle(model, out);
+                self.settle(id, out);
             }
             Task::Drain => self.drains.retain(|&other| other != ticket),
         }

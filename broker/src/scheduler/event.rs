@@ -3,23 +3,23 @@
 use core_wire::{
     client::{FinishReason, Priority},
     code::Refusal,
-    ids::{JobId, ModelId, RequestId},
+    ids::{JobId, RequestId},
 };
 
-use super::{Ticket, WorkerId};
+use super::{LineId, Ticket, WorkerId};
 use crate::ipc::ConnId;
 
 /// What a request wants of the scheduler.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Task {
-    /// A slot of the model's worker.
-    Generate(ModelId),
-    /// A moment of the model's worker, without a slot: tokenize or detokenize.
-    Brief(ModelId),
-    /// A worker for the model.
-    Load(ModelId),
-    /// No worker for the model.
-    Unload(ModelId),
+    /// A slot of the line's worker.
+    Generate(LineId),
+    /// A moment of the line's worker, without a slot: tokenize, detokenize, compile a grammar.
+    Brief(LineId),
+    /// A worker for the line.
+    Load(LineId),
+    /// No worker for the line.
+    Unload(LineId),
     /// That nothing runs any more, and that nothing new is taken.
     Drain,
 }
@@ -73,19 +73,19 @@ pub(crate) enum Event {
     },
     /// A session ended; nobody can be told anything any more.
     Closed(ConnId),
-    /// A worker serves the model that [`Effect::Load`] named.
+    /// A worker serves the line that [`Effect::Load`] named.
     Ready {
-        /// The model.
-        model: ModelId,
+        /// The line.
+        line: LineId,
         /// Its worker.
         worker: WorkerId,
         /// Requests that it runs at once, at least 1.
         slots: usize,
     },
-    /// The model that [`Effect::Load`] named cannot be served.
+    /// The line that [`Effect::Load`] named cannot be served.
     LoadFailed {
-        /// The model.
-        model: ModelId,
+        /// The line.
+        line: LineId,
         /// What everybody who waits for it is told.
         refusal: Refusal,
     },
@@ -96,6 +96,10 @@ pub(crate) enum Event {
         /// How it went.
         end: End,
     },
+    /// Nobody needs the line's worker any more: it is asked to end if it runs nothing and nobody
+    /// waits for it, and otherwise stays.
+    #[cfg_attr(not(test), expect(dead_code, reason = "vocabulary workers come next"))]
+    Dismissed(LineId),
     /// A worker that was ready is ending: it gets nothing new, and what it has said is still heard.
     Dying(WorkerId),
     /// A worker that was ready is no more, asked for or not.
@@ -150,8 +154,8 @@ pub(crate) enum Effect {
         /// How.
         end: End,
     },
-    /// Start a worker for a model; answered by [`Event::Ready`] or [`Event::LoadFailed`].
-    Load(ModelId),
+    /// Start a worker for a line; answered by [`Event::Ready`] or [`Event::LoadFailed`].
+    Load(LineId),
     /// Give a request to a worker; answered by [`Event::JobEnded`], or by the worker's end.
     Submit {
         /// The worker.

@@ -8,8 +8,8 @@
 //! What holds after every step, whatever the order of events:
 //! 1. each arrival gets exactly one [`Effect::Finish`], and nothing after it;
 //! 2. a worker never runs more requests than it has slots;
-//! 3. a model has at most one worker, and a load is asked for only where there is none;
-//! 4. while a request waits for a model, a worker for it serves, loads, or ends to be replaced.
+//! 3. a line has at most one worker, and a load is asked for only where there is none;
+//! 4. while a request waits for a line, a worker for it serves, loads, or ends to be replaced.
 
 mod admit;
 mod batch;
@@ -44,6 +44,31 @@ pub(crate) struct Ticket(pub(crate) u64);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct WorkerId(pub(crate) u64);
 
+/// What a worker is for: a model, or a part of it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct LineId {
+    /// The model.
+    pub(crate) model: ModelId,
+    /// How much of it.
+    pub(crate) part: Part,
+}
+
+impl LineId {
+    /// The line of a model's own worker.
+    pub(crate) fn whole(model: ModelId) -> Self {
+        Self { model, part: Part::Whole }
+    }
+}
+
+/// How much of a model a worker loads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) enum Part {
+    /// All of it: the worker generates.
+    Whole,
+    /// Its vocabulary alone: a throwaway worker for brief tasks, which takes no others.
+    Vocabulary,
+}
+
 /// How much may wait.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Limits {
@@ -59,7 +84,7 @@ pub(crate) struct State {
     limits: Limits,
     requests: BTreeMap<Ticket, Request>,
     sessions: BTreeMap<ConnId, Session>,
-    lines: BTreeMap<ModelId, Line>,
+    lines: BTreeMap<LineId, Line>,
     jobs: BTreeMap<JobId, Seat>,
     deadlines: BTreeSet<(u64, Ticket)>,
     drains: Vec<Ticket>,
@@ -111,8 +136,9 @@ pub(crate) fn step(state: &mut State, event: Event) -> Vec<Effect> {
             state.end(ticket, End::Refused(refusal), &mut out);
         }
         Event::Closed(conn) => state.close(conn, &mut out),
-        Event::Ready { model, worker, slots } => state.ready(&model, worker, slots, &mut out),
-        Event::LoadFailed { model, refusal } => state.load_failed(&model, &refusal, &mut out),
+        Event::Ready { line, worker, slots } => state.ready(&line, worker, slots, &mut out),
+        Event::LoadFailed { line, refusal } => state.load_failed(&line, &refusal, &mut out),
+        Event::Dismissed(line) => state.dismissed(&line, &mut out),
         Event::JobEnded { job, end } => state.job_ended(job, end, &mut out),
         Event::Dying(worker) => state.dying(worker),
         Event::Gone { worker, refusal } => state.gone(worker, &refusal, &mut out),

@@ -1,10 +1,10 @@
-//! What waits for one model.
+//! What waits for one worker.
 
 use core_wire::client::Priority;
 
 use super::{Effect, State, Task, Ticket, batch::Station, priority::Lanes};
 
-/// One model: its worker, and everybody who waits for it.
+/// One line: its worker, and everybody who waits for it.
 #[derive(Debug, Default)]
 pub(super) struct Line {
     /// Its worker, if any.

@@ -1,44 +1,44 @@
-//! Doing for one model what can be done now.
+//! Doing for one line what can be done now.
 
-use core_wire::ids::{JobId, ModelId};
+use core_wire::ids::JobId;
 
 use super::{
-    Effect, End, State, Ticket,
+    Effect, End, LineId, State, Ticket,
     batch::{BRIEFS_MAX, Crew, Seat, Share, Station},
     queue::Line,
 };
 
 impl State {
-    /// Does what the model's line allows now, until nothing is left to do.
-    pub(super) fn settle(&mut self, model: &ModelId, out: &mut Vec<Effect>) {
-        let Some(mut line) = self.lines.remove(model) else {
+    /// Does what the line allows now, until nothing is left to do.
+    pub(super) fn settle(&mut self, id: &LineId, out: &mut Vec<Effect>) {
+        let Some(mut line) = self.lines.remove(id) else {
             return;
         };
         match line.station {
-            Station::Absent => self.settle_absent(model, &mut line, out),
+            Station::Absent => self.settle_absent(id, &mut line, out),
             Station::Loading | Station::Stopping(_) => {}
-            Station::Serving(crew) => self.settle_serving(model, &mut line, crew, out),
+            Station::Serving(crew) => self.settle_serving(id, &mut line, crew, out),
             Station::Finishing(crew) => settle_finishing(&mut line, crew, out),
         }
         self.tell_positions(&line, out);
         if !line.is_idle() {
-            self.lines.insert(model.clone(), line);
+            self.lines.insert(id.clone(), line);
         }
     }
 
-    fn settle_absent(&mut self, model: &ModelId, line: &mut Line, out: &mut Vec<Effect>) {
+    fn settle_absent(&mut self, id: &LineId, line: &mut Line, out: &mut Vec<Effect>) {
         for ticket in std::mem::take(&mut line.unloads) {
             self.conclude(ticket, End::Placed, out);
         }
         if line.wants_worker() {
             line.station = Station::Loading;
-            out.push(Effect::Load(model.clone()));
+            out.push(Effect::Load(id.clone()));
         }
     }
 
     fn settle_serving(
         &mut self,
-        model: &ModelId,
+        id: &LineId,
         line: &mut Line,
         mut crew: Crew,
         out: &mut Vec<Effect>,
@@ -54,13 +54,13 @@ impl State {
             && let Some(ticket) = line.slots.pop()
         {
             crew.held += 1;
-            self.submit(ticket, Seat::new(crew, model, Share::Slot, ticket), out);
+            self.submit(ticket, Seat::new(crew, id, Share::Slot, ticket), out);
         }
         while crew.briefs < BRIEFS_MAX
             && let Some(ticket) = line.briefs.pop()
         {
             crew.briefs += 1;
-            self.submit(ticket, Seat::new(crew, model, Share::Brief, ticket), out);
+            self.submit(ticket, Seat::new(crew, id, Share::Brief, ticket), out);
         }
         line.station = Station::Serving(crew);
     }

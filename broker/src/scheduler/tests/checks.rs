@@ -16,10 +16,10 @@ impl World {
                 assert!(self.open.contains_key(&ticket), "told after its end");
                 assert!(position < 8, "nobody is further back than the limit");
             }
-            Effect::Load(model) => {
+            Effect::Load(line) => {
                 let mut workers = self.workers.values();
-                assert!(workers.all(|worker| worker.model != model), "a second worker");
-                assert!(self.loading.insert(model), "a second load");
+                assert!(workers.all(|worker| worker.line != line), "a second worker");
+                assert!(self.loading.insert(line), "a second load");
             }
             Effect::Submit { worker, ticket, job } => self.check_submit(worker, ticket, job),
             Effect::CancelJob { worker, job } => self.check_cancel(worker, job),

@@ -7,7 +7,7 @@ use core_wire::{
 
 use super::{
     small::{CONN, WORKER, arrival, codes, generate, ready, state, submitted},
-    world::{model, request},
+    world::{line, request},
 };
 use crate::scheduler::{Arrival, Deadline, Effect, End, Event, Task, Ticket, step};
 
@@ -53,20 +53,20 @@ fn a_lost_worker_ends_what_ran_and_is_replaced_for_what_waits() {
     let refusal = Refusal::new(Code::WorkerLost, "killed");
     let effects = step(&mut state, Event::Gone { worker: WORKER, refusal });
     assert_eq!(codes(&effects), [(1, Code::WorkerLost)]);
-    assert!(effects.contains(&Effect::Load(model(0))));
+    assert!(effects.contains(&Effect::Load(line(0))));
 }
 
 #[test]
 fn a_failed_load_answers_all_who_wait_for_it_and_nobody_else() {
     let mut state = state();
     generate(&mut state, 1, Priority::Normal);
-    let other = Arrival { task: Task::Generate(model(1)), ..arrival(2, Priority::Normal) };
+    let other = Arrival { task: Task::Generate(line(1)), ..arrival(2, Priority::Normal) };
     step(&mut state, Event::Arrived(other));
     let refusal = Refusal::new(Code::ModelLoad, "no model");
-    let effects = step(&mut state, Event::LoadFailed { model: model(0), refusal });
+    let effects = step(&mut state, Event::LoadFailed { line: line(0), refusal });
     assert_eq!(codes(&effects), [(1, Code::ModelLoad)]);
     let effects = generate(&mut state, 3, Priority::Normal);
-    assert!(effects.contains(&Effect::Load(model(0))), "a later request tries again");
+    assert!(effects.contains(&Effect::Load(line(0))), "a later request tries again");
 }
 
 #[test]
@@ -91,7 +91,7 @@ fn unload_waits_for_what_runs_and_a_later_request_loads_again() {
     let Some(&Effect::Submit { job, .. }) = effects.first() else {
         panic!("{effects:?}");
     };
-    let unload = Arrival { task: Task::Unload(model(0)), ..arrival(2, Priority::Normal) };
+    let unload = Arrival { task: Task::Unload(line(0)), ..arrival(2, Priority::Normal) };
     assert_eq!(step(&mut state, Event::Arrived(unload)), []);
     generate(&mut state, 3, Priority::Normal);
     let end = End::Generated(FinishReason::Stop);
@@ -100,7 +100,7 @@ fn unload_waits_for_what_runs_and_a_later_request_loads_again() {
     let refusal = Refusal::new(Code::WorkerLost, "stopped");
     let effects = step(&mut state, Event::Gone { worker: WORKER, refusal });
     assert!(effects.contains(&Effect::Finish { ticket: Ticket(2), end: End::Placed }));
-    assert!(effects.contains(&Effect::Load(model(0))));
+    assert!(effects.contains(&Effect::Load(line(0))));
 }
 
 #[test]
@@ -132,4 +132,25 @@ fn a_cut_cancels_what_runs_and_refuses_what_waits() {
     assert!(effects.contains(&Effect::Finish { ticket: Ticket(1), end }));
     assert_eq!(codes(&effects), [(2, Code::Draining)]);
     assert_eq!(effects.last(), Some(&Effect::Drained));
+}
+
+#[test]
+fn a_dismissed_worker_ends_only_when_nobody_uses_it() {
+    let mut state = state();
+    generate(&mut state, 1, Priority::Normal);
+    let dismissed = || Event::Dismissed(line(0));
+    assert_eq!(step(&mut state, dismissed()), [], "somebody waits for it");
+    let effects = ready(&mut state, 1);
+    let Some(&Effect::Submit { job, .. }) = effects.first() else {
+        panic!("{effects:?}");
+    };
+    assert_eq!(step(&mut state, dismissed()), [], "somebody uses it");
+    let end = End::Generated(FinishReason::Stop);
+    step(&mut state, Event::JobEnded { job, end });
+    assert_eq!(step(&mut state, dismissed()), [Effect::Stop(WORKER)]);
+    assert_eq!(step(&mut state, dismissed()), [], "it ends already");
+    assert!(
+        submitted(&generate(&mut state, 2, Priority::Normal)).is_empty(),
+        "not to one that ends"
+    );
 }

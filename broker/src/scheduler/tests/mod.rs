@@ -39,6 +39,7 @@ fn op() -> impl Strategy<Value = Op> {
         1 => any::<u8>().prop_map(Op::WorkerDies),
         2 => any::<u8>().prop_map(Op::WorkerGone),
         2 => (1..20u8).prop_map(Op::Tick),
+        1 => (0..2u8).prop_map(Op::Dismiss),
         1 => small.prop_map(Op::Drain),
     ]
 }

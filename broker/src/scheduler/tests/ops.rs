@@ -1,8 +1,6 @@
 //! What may happen in a history.
 
-use core_wire::ids::ModelId;
-
-use crate::scheduler::Task;
+use crate::scheduler::{LineId, Task};
 
 /// One thing that may happen; numbers pick among what there is.
 #[derive(Clone, Debug)]
@@ -18,6 +16,7 @@ pub(super) enum Op {
     WorkerDies(u8),
     WorkerGone(u8),
     Tick(u8),
+    Dismiss(u8),
     Drain(u8),
 }
 
@@ -33,11 +32,11 @@ pub(super) struct Asked {
 }
 
 /// Generations twice as often as the others.
-pub(super) fn task_of(number: u8, model: ModelId) -> Task {
+pub(super) fn task_of(number: u8, line: LineId) -> Task {
     match number {
-        0 | 1 => Task::Generate(model),
-        2 => Task::Brief(model),
-        3 => Task::Load(model),
-        _ => Task::Unload(model),
+        0 | 1 => Task::Generate(line),
+        2 => Task::Brief(line),
+        3 => Task::Load(line),
+        _ => Task::Unload(line),
     }
 }

@@ -8,7 +8,7 @@ use core_wire::{
 
 use super::{
     small::{WORKER, arrival, codes, generate, ready, state, submitted},
-    world::model,
+    world::line,
 };
 use crate::{
     ipc::ConnId,
@@ -37,7 +37,7 @@ fn positions_are_told_when_they_change_and_only_then() {
     let mut state = state();
     let first = generate(&mut state, 1, Priority::Normal);
     assert!(first.contains(&Effect::Queued { ticket: Ticket(1), position: 0 }));
-    assert!(first.contains(&Effect::Load(model(0))));
+    assert!(first.contains(&Effect::Load(line(0))));
     let second = generate(&mut state, 2, Priority::Normal);
     assert_eq!(second, [Effect::Queued { ticket: Ticket(2), position: 1 }]);
     let third = generate(&mut state, 3, Priority::Interactive);
@@ -50,7 +50,7 @@ fn a_free_slot_is_taken_without_waiting() {
     let mut state = state();
     step(
         &mut state,
-        Event::Arrived(Arrival { task: Task::Load(model(0)), ..arrival(9, Priority::Normal) }),
+        Event::Arrived(Arrival { task: Task::Load(line(0)), ..arrival(9, Priority::Normal) }),
     );
     ready(&mut state, 2);
     let effects = generate(&mut state, 1, Priority::Batch);

@@ -2,7 +2,7 @@
 
 use core_wire::{client::Priority, code::Code};
 
-use super::world::{model, request};
+use super::world::{line, request};
 use crate::{
     ipc::ConnId,
     scheduler::{Arrival, Effect, End, Event, Limits, State, Task, Ticket, WorkerId, step},
@@ -22,7 +22,7 @@ pub(super) fn arrival(number: u8, class: Priority) -> Arrival {
         ticket: Ticket(number.into()),
         conn: CONN,
         id: request(number),
-        task: Task::Generate(model(0)),
+        task: Task::Generate(line(0)),
         class,
         deadline: None,
     }
@@ -33,7 +33,7 @@ pub(super) fn generate(state: &mut State, number: u8, class: Priority) -> Vec<Ef
 }
 
 pub(super) fn ready(state: &mut State, slots: usize) -> Vec<Effect> {
-    step(state, Event::Ready { model: model(0), worker: WORKER, slots })
+    step(state, Event::Ready { line: line(0), worker: WORKER, slots })
 }
 
 pub(super) fn submitted(effects: &[Effect]) -> Vec<u64> {

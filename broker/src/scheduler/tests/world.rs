@@ -12,7 +12,9 @@ use core_wire::{
 use super::ops::{Asked, Op, task_of};
 use crate::{
     ipc::ConnId,
-    scheduler::{Arrival, Deadline, End, Event, Limits, State, Task, Ticket, WorkerId, step},
+    scheduler::{
+        Arrival, Deadline, End, Event, Limits, LineId, State, Task, Ticket, WorkerId, step,
+    },
 };
 
 /// What a job was seen doing.
@@ -24,7 +26,7 @@ pub(super) enum Mark {
 }
 
 pub(super) struct Worker {
-    pub(super) model: ModelId,
+    pub(super) line: LineId,
     pub(super) slots: usize,
     pub(super) jobs: BTreeMap<JobId, Mark>,
     pub(super) stopping: bool,
@@ -36,13 +38,13 @@ pub(super) struct World {
     next: u64,
     pub(super) open: BTreeMap<Ticket, Task>,
     pub(super) ended: BTreeSet<Ticket>,
-    pub(super) loading: BTreeSet<ModelId>,
+    pub(super) loading: BTreeSet<LineId>,
     pub(super) workers: BTreeMap<WorkerId, Worker>,
     pub(super) drained: bool,
 }
 
-pub(super) fn model(number: u8) -> ModelId {
-    ModelId::try_from(format!("model-{number}")).unwrap()
+pub(super) fn line(number: u8) -> LineId {
+    LineId::whole(ModelId::try_from(format!("model-{number}")).unwrap())
 }
 
 pub(super) fn request(number: u8) -> RequestId {
@@ -91,6 +93,7 @@ impl World {
             Op::WorkerDies(number) => self.worker_dies(number),
             Op::WorkerGone(number) => self.worker_gone(number),
             Op::Tick(ms) => self.tick(ms.into()),
+            Op::Dismiss(number) => self.step(Event::Dismissed(line(number))),
             Op::Drain(0) => self.step(Event::Drain),
             Op::Drain(1) if self.state.is_draining() => self.step(Event::Cut),
             Op::Drain(_) => {}
@@ -99,7 +102,7 @@ impl World {
 
     fn arrive(&mut self, asked: &Asked) {
         let ticket = Ticket(self.next());
-        let task = task_of(asked.task, model(asked.model));
+        let task = task_of(asked.task, line(asked.model));
         self.open.insert(ticket, task.clone());
         let classes = [Priority::Interactive, Priority::Normal, Priority::Batch];
         let deadline = asked.deadline.map(|after| Deadline {
@@ -146,20 +149,20 @@ impl World {
     }
 
     fn load_ends(&mut self, number: u8, slots: usize) {
-        let Some(model) = pick(self.loading.iter(), number).cloned() else {
+        let Some(line) = pick(self.loading.iter(), number).cloned() else {
             return;
         };
-        self.loading.remove(&model);
+        self.loading.remove(&line);
         let worker = WorkerId(self.next());
-        let crew = Worker { model: model.clone(), slots, jobs: BTreeMap::new(), stopping: false };
+        let crew = Worker { line: line.clone(), slots, jobs: BTreeMap::new(), stopping: false };
         self.workers.insert(worker, crew);
-        self.step(Event::Ready { model, worker, slots });
+        self.step(Event::Ready { line, worker, slots });
     }
 
     fn load_fails(&mut self, number: u8) {
-        if let Some(model) = pick(self.loading.iter(), number).cloned() {
-            self.loading.remove(&model);
-            self.step(Event::LoadFailed { model, refusal: lost() });
+        if let Some(line) = pick(self.loading.iter(), number).cloned() {
+            self.loading.remove(&line);
+            self.step(Event::LoadFailed { line, refusal: lost() });
         }
     }
 

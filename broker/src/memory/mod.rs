@@ -15,7 +15,7 @@ use core_wire::code::{Code, Refusal};
 /// Bytes of prompts that are held for all clients together: 64 of the largest frames.
 const PROMPTS_BYTES_MAX: usize = 256 << 20;
 
-/// When to try again: a prompt leaves the broker as soon as a worker has a slot for it.
+/// When to try again: a prompt is given back when its request ends, which may need it until then.
 const RETRY_MS: u32 = 1_000;
 
 /// What may be held, and what is.
@@ -50,7 +50,7 @@ impl Budget {
         let held = self.held.get();
         if bytes > self.max - held {
             let message = format!(
-                "the prompt takes {bytes} bytes, others that wait hold {held}, and {} may be held",
+                "the prompt takes {bytes} bytes, others hold {held}, and {} may be held",
                 self.max
             );
             return Err(Refusal::new(Code::Memory, message).after(RETRY_MS));

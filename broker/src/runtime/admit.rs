@@ -82,11 +82,11 @@ impl Core {
         };
         self.next_ticket += 1;
         let ticket = Ticket(self.next_ticket);
-        let Checked { task, ask, class, deadline_ms } = checked;
+        let Checked { task, ask, class, cost, deadline_ms } = checked;
         self.live.insert(ticket, Live::new(outbox, id.clone(), ask));
         let deadline = deadline_ms
             .map(|after_ms| Deadline { at_ms: self.now_ms() + u64::from(after_ms), after_ms });
-        self.drive(Event::Arrived(Arrival { ticket, conn, id, task, class, deadline }));
+        self.drive(Event::Arrived(Arrival { ticket, conn, id, task, class, cost, deadline }));
         if shutdown {
             self.begin_end();
         }

@@ -1,13 +1,15 @@
 //! What a request must be before it gets a place: ranges, a model that is known, ids within its
 //! vocabulary, a prompt that may be held. Nothing is kept of one that is refused.
 
+use std::rc::Rc;
+
 use core_wire::{
     client::{Generate, Params, Priority, Prompt, Request},
     code::{Code, Refusal},
     codec,
     ids::ModelId,
     limits::CLIENT_FRAME_BYTES_CEILING,
-    worker::{JobKind, Payload, Sampling, job::EndOfGeneration},
+    worker::{JobKind, Sampling, job::EndOfGeneration},
 };
 use tokio::time::Instant;
 
@@ -17,8 +19,8 @@ use super::{
 };
 use crate::{
     models::registry,
-    scheduler::{LineId, Task},
-    workers::link::Want,
+    scheduler::{Cost, LineId, Task},
+    workers::{feed::Held, link::Want},
 };
 
 /// How often the time of one look at models/ passes before the next one. A usual directory takes
@@ -30,6 +32,7 @@ pub(super) struct Checked {
     pub(super) task: Task,
     pub(super) ask: Ask,
     pub(super) class: Priority,
+    pub(super) cost: Cost,
     pub(super) deadline_ms: Option<u32>,
 }
 
@@ -76,10 +79,11 @@ impl Core {
             self.check_length(&model, ids.len())?;
         }
         let (class, deadline_ms) = (params.priority, params.deadline_ms);
+        let cost = Cost { prompt: tokens_of(&prompt), max_tokens: params.max_tokens };
         let want = Want::Tokens { max: params.max_tokens };
         let kind = JobKind::Generate(Box::new(sampling(params)?));
         let ask = Ask::Job(self.work(kind, want, &prompt)?);
-        Ok(Checked { task: Task::Generate(LineId::whole(model)), ask, class, deadline_ms })
+        Ok(Checked { task: Task::Generate(LineId::whole(model)), ask, class, cost, deadline_ms })
     }
 
     fn place(&mut self, name: &str, task: fn(LineId) -> Task) -> Result<Checked, Refusal> {
@@ -88,8 +92,7 @@ impl Core {
     }
 
     fn work(&mut self, kind: JobKind, want: Want, prompt: &Prompt) -> Result<Work, Refusal> {
-        let payload = Payload { prompt: prompt.clone(), emitted: Vec::new() };
-        let prompt = codec::encode(&payload)
+        let prompt = codec::encode(prompt)
             .map_err(|error| Refusal::new(Code::Internal, error.to_string()))?;
         if prompt.len() > CLIENT_FRAME_BYTES_CEILING {
             let message = format!(
@@ -99,7 +102,7 @@ impl Core {
             return Err(Refusal::new(Code::PromptTooLong, message));
         }
         let charge = self.prompts.charge(prompt.len())?;
-        Ok(Work { kind, want, prompt, charge })
+        Ok(Work { kind, want, prompt: Rc::new(Held::new(prompt, charge)) })
     }
 
     /// The model that a client names; an unknown name makes the broker look again.
@@ -155,9 +158,25 @@ impl Core {
 
 impl Checked {
     fn of(task: Task, ask: Ask) -> Self {
-        let (class, deadline_ms) = (Priority::Normal, None);
-        Self { task, ask, class, deadline_ms }
+        let (class, cost, deadline_ms) = (Priority::Normal, Cost::default(), None);
+        Self { task, ask, class, cost, deadline_ms }
     }
+}
+
+/// Tokens of a prompt: exact for ids, a guess for text until the worker has counted it. Two bytes a
+/// token is more than usual text has, so that a guess rather reserves too much.
+fn tokens_of(prompt: &Prompt) -> u32 {
+    /// What a template or the start of a sequence adds to a text, and a rounding up.
+    const EXTRA: usize = 8;
+    let guess = |bytes: usize| bytes / 2 + EXTRA;
+    let tokens = match prompt {
+        Prompt::Text(text) => guess(text.len()),
+        Prompt::Tokens(ids) => ids.len(),
+        Prompt::Chat(messages) => {
+            messages.iter().map(|message| guess(message.role.len() + message.content.len())).sum()
+        }
+    };
+    u32::try_from(tokens).unwrap_or(u32::MAX)
 }
 
 /// What the worker is told; a seed is chosen where the client gave none (decision D10).

@@ -101,6 +101,7 @@ impl Core {
         worker.stage = Stage::Serving;
         worker.say(&ToWorker::Run);
         worker.slots = ready.facts.slots;
+        let cells = ready.facts.n_ctx;
         let slots = usize::try_from(ready.facts.slots).unwrap_or(usize::MAX);
         tracing::info!(
             pid = worker.pid,
@@ -116,7 +117,7 @@ impl Core {
             entry.facts = ready.facts;
             entry.attempts.succeeded();
         }
-        self.drive(Event::Ready { line: LineId::whole(model), worker: id, slots });
+        self.drive(Event::Ready { line: LineId::whole(model), worker: id, slots, cells });
     }
 
     /// Notes a sign of life, and sends what may have found space by now.

@@ -28,6 +28,8 @@ impl Core {
         let ticket = job.and_then(|job| job.listener.as_ref()).map(|listener| listener.ticket);
         if let Some(live) = ticket.and_then(|ticket| self.live.get_mut(&ticket)) {
             live.begin(started.prompt_tokens, started.cached_tokens);
+            let prompt = live.usage.prompt_tokens;
+            self.drive(Event::Started { job: started.job, prompt });
         }
     }
 
@@ -36,8 +38,9 @@ impl Core {
         let Some(worker) = self.workers.get_mut(&id) else {
             return;
         };
-        // Stays empty, and so unallocated, unless a client does not read.
-        let mut full = Vec::new();
+        // Both stay empty, and so unallocated, but for a client that does not read, and for one
+        // token in many.
+        let (mut full, mut grown) = (Vec::new(), Vec::new());
         for token in step.tokens {
             let Some(job) = worker.ledger.job_mut(token.job) else {
                 continue;
@@ -50,24 +53,49 @@ impl Core {
             {
                 live.first_token();
             }
+            if job.emitted.push(token.token) {
+                grown.push((token.job, job.sent));
+            }
             full.extend(pass_on(listener, token));
         }
-        let ended = step.ended.into_iter().map(|ended| (worker.ledger.remove(ended.job), ended));
-        let ended: Vec<_> = ended.collect();
+        for (job, emitted) in grown {
+            self.drive(Event::Grown { job, emitted });
+        }
         for ticket in full {
             self.drive(Event::Abandoned { ticket, refusal: slow() });
         }
-        for (job, ended) in ended {
-            self.job_ended(job.as_ref(), &ended);
+        for ended in &step.ended {
+            self.job_ended(id, ended);
+        }
+        for job in step.parked {
+            self.job_parked(id, job);
         }
     }
 
-    fn job_ended(&mut self, job: Option<&Job<Listener>>, ended: &Ended) {
-        let listener = job.and_then(|job| job.listener.as_ref());
-        let live = listener.and_then(|listener| self.live.get_mut(&listener.ticket));
-        if let (Some(job), Some(live)) = (job, live) {
-            note_times(live, job, ended);
+    /// The job is over; its request waits with what its client has got.
+    fn job_parked(&mut self, id: WorkerId, job: JobId) {
+        let worker = self.workers.get_mut(&id);
+        let Some(parked) = worker.and_then(|worker| worker.ledger.remove(job)) else {
+            return;
+        };
+        let listener = parked.listener.as_ref();
+        if let Some(live) = listener.and_then(|listener| self.live.get_mut(&listener.ticket)) {
+            live.pause(job, parked.emitted);
         }
+        self.drive(Event::Grown { job, emitted: parked.sent });
+        self.drive(Event::Parked { job });
+    }
+
+    fn job_ended(&mut self, id: WorkerId, ended: &Ended) {
+        let worker = self.workers.get_mut(&id);
+        let Some(job) = worker.and_then(|worker| worker.ledger.remove(ended.job)) else {
+            return;
+        };
+        let listener = job.listener.as_ref();
+        if let Some(live) = listener.and_then(|listener| self.live.get_mut(&listener.ticket)) {
+            note_times(live, &job, ended);
+        }
+        self.drive(Event::Grown { job: ended.job, emitted: job.sent });
         let end = End::Generated(ended.reason);
         self.drive(Event::JobEnded { job: ended.job, end });
     }
@@ -118,6 +146,10 @@ fn note_times(live: &mut Live, job: &Job<Listener>, ended: &Ended) {
     #[expect(clippy::cast_precision_loss, reason = "a duration in microseconds")]
     let ms = |us: u64| us as f64 / 1e3;
     live.usage.completion_tokens = job.sent;
+    // The worker knows the last job of a request that was parked; the broker's times have it all.
+    if job.continues() {
+        return;
+    }
     live.timings.prefill_ms = ms(ended.prefill_us);
     live.timings.decode_ms = ms(ended.decode_us);
 }

@@ -1,6 +1,6 @@
 //! Requests that have not ended: what the scheduler does not need to know of them.
 
-use std::time::Instant;
+use std::{rc::Rc, time::Instant};
 
 use core_wire::{
     client::{Done, FinishReason, Timings, Usage},
@@ -10,9 +10,11 @@ use core_wire::{
 
 use crate::{
     ipc::Outbox,
-    memory::Charge,
     scheduler::{Ticket, WorkerId},
-    workers::link::Want,
+    workers::{
+        feed::Held,
+        link::{Emitted, Want},
+    },
 };
 
 /// A request that has not ended.
@@ -26,6 +28,10 @@ pub(super) struct Live {
     pub(super) ask: Ask,
     /// Where it runs.
     pub(super) job: Option<(WorkerId, JobId)>,
+    /// A job whose cells may serve it: the one that was parked.
+    pub(super) reuse: Option<JobId>,
+    /// What its client has got, while no job holds that.
+    pub(super) emitted: Emitted,
     /// The answer of a brief job, once it is whole.
     pub(super) answer: Option<core_wire::client::Event>,
     /// What it used, and where its time went.
@@ -39,25 +45,21 @@ pub(super) struct Live {
 /// What a request asks.
 #[derive(Debug)]
 pub(super) enum Ask {
-    /// A job; its prompt is here until it is given to a worker.
+    /// A job. What it needs to be given to a worker again stays here as long as the request.
     Job(Work),
     /// That a model is loaded or unloaded.
     Place(ModelId),
     /// That everything ends.
     Drain,
-    /// Nothing more: its job has been given away.
-    Given,
 }
 
-/// A job that waits.
+/// A job that waits or runs.
 #[derive(Debug)]
 pub(super) struct Work {
     pub(super) kind: JobKind,
     pub(super) want: Want,
-    /// One encoded `client::Prompt`.
-    pub(super) prompt: Vec<u8>,
-    /// Keeps the prompt's bytes out of the budget.
-    pub(super) charge: Charge,
+    /// Shared with the queue of the worker that it is sent to.
+    pub(super) prompt: Rc<Held>,
 }
 
 /// Who hears the tokens of a job.
@@ -75,6 +77,8 @@ impl Live {
             id,
             ask,
             job: None,
+            reuse: None,
+            emitted: Emitted::default(),
             answer: None,
             usage: Usage::default(),
             timings: Timings::default(),
@@ -84,8 +88,11 @@ impl Live {
         }
     }
 
-    /// Its prompt fits, and it holds a slot.
+    /// Its prompt fits, and it holds a slot. Said again when it continues, which changes nothing.
     pub(super) fn begin(&mut self, prompt_tokens: u32, cached_tokens: u32) {
+        if self.started.is_some() {
+            return;
+        }
         let now = Instant::now();
         self.usage.prompt_tokens = prompt_tokens;
         self.usage.cached_tokens = cached_tokens;
@@ -98,6 +105,14 @@ impl Live {
         let now = Instant::now();
         self.first = Some(now);
         self.timings.prefill_ms = self.started.map_or(0.0, |started| ms(started, now));
+    }
+
+    /// Its job was given up; the next one continues with what the client has got.
+    pub(super) fn pause(&mut self, job: JobId, emitted: Emitted) {
+        self.usage.completion_tokens = emitted.count();
+        self.emitted = emitted;
+        self.reuse = Some(job);
+        self.job = None;
     }
 
     /// How it ended, with the times as the broker saw them where the worker said none.

@@ -3,10 +3,10 @@
 use std::collections::VecDeque;
 
 use core_wire::{
-    client::{Done, Event as ToClient, FinishReason},
+    client::{Done, Event as ToClient, FinishReason, Priority},
     code::{Code, Refusal},
     ids::JobId,
-    worker::ToWorker,
+    worker::{Job, ToWorker},
 };
 use tokio::{task::spawn_local, time::Instant};
 
@@ -30,22 +30,37 @@ impl Core {
     /// Ends, because only an abandoned request and a load that is refused at once make another
     /// event, and each ends a request.
     pub(super) fn drive(&mut self, event: Event) {
+        let due_ms = self.scheduler.next_deadline_ms();
+        self.scheduler.set_now(self.now_ms());
         let mut events = VecDeque::from([event]);
         while let Some(event) = events.pop_front() {
             for effect in scheduler::step(&mut self.scheduler, event) {
                 events.extend(self.perform(effect));
             }
         }
+        // What happened in a worker's task may give the run loop something to wait for.
+        if self.scheduler.next_deadline_ms() != due_ms {
+            self.retime.notify_one();
+        }
     }
 
     /// Does one thing; answers what follows from it.
     fn perform(&mut self, effect: Effect) -> Option<Event> {
         match effect {
-            Effect::Queued { ticket, position } => return self.tell_position(ticket, position),
+            Effect::Queued { ticket, position, wait_ms } => {
+                return self.tell_position(ticket, position, wait_ms);
+            }
             Effect::Finish { ticket, end } => self.finish(ticket, end),
             Effect::Load(line) => return self.load(line),
-            Effect::Submit { worker, ticket, job } => self.submit(worker, ticket, job),
+            Effect::Submit { worker, ticket, job, class } => {
+                self.submit(worker, ticket, (job, class));
+            }
             Effect::CancelJob { worker, job } => self.cancel_job(worker, job),
+            Effect::Park { worker, job } => {
+                if let Some(worker) = self.workers.get_mut(&worker) {
+                    worker.say(&ToWorker::Park(job));
+                }
+            }
             Effect::Stop(worker) => {
                 if let Some(worker) = self.workers.get_mut(&worker) {
                     worker.stop();
@@ -61,9 +76,14 @@ impl Core {
         None
     }
 
-    fn tell_position(&mut self, ticket: Ticket, position: u32) -> Option<Event> {
+    fn tell_position(
+        &mut self,
+        ticket: Ticket,
+        position: u32,
+        wait_ms: Option<u32>,
+    ) -> Option<Event> {
         let live = self.live.get(&ticket)?;
-        match live.outbox.send(&live.id, &ToClient::Queued { position, wait_ms: None }) {
+        match live.outbox.send(&live.id, &ToClient::Queued { position, wait_ms }) {
             Err(OutboxError::Full) => Some(Event::Abandoned { ticket, refusal: slow() }),
             // A connection that is over says so by itself.
             Ok(()) | Err(OutboxError::Gone) => None,
@@ -106,7 +126,7 @@ impl Core {
     fn info_of(&self, live: &Live) -> core_wire::client::ModelInfo {
         match &live.ask {
             Ask::Place(model) => self.registry.entry(model).map(|entry| entry.info(model)),
-            Ask::Job(_) | Ask::Drain | Ask::Given => None,
+            Ask::Job(_) | Ask::Drain => None,
         }
         .unwrap_or_default()
     }
@@ -123,21 +143,25 @@ impl Core {
         }
     }
 
-    fn submit(&mut self, id: WorkerId, ticket: Ticket, job: JobId) {
+    /// Gives a job to a worker: a new one, or one that continues behind what its client has got.
+    fn submit(&mut self, id: WorkerId, ticket: Ticket, (job, class): (JobId, Priority)) {
         let (Some(live), Some(worker)) = (self.live.get_mut(&ticket), self.workers.get_mut(&id))
         else {
             return;
         };
-        let Ask::Job(work) = std::mem::replace(&mut live.ask, Ask::Given) else {
+        let Ask::Job(work) = &live.ask else {
             return;
         };
         live.job = Some((id, job));
         if !worker.ledger.is_busy() {
             worker.alive_at = Instant::now();
         }
+        let (kind, reuse) = (work.kind.clone(), live.reuse.take());
+        let head = Job { job, kind, class, reuse, prompt_bytes: 0 };
+        let queued = worker.feed.push_job(head, &work.prompt, live.emitted.ids());
         let (outbox, id) = (live.outbox.clone(), live.id.clone());
-        worker.ledger.submit(job, work.want, Listener { ticket, outbox, id });
-        let queued = worker.feed.push_job(job, work.kind, work.prompt, work.charge);
+        let emitted = std::mem::take(&mut live.emitted);
+        worker.ledger.submit(job, work.want, emitted, Listener { ticket, outbox, id });
         worker.sent(queued);
     }
 

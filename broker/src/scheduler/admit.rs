@@ -5,6 +5,8 @@ use core_wire::code::{Code, Refusal};
 use super::{
     Arrival, Drain, Effect, End, Limits, Request, State, Task,
     batch::{BRIEFS_MAX, Station},
+    cells::needed,
+    fair::Place,
 };
 
 /// When to try again after `QUEUE_FULL`: a short answer's time on a small machine. Too early costs
@@ -24,11 +26,20 @@ impl State {
             lines: Default::default(),
             jobs: Default::default(),
             deadlines: Default::default(),
-            drains: Vec::new(),
+            drains: Default::default(),
             waiting: 0,
             next_job: 1,
             drain: Drain::Open,
+            now_ms: 0,
+            sweeps: Default::default(),
+            swept: None,
+            sweep_at_ms: None,
         }
+    }
+
+    /// Tells the time, on the clock of [`super::Event::Tick`]; it never goes back.
+    pub(crate) fn set_now(&mut self, now_ms: u64) {
+        self.now_ms = self.now_ms.max(now_ms);
     }
 
     /// The limits of a configuration that was read again; what waits already stays.
@@ -62,24 +73,26 @@ impl State {
             out.push(Effect::Finish { ticket: arrival.ticket, end });
             return;
         }
-        let (ticket, class, task) = (arrival.ticket, arrival.class, arrival.task.clone());
-        self.note(arrival);
-        match &task {
-            Task::Generate(id) | Task::Brief(id) | Task::Load(id) | Task::Unload(id) => {
-                let line = self.lines.entry(id.clone()).or_default();
-                line.push(&task, class, ticket);
-                self.settle(id, out);
-            }
+        let ticket = arrival.ticket;
+        let line = match arrival.task.clone() {
+            Task::Generate(id) | Task::Brief(id) | Task::Load(id) | Task::Unload(id) => id,
             Task::Drain => {
-                self.drains.push(ticket);
-                self.begin_drain();
+                self.note(arrival, None);
+                self.drains.insert(ticket);
+                return self.begin_drain();
             }
-        }
+        };
+        let cost = arrival.cost.tokens();
+        let entry = self.lines.entry(line.clone()).or_default();
+        let place = entry.push(&arrival, cost, self.now_ms);
+        self.note(arrival, place);
+        self.settle(&line, out);
+        self.tell_newcomer(&line, ticket, out);
     }
 
     /// Opens a request that was admitted; it waits until it is given to a worker.
-    fn note(&mut self, arrival: Arrival) {
-        let Arrival { ticket, conn, id, task, class, deadline } = arrival;
+    fn note(&mut self, arrival: Arrival, place: Option<Place>) {
+        let Arrival { ticket, conn, id, task, class, cost, deadline } = arrival;
         let session = self.sessions.entry(conn).or_default();
         session.open.insert(id.clone(), ticket);
         session.waiting += 1;
@@ -87,7 +100,22 @@ impl State {
         if let Some(deadline) = deadline {
             self.deadlines.insert((deadline.at_ms, ticket));
         }
-        let request = Request { conn, id, task, class, deadline, job: None, told: None };
+        let request = Request {
+            conn,
+            id,
+            task,
+            class,
+            deadline,
+            job: None,
+            told: None,
+            cost,
+            charged: cost.tokens(),
+            place,
+            emitted: 0,
+            was_given: false,
+            stays_until: 0,
+            fruitless: (0, 0),
+        };
         self.requests.insert(ticket, request);
     }
 
@@ -101,7 +129,7 @@ impl State {
         if self.is_draining() && arrival.task.is_work() {
             return Err(End::Refused(draining()));
         }
-        if self.fits_now(&arrival.task) {
+        if self.fits_now(arrival) {
             return Ok(());
         }
         let Limits { waiting_max, per_session_max } = self.limits;
@@ -115,15 +143,17 @@ impl State {
     }
 
     /// Whether the task would not wait at all.
-    fn fits_now(&self, task: &Task) -> bool {
-        let (Task::Generate(id) | Task::Brief(id)) = task else {
+    fn fits_now(&self, arrival: &Arrival) -> bool {
+        let (Task::Generate(id) | Task::Brief(id)) = &arrival.task else {
             return false;
         };
         let Some(line) = self.lines.get(id) else {
             return false;
         };
-        match (&line.station, task) {
-            (Station::Serving(crew), Task::Generate(_)) => crew.free_slots() > 0,
+        match (&line.station, &arrival.task) {
+            (Station::Serving(crew), Task::Generate(_)) => {
+                line.slots.is_empty() && crew.has_room(needed(arrival.cost.prompt, 0))
+            }
             (Station::Serving(crew), _) => crew.briefs < BRIEFS_MAX,
             (
                 Station::Absent | Station::Loading | Station::Finishing(_) | Station::Stopping(_),

@@ -1,8 +1,8 @@
 //! Which requests share a worker's batch: slots, and who sits in them.
 
-use core_wire::{code::Refusal, ids::JobId};
+use core_wire::{client::Priority, code::Refusal, ids::JobId};
 
-use super::{Effect, End, LineId, State, Ticket, WorkerId, queue::Line};
+use super::{Effect, End, LineId, State, Ticket, WorkerId, priority::Next, queue::Line};
 
 /// Tokenize and detokenize jobs that a worker holds at once. They take no slot; 16 keep it busy
 /// between two steps and bound what it has to remember.
@@ -31,15 +31,38 @@ pub(super) struct Crew {
     pub(super) slots: usize,
     pub(super) held: usize,
     pub(super) briefs: usize,
+    /// Cells of its KV cache.
+    pub(super) cells: u32,
+    /// Cells that its jobs are charged for; more than there are once they have grown.
+    pub(super) charged: u32,
+    /// Whether it said that no cell is free, and nothing has left it since.
+    pub(super) full: bool,
 }
 
 impl Crew {
-    pub(super) fn free_slots(&self) -> usize {
-        self.slots - self.held
+    fn new(worker: WorkerId, slots: usize, cells: u32) -> Self {
+        Self { worker, slots: slots.max(1), held: 0, briefs: 0, cells, charged: 0, full: false }
+    }
+
+    /// Whether a job that needs so many cells can be given to it. One that needs more than there
+    /// are goes alone: the worker knows exactly, and has all cells for it then.
+    pub(super) fn has_room(&self, cells: u32) -> bool {
+        let fits = self.charged.saturating_add(cells.min(self.cells)) <= self.cells;
+        self.held == 0 || self.held < self.slots && !self.full && fits
     }
 
     pub(super) fn is_idle(self) -> bool {
         self.held == 0 && self.briefs == 0
+    }
+
+    /// A job has left.
+    pub(super) fn release(&mut self, seat: &Seat) {
+        match seat.share {
+            Share::Slot => self.held -= 1,
+            Share::Brief => self.briefs -= 1,
+        }
+        self.charged = self.charged.saturating_sub(seat.cells);
+        self.full = false;
     }
 }
 
@@ -57,10 +80,28 @@ pub(super) enum Share {
 #[derive(Debug)]
 pub(super) struct Seat {
     pub(super) worker: WorkerId,
-    line: LineId,
+    pub(super) line: LineId,
     pub(super) share: Share,
+    pub(super) class: Priority,
     /// Who waits for it; `None` once that request has ended otherwise.
     pub(super) ticket: Option<Ticket>,
+    /// When it was given to the worker.
+    pub(super) since_ms: u64,
+    /// Cells that it is charged for.
+    pub(super) cells: u32,
+    /// Tokens that its request had then.
+    pub(super) tokens: u32,
+    /// How long it may keep its slot.
+    pub(super) stay: Stay,
+}
+
+/// Whether a job may keep its slot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stay {
+    /// Until its request has got so many tokens in any case, and then as long as nobody needs it.
+    Until(u32),
+    /// The worker was asked to give it up.
+    Leaves,
 }
 
 impl State {
@@ -68,13 +109,12 @@ impl State {
         &mut self,
         id: &LineId,
         worker: WorkerId,
-        slots: usize,
+        (slots, cells): (usize, u32),
         out: &mut Vec<Effect>,
     ) {
         let line = self.lines.entry(id.clone()).or_default();
         debug_assert_eq!(line.station, Station::Loading, "ready answers a load");
-        let crew = Crew { worker, slots: slots.max(1), held: 0, briefs: 0 };
-        line.station = Station::Serving(crew);
+        line.station = Station::Serving(Crew::new(worker, slots, cells));
         self.settle(id, out);
     }
 
@@ -104,21 +144,22 @@ impl State {
 
     /// A job's share is free again; its request ends if it has not ended before.
     pub(super) fn job_ended(&mut self, job: JobId, end: End, out: &mut Vec<Effect>) {
-        let Some(seat) = self.jobs.remove(&job) else {
+        let Some(seat) = self.leave(job) else {
             return;
         };
-        if let Some(Station::Serving(crew) | Station::Finishing(crew)) =
-            self.lines.get_mut(&seat.line).map(|line| &mut line.station)
-        {
-            match seat.share {
-                Share::Slot => crew.held -= 1,
-                Share::Brief => crew.briefs -= 1,
-            }
-        }
         if let Some(ticket) = seat.ticket {
             self.conclude(ticket, end, out);
         }
         self.settle(&seat.line, out);
+    }
+
+    /// Frees what a job took of its worker.
+    pub(super) fn leave(&mut self, job: JobId) -> Option<Seat> {
+        let seat = self.jobs.remove(&job)?;
+        if let Some(line) = self.lines.get_mut(&seat.line) {
+            line.left(&seat, self.now_ms);
+        }
+        Some(seat)
     }
 
     /// A worker ends: it gets nothing more, and its jobs may still end by themselves.
@@ -131,15 +172,13 @@ impl State {
 
     /// A worker is no more: what ran there ends, what waits gets another.
     pub(super) fn gone(&mut self, worker: WorkerId, refusal: &Refusal, out: &mut Vec<Effect>) {
-        let mut lost = Vec::new();
-        self.jobs.retain(|_, seat| {
-            if seat.worker == worker {
-                lost.extend(seat.ticket);
+        let jobs = self.jobs.iter().filter(|(_, seat)| seat.worker == worker);
+        let jobs: Vec<_> = jobs.map(|(&job, _)| job).collect();
+        for job in jobs {
+            let ticket = self.leave(job).and_then(|seat| seat.ticket);
+            if let Some(ticket) = ticket {
+                self.conclude(ticket, End::Refused(refusal.clone()), out);
             }
-            seat.worker != worker
-        });
-        for ticket in lost {
-            self.conclude(ticket, End::Refused(refusal.clone()), out);
         }
         let mut lines = self.lines.iter_mut();
         let found = lines.find(|(_, line)| line.station.worker() == Some(worker));
@@ -184,7 +223,11 @@ impl Station {
 }
 
 impl Seat {
-    pub(super) fn new(crew: Crew, line: &LineId, share: Share, ticket: Ticket) -> Self {
-        Self { worker: crew.worker, line: line.clone(), share, ticket: Some(ticket) }
+    /// A seat that takes no slot.
+    pub(super) fn brief(worker: WorkerId, line: &LineId, next: Next, since_ms: u64) -> Self {
+        let (share, stay) = (Share::Brief, Stay::Until(0));
+        let (line, ticket) = (line.clone(), Some(next.place.ticket()));
+        let (class, cells, tokens) = (next.class, 0, 0);
+        Self { worker, line, share, class, ticket, since_ms, cells, tokens, stay }
     }
 }

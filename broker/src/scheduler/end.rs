@@ -1,18 +1,21 @@
 //! How requests end before their job does.
 
+use std::collections::BTreeSet;
+
 use core_wire::{
     client::FinishReason,
     code::{Code, Refusal},
     ids::RequestId,
 };
 
-use super::{Deadline, Effect, End, State, Task, Ticket, admit::draining, batch::Share};
+use super::{Deadline, Effect, End, LineId, State, Task, Ticket, admit::draining, batch::Share};
 use crate::ipc::ConnId;
 
 impl State {
-    /// When the next deadline passes, on the clock of `Event::Tick`.
+    /// When the next deadline passes or somebody is to be told where they stand, on the clock of `Event::Tick`.
     pub(crate) fn next_deadline_ms(&self) -> Option<u64> {
-        self.deadlines.first().map(|&(at_ms, _)| at_ms)
+        let deadline = self.deadlines.first().map(|&(at_ms, _)| at_ms);
+        deadline.into_iter().chain(self.sweep_at_ms).min()
     }
 
     pub(super) fn cancel(&mut self, conn: ConnId, target: String, out: &mut Vec<Effect>) {
@@ -29,23 +32,28 @@ impl State {
         let Some(session) = self.sessions.get(&conn) else {
             return;
         };
-        let open: Vec<_> = session.open.values().copied().collect();
-        for ticket in open {
-            self.end(ticket, End::Unheard, out);
-        }
+        let open: Vec<_> = session.open.values().map(|&ticket| (ticket, End::Unheard)).collect();
+        self.end_all(open, out);
         self.sessions.remove(&conn);
+        for line in self.lines.values_mut() {
+            line.slots.forget(conn);
+            line.briefs.forget(conn);
+        }
     }
 
     pub(super) fn tick(&mut self, now_ms: u64, out: &mut Vec<Effect>) {
+        self.set_now(now_ms);
+        let mut late = Vec::new();
         while let Some(&(at_ms, ticket)) = self.deadlines.first()
             && at_ms <= now_ms
         {
-            // Ending it removes the entry; this line alone keeps the loop finite if it did not.
             self.deadlines.remove(&(at_ms, ticket));
             let deadline = self.requests.get(&ticket).and_then(|request| request.deadline);
             let after_ms = deadline.map_or(0, |Deadline { after_ms, .. }| after_ms);
-            self.end(ticket, End::Refused(passed(after_ms)), out);
+            late.push((ticket, End::Refused(passed(after_ms))));
         }
+        self.end_all(late, out);
+        self.sweep(out);
     }
 
     /// Ends everything: what waits is refused, what runs is cancelled.
@@ -54,24 +62,41 @@ impl State {
             .requests
             .iter()
             .filter(|(_, request)| request.task != Task::Drain)
-            .map(|(&ticket, request)| (ticket, request.job.is_some(), &request.task))
-            .map(|(ticket, runs, task)| (ticket, runs && matches!(task, Task::Generate(_))))
+            .map(|(&ticket, request)| {
+                let generates = matches!(request.task, Task::Generate(_));
+                let end = match request.job.is_some() || request.emitted > 0 {
+                    true if generates => End::Generated(FinishReason::Cancelled),
+                    true | false => End::Refused(draining()),
+                };
+                (ticket, end)
+            })
             .collect();
-        for (ticket, generates) in all {
-            let end = match generates {
-                true => End::Generated(FinishReason::Cancelled),
-                false => End::Refused(draining()),
-            };
-            self.end(ticket, end, out);
+        self.end_all(all, out);
+    }
+
+    /// Ends several requests; those who are left are told once where they stand.
+    fn end_all(&mut self, all: Vec<(Ticket, End)>, out: &mut Vec<Effect>) {
+        let mut lines = BTreeSet::new();
+        for (ticket, end) in all {
+            lines.extend(self.withdraw(ticket, end, out));
+        }
+        for id in &lines {
+            self.settle(id, out);
         }
     }
 
     /// Ends a request wherever it is. Its job, if any, goes on until the worker lets go of it.
     pub(super) fn end(&mut self, ticket: Ticket, end: End, out: &mut Vec<Effect>) {
-        let Some(request) = self.requests.get(&ticket) else {
-            return;
-        };
-        let (job, task, class) = (request.job, request.task.clone(), request.class);
+        if let Some(id) = self.withdraw(ticket, end, out) {
+            self.settle(&id, out);
+        }
+    }
+
+    /// Ends a request; answers the line that it no longer waits in.
+    fn withdraw(&mut self, ticket: Ticket, end: End, out: &mut Vec<Effect>) -> Option<LineId> {
+        let request = self.requests.get(&ticket)?;
+        let (job, task) = (request.job, request.task.clone());
+        let at = request.place.map(|place| (request.class, place));
         self.conclude(ticket, end, out);
         if let Some(seat) = job.and_then(|job| self.jobs.get_mut(&job)) {
             seat.ticket = None;
@@ -79,16 +104,17 @@ impl State {
             if let (Some(job), Share::Slot) = (job, seat.share) {
                 out.push(Effect::CancelJob { worker: seat.worker, job });
             }
-            return;
+            return None;
         }
         match &task {
             Task::Generate(id) | Task::Brief(id) | Task::Load(id) | Task::Unload(id) => {
-                if let Some(line) = self.lines.get_mut(id) {
-                    line.remove(&task, class, ticket);
-                }
-                self.settle(id, out);
+                self.lines.get_mut(id)?.remove(&task, ticket, at);
+                Some(id.clone())
             }
-            Task::Drain => self.drains.retain(|&other| other != ticket),
+            Task::Drain => {
+                self.drains.remove(&ticket);
+                None
+            }
         }
     }
 
@@ -101,6 +127,7 @@ impl State {
         if let Some(session) = self.sessions.get_mut(&request.conn) {
             session.open.remove(&request.id);
         }
+        self.settle_up(&request);
         if let Some(deadline) = request.deadline {
             self.deadlines.remove(&(deadline.at_ms, ticket));
         }

@@ -37,8 +37,19 @@ pub(crate) struct Arrival {
     pub(crate) task: Task,
     /// Which class it waits in.
     pub(crate) class: Priority,
+    /// What it may take; nothing for tasks other than [`Task::Generate`].
+    pub(crate) cost: Cost,
     /// When it gives up.
     pub(crate) deadline: Option<Deadline>,
+}
+
+/// What a generation may take, in tokens.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Cost {
+    /// Its prompt: exact for ids, estimated for text until [`Event::Started`] tells.
+    pub(crate) prompt: u32,
+    /// What it may generate.
+    pub(crate) max_tokens: u32,
 }
 
 /// When a request gives up.
@@ -81,6 +92,8 @@ pub(crate) enum Event {
         worker: WorkerId,
         /// Requests that it runs at once, at least 1.
         slots: usize,
+        /// Cells of its KV cache.
+        cells: u32,
     },
     /// The line that [`Effect::Load`] named cannot be served.
     LoadFailed {
@@ -88,6 +101,27 @@ pub(crate) enum Event {
         line: LineId,
         /// What everybody who waits for it is told.
         refusal: Refusal,
+    },
+    /// A worker has counted the prompt of a job.
+    Started {
+        /// The job.
+        job: JobId,
+        /// Tokens of its prompt.
+        prompt: u32,
+    },
+    /// A job has emitted more tokens; told once for each block of cells, and before the job ends or
+    /// is parked.
+    Grown {
+        /// The job.
+        job: JobId,
+        /// Tokens that its request has got in all.
+        emitted: u32,
+    },
+    /// A worker gave a job up, because it was asked to or because its KV cache was full. The slot
+    /// is free, and the request waits again.
+    Parked {
+        /// The job.
+        job: JobId,
     },
     /// A worker is done with a job; its slot is free.
     JobEnded {
@@ -146,6 +180,8 @@ pub(crate) enum Effect {
         ticket: Ticket,
         /// Requests in front of it.
         position: u32,
+        /// How long it may take, where that can be guessed.
+        wait_ms: Option<u32>,
     },
     /// Tell a client how its request ended; the only time for this ticket.
     Finish {
@@ -156,13 +192,23 @@ pub(crate) enum Effect {
     },
     /// Start a worker for a line; answered by [`Event::Ready`] or [`Event::LoadFailed`].
     Load(LineId),
-    /// Give a request to a worker; answered by [`Event::JobEnded`], or by the worker's end.
+    /// Give a request to a worker; answered by [`Event::JobEnded`], by [`Event::Parked`], or by the
+    /// worker's end. One that was parked continues with what it has got.
     Submit {
         /// The worker.
         worker: WorkerId,
         /// The request.
         ticket: Ticket,
         /// Its name there.
+        job: JobId,
+        /// Its class.
+        class: Priority,
+    },
+    /// Ask a worker to give a job up; answered as [`Effect::Submit`] is.
+    Park {
+        /// The worker.
+        worker: WorkerId,
+        /// The job.
         job: JobId,
     },
     /// Nobody waits for this job any more.

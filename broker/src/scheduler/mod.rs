@@ -13,10 +13,15 @@
 
 mod admit;
 mod batch;
+mod cells;
 mod end;
 mod event;
+mod fair;
+mod news;
+mod park;
 mod priority;
 mod queue;
+mod ranks;
 mod settle;
 
 #[cfg(test)]
@@ -31,9 +36,9 @@ use core_wire::{
 
 pub(crate) use self::{
     admit::duplicate,
-    event::{Arrival, Deadline, Effect, End, Event, Task},
+    event::{Arrival, Cost, Deadline, Effect, End, Event, Task},
 };
-use self::{batch::Seat, queue::Line};
+use self::{batch::Seat, fair::Place, queue::Line};
 use crate::ipc::ConnId;
 
 /// A request, accepted or not; never used twice in a broker's life.
@@ -87,10 +92,18 @@ pub(crate) struct State {
     lines: BTreeMap<LineId, Line>,
     jobs: BTreeMap<JobId, Seat>,
     deadlines: BTreeSet<(u64, Ticket)>,
-    drains: Vec<Ticket>,
+    drains: BTreeSet<Ticket>,
     waiting: usize,
     next_job: u64,
     drain: Drain,
+    /// The time, as it was told last.
+    now_ms: u64,
+    /// Lines in which somebody is to be told by a sweep where they stand.
+    sweeps: BTreeSet<LineId>,
+    /// The line that was swept last.
+    swept: Option<LineId>,
+    /// When the next sweep is; `None` while there is nothing to tell.
+    sweep_at_ms: Option<u64>,
 }
 
 /// A request that has not ended.
@@ -105,6 +118,21 @@ struct Request {
     job: Option<JobId>,
     /// The position that its client was told last.
     told: Option<u32>,
+    /// What it takes; its prompt is corrected once it is known.
+    cost: Cost,
+    /// What its session was charged for it.
+    charged: u64,
+    /// Where it waits, or waited: one that is parked waits there again.
+    place: Option<Place>,
+    /// Tokens that it has got.
+    emitted: u32,
+    /// Whether a worker has had it.
+    was_given: bool,
+    /// Its next job is not asked to leave before it has got so many tokens.
+    stays_until: u32,
+    /// How often it was given up for lack of cells without a token in between, and how many tokens
+    /// it had then.
+    fruitless: (u32, u32),
 }
 
 /// The open requests of one session.
@@ -136,9 +164,14 @@ pub(crate) fn step(state: &mut State, event: Event) -> Vec<Effect> {
             state.end(ticket, End::Refused(refusal), &mut out);
         }
         Event::Closed(conn) => state.close(conn, &mut out),
-        Event::Ready { line, worker, slots } => state.ready(&line, worker, slots, &mut out),
+        Event::Ready { line, worker, slots, cells } => {
+            state.ready(&line, worker, (slots, cells), &mut out);
+        }
         Event::LoadFailed { line, refusal } => state.load_failed(&line, &refusal, &mut out),
         Event::Dismissed(line) => state.dismissed(&line, &mut out),
+        Event::Started { job, prompt } => state.started(job, prompt, &mut out),
+        Event::Grown { job, emitted } => state.grown(job, emitted),
+        Event::Parked { job } => state.parked(job, &mut out),
         Event::JobEnded { job, end } => state.job_ended(job, end, &mut out),
         Event::Dying(worker) => state.dying(worker),
         Event::Gone { worker, refusal } => state.gone(worker, &refusal, &mut out),

@@ -1,8 +1,20 @@
 //! What waits for one worker.
 
+use std::collections::BTreeSet;
+
 use core_wire::client::Priority;
 
-use super::{Effect, State, Task, Ticket, batch::Station, priority::Lanes};
+use super::{
+    Arrival, State, Task, Ticket,
+    batch::{Seat, Share, Station},
+    fair::Place,
+    news::News,
+    priority::{Lanes, Next},
+};
+
+/// The share of a new duration in the average of how long slots are held: an eighth follows a
+/// change of load within a dozen requests, and one odd request does not move it much.
+const HOLD_SHARE: u32 = 8;
 
 /// One line: its worker, and everybody who waits for it.
 #[derive(Debug, Default)]
@@ -14,9 +26,13 @@ pub(super) struct Line {
     /// Wait for a moment.
     pub(super) briefs: Lanes,
     /// Wait for the worker itself.
-    pub(super) loads: Vec<Ticket>,
+    pub(super) loads: BTreeSet<Ticket>,
     /// Wait for its end.
-    pub(super) unloads: Vec<Ticket>,
+    pub(super) unloads: BTreeSet<Ticket>,
+    /// Who of those who wait for a slot has to be told where they stand.
+    pub(super) news: News,
+    /// How long a slot was held of late, in milliseconds.
+    hold_ms: Option<u32>,
 }
 
 impl Line {
@@ -30,57 +46,98 @@ impl Line {
         matches!(self.station, Station::Absent) && !self.wants_worker() && self.unloads.is_empty()
     }
 
-    /// Puts a request where its task waits.
-    pub(super) fn push(&mut self, task: &Task, class: Priority, ticket: Ticket) {
-        match task {
-            Task::Generate(_) => self.slots.push(class, ticket),
-            Task::Brief(_) => self.briefs.push(class, ticket),
-            Task::Load(_) => self.loads.push(ticket),
-            Task::Unload(_) => self.unloads.push(ticket),
-            Task::Drain => {}
-        }
+    /// Puts a request where its task waits; answers its place in a queue that has places.
+    pub(super) fn push(&mut self, arrival: &Arrival, cost: u64, now_ms: u64) -> Option<Place> {
+        let (class, who) = (arrival.class, (arrival.conn, arrival.ticket));
+        match arrival.task {
+            Task::Generate(_) => {
+                let place = self.slots.push(class, who, cost, now_ms);
+                self.came(class, place);
+                return Some(place);
+            }
+            Task::Brief(_) => return Some(self.briefs.push(class, who, cost, now_ms)),
+            Task::Load(_) => self.loads.insert(arrival.ticket),
+            Task::Unload(_) => self.unloads.insert(arrival.ticket),
+            Task::Drain => false,
+        };
+        None
+    }
+
+    /// Lets a request that was parked wait at the place it had.
+    pub(super) fn put_back(&mut self, class: Priority, place: Place, now_ms: u64) {
+        self.slots.lane_mut(class).put(place, now_ms);
+        self.came(class, place);
     }
 
     /// Takes a request out again.
-    pub(super) fn remove(&mut self, task: &Task, class: Priority, ticket: Ticket) {
-        match task {
-            Task::Generate(_) => self.slots.remove(class, ticket),
-            Task::Brief(_) => self.briefs.remove(class, ticket),
-            Task::Load(_) => self.loads.retain(|&other| other != ticket),
-            Task::Unload(_) => self.unloads.retain(|&other| other != ticket),
-            Task::Drain => {}
+    pub(super) fn remove(&mut self, task: &Task, ticket: Ticket, at: Option<(Priority, Place)>) {
+        match (task, at) {
+            (Task::Generate(_), Some((class, place))) => {
+                let position = self.slots.position(class, place);
+                self.slots.lane_mut(class).remove(place);
+                self.news.left(position, self.slots.len());
+            }
+            (Task::Brief(_), Some((class, place))) => self.briefs.lane_mut(class).remove(place),
+            (Task::Load(_), _) => drop(self.loads.remove(&ticket)),
+            (Task::Unload(_), _) => drop(self.unloads.remove(&ticket)),
+            (Task::Generate(_) | Task::Brief(_) | Task::Drain, _) => {}
         }
+    }
+
+    fn came(&mut self, class: Priority, place: Place) {
+        let position = self.slots.position(class, place);
+        self.news.came(position, self.slots.len());
+    }
+
+    /// Serves the next of those who wait for a slot.
+    pub(super) fn serve(&mut self, next: Next) {
+        let position = self.slots.position(next.class, next.place);
+        self.slots.serve(next);
+        self.news.left(position, self.slots.len());
     }
 
     /// Everybody who needs a worker and has none, in order, out of the queues.
     pub(super) fn take_all(&mut self) -> Vec<Ticket> {
-        let mut all: Vec<_> = std::mem::take(&mut self.slots).iter().collect();
-        all.extend(std::mem::take(&mut self.briefs).iter());
-        all.append(&mut self.loads);
+        let mut all: Vec<_> = std::mem::take(&mut self.slots).from(0).collect();
+        all.extend(std::mem::take(&mut self.briefs).from(0));
+        all.extend(std::mem::take(&mut self.loads));
         all
+    }
+
+    /// Notes that a job has left the worker.
+    pub(super) fn left(&mut self, seat: &Seat, now_ms: u64) {
+        let lanes = match seat.share {
+            Share::Slot => &mut self.slots,
+            Share::Brief => &mut self.briefs,
+        };
+        lanes.lane_mut(seat.class).left(now_ms);
+        if seat.share == Share::Slot {
+            let held_ms = now_ms.saturating_sub(seat.since_ms);
+            let held_ms = u32::try_from(held_ms).unwrap_or(u32::MAX);
+            let mean = |old: u32| old - old / HOLD_SHARE + held_ms / HOLD_SHARE;
+            self.hold_ms = Some(self.hold_ms.map_or(held_ms, mean));
+        }
+        if let Station::Serving(crew) | Station::Finishing(crew) = &mut self.station {
+            crew.release(seat);
+        }
+    }
+
+    /// A guess of how long a request waits with so many in front of it.
+    pub(super) fn wait_ms(&self, position: u32) -> Option<u32> {
+        let slots = match self.station {
+            Station::Serving(crew) | Station::Finishing(crew) => crew.slots,
+            Station::Absent | Station::Loading | Station::Stopping(_) => return None,
+        };
+        let rounds = u64::from(position) + 1;
+        let wait_ms = rounds.saturating_mul(self.hold_ms?.into()) / slots.max(1) as u64;
+        Some(u32::try_from(wait_ms).unwrap_or(u32::MAX))
     }
 }
 
 impl State {
-    /// Tells everybody in the model's queue whose position is not the one that was told last.
-    ///
-    /// One pass over at most `waiting_max` requests for each request that leaves: a queue that is
-    /// long enough for this to matter is one whose clients wait for seconds.
-    pub(super) fn tell_positions(&mut self, line: &Line, out: &mut Vec<Effect>) {
-        for (ahead, ticket) in line.slots.iter().enumerate() {
-            let position = u32::try_from(ahead).unwrap_or(u32::MAX);
-            let request = self.requests.get_mut(&ticket);
-            let Some(request) = request.filter(|request| request.told != Some(position)) else {
-                continue;
-            };
-            request.told = Some(position);
-            out.push(Effect::Queued { ticket, position });
-        }
-    }
-
     /// Requests of a class that wait for a slot.
     pub(crate) fn depth(&self, class: Priority) -> usize {
         let lines = self.lines.values();
-        lines.map(|line| line.slots.depth(class)).sum()
+        lines.map(|line| line.slots.lane(class).len()).sum()
     }
 }

@@ -3,26 +3,31 @@
 use core_wire::ids::JobId;
 
 use super::{
-    Effect, End, LineId, State, Ticket,
-    batch::{BRIEFS_MAX, Crew, Seat, Share, Station},
+    Effect, End, LineId, State,
+    batch::{BRIEFS_MAX, Crew, Seat, Share, Station, Stay},
+    cells::BLOCK,
+    priority::{Next, Turn},
     queue::Line,
 };
 
 impl State {
     /// Does what the line allows now, until nothing is left to do.
     pub(super) fn settle(&mut self, id: &LineId, out: &mut Vec<Effect>) {
-        let Some(mut line) = self.lines.remove(id) else {
+        let Some(line) = self.lines.get_mut(id) else {
             return;
         };
+        let mut line = std::mem::take(line);
         match line.station {
             Station::Absent => self.settle_absent(id, &mut line, out),
             Station::Loading | Station::Stopping(_) => {}
             Station::Serving(crew) => self.settle_serving(id, &mut line, crew, out),
             Station::Finishing(crew) => settle_finishing(&mut line, crew, out),
         }
-        self.tell_positions(&line, out);
-        if !line.is_idle() {
-            self.lines.insert(id.clone(), line);
+        self.tell_front(id, &mut line, out);
+        if line.is_idle() {
+            self.lines.remove(id);
+        } else {
+            self.put_line(id, line);
         }
     }
 
@@ -50,31 +55,60 @@ impl State {
             settle_finishing(line, crew, out);
             return;
         }
-        while crew.held < crew.slots
-            && let Some(ticket) = line.slots.pop()
+        while let Some(next) = line.slots.next(self.now_ms)
+            && let Some(seat) = self.seat(id, crew, next)
         {
+            line.serve(next);
             crew.held += 1;
-            self.submit(ticket, Seat::new(crew, id, Share::Slot, ticket), out);
+            crew.charged = crew.charged.saturating_add(seat.cells);
+            self.submit(next, seat, out);
         }
         while crew.briefs < BRIEFS_MAX
-            && let Some(ticket) = line.briefs.pop()
+            && let Some(next) = line.briefs.next(self.now_ms)
         {
+            line.briefs.serve(next);
             crew.briefs += 1;
-            self.submit(ticket, Seat::new(crew, id, Share::Brief, ticket), out);
+            self.submit(next, Seat::brief(crew.worker, id, next, self.now_ms), out);
         }
         line.station = Station::Serving(crew);
+        self.make_room(line, crew.worker, out);
     }
 
-    fn submit(&mut self, ticket: Ticket, seat: Seat, out: &mut Vec<Effect>) {
+    /// A slot for the next of those who wait for one, if there is one and its cells are free. Who
+    /// comes later does not pass it then, or a long prompt would never get its cells.
+    fn seat(&self, id: &LineId, crew: Crew, next: Next) -> Option<Seat> {
+        let ticket = next.place.ticket();
+        let request = self.requests.get(&ticket)?;
+        let cells = request.cells();
+        let stay = match next.turn {
+            // Parked again at once it would wait for ever: it gets a block of tokens in any case.
+            Turn::Age => request.emitted.saturating_add(BLOCK),
+            Turn::Class => request.stays_until,
+        };
+        crew.has_room(cells).then(|| Seat {
+            worker: crew.worker,
+            line: id.clone(),
+            share: Share::Slot,
+            class: next.class,
+            ticket: Some(ticket),
+            since_ms: self.now_ms,
+            cells,
+            tokens: request.emitted,
+            stay: Stay::Until(stay),
+        })
+    }
+
+    fn submit(&mut self, next: Next, seat: Seat, out: &mut Vec<Effect>) {
         let job = JobId(self.next_job);
         self.next_job += 1;
-        let worker = seat.worker;
+        let (worker, ticket) = (seat.worker, next.place.ticket());
         self.jobs.insert(job, seat);
         self.stop_waiting(ticket);
         if let Some(request) = self.requests.get_mut(&ticket) {
             request.job = Some(job);
+            request.was_given = true;
         }
-        out.push(Effect::Submit { worker, ticket, job });
+        out.push(Effect::Submit { worker, ticket, job, class: next.class });
     }
 }
 

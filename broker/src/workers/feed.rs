@@ -2,16 +2,16 @@
 //!
 //! A job's head and the fragments of its prompt follow each other without a gap, so there is one
 //! queue and its front is what the ring waits for. What waits here is bounded by what was admitted:
-//! one prompt for each slot, a few brief jobs, and one cancel for each.
+//! one prompt for each slot, a few brief jobs, and a cancel and a park for each.
 
-use std::collections::VecDeque;
+use std::{collections::VecDeque, fmt, rc::Rc};
 
 use core_ring::{JobSender, PushError, Space};
 use core_wire::{
-    client::Priority,
+    codec,
     ids::JobId,
     limits::FRAGMENT_BYTES_MAX,
-    worker::{Fragment, Job, JobKind, ToWorker},
+    worker::{Fragment, Job, ToWorker},
 };
 
 use super::link::Breach;
@@ -20,6 +20,25 @@ use crate::memory::Charge;
 /// Bytes of a fragment's record beside its piece: job, offset and length, each nine at most.
 const FRAGMENT_EXTRA: usize = 27;
 
+/// An encoded `client::Prompt` that is held for as long as its request may need it.
+pub(crate) struct Held {
+    bytes: Vec<u8>,
+    _charge: Charge,
+}
+
+impl Held {
+    /// A prompt with what keeps its bytes out of the budget.
+    pub(crate) fn new(bytes: Vec<u8>, charge: Charge) -> Self {
+        Self { bytes, _charge: charge }
+    }
+}
+
+impl fmt::Debug for Held {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Held({} bytes)", self.bytes.len())
+    }
+}
+
 /// What waits for space in ring B.
 #[derive(Debug)]
 pub(crate) struct Feed {
@@ -27,12 +46,43 @@ pub(crate) struct Feed {
     waiting: VecDeque<Item>,
 }
 
-#[derive(Debug)]
 enum Item {
     /// A record by itself.
     Record(u8, Vec<u8>),
-    /// The rest of a prompt, behind its job's head; it counts as held until it has left.
-    Prompt { job: JobId, bytes: Vec<u8>, sent: usize, _charge: Charge },
+    /// The rest of a payload, behind its job's head.
+    Payload { job: JobId, payload: Payload, sent: usize },
+}
+
+// A record may hold a grammar, and a payload is a prompt.
+impl fmt::Debug for Item {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Record(kind, _) => write!(f, "Record({kind})"),
+            Self::Payload { job, .. } => write!(f, "Payload({job})"),
+        }
+    }
+}
+
+/// An encoded `worker::Payload`: the fields of a message follow one another, so the prompt is not
+/// decoded to put other tokens behind it.
+struct Payload {
+    prompt: Rc<Held>,
+    /// The encoded tokens that the request has got.
+    emitted: Vec<u8>,
+}
+
+impl Payload {
+    fn len(&self) -> usize {
+        self.prompt.bytes.len() + self.emitted.len()
+    }
+
+    /// The bytes from one offset to another.
+    fn piece(&self, from: usize, to: usize) -> Vec<u8> {
+        let border = self.prompt.bytes.len();
+        let prompt = self.prompt.bytes.get(from.min(border)..to.min(border));
+        let emitted = self.emitted.get(from.max(border) - border..to.max(border) - border);
+        [prompt.unwrap_or_default(), emitted.unwrap_or_default()].concat()
+    }
 }
 
 impl Feed {
@@ -50,26 +100,23 @@ impl Feed {
         Ok(())
     }
 
-    /// Queues a job with its prompt, an encoded `client::Prompt`.
+    /// Queues a job with its prompt and the tokens that its request has got; how long they are
+    /// together is filled in here.
     ///
     /// # Errors
     /// As [`Self::push`].
     pub(crate) fn push_job(
         &mut self,
-        job: JobId,
-        kind: JobKind,
-        prompt: Vec<u8>,
-        charge: Charge,
+        head: Job,
+        prompt: &Rc<Held>,
+        emitted: &[u32],
     ) -> Result<(), Breach> {
-        let prompt_bytes = u32::try_from(prompt.len()).map_err(|_| Breach::Encode)?;
-        self.push(&ToWorker::Job(Job {
-            job,
-            kind,
-            class: Priority::Normal,
-            reuse: None,
-            prompt_bytes,
-        }))?;
-        self.waiting.push_back(Item::Prompt { job, bytes: prompt, sent: 0, _charge: charge });
+        let emitted = codec::encode(&emitted).map_err(|_| Breach::Encode)?;
+        let payload = Payload { prompt: prompt.clone(), emitted };
+        let prompt_bytes = u32::try_from(payload.len()).map_err(|_| Breach::Encode)?;
+        let job = head.job;
+        self.push(&ToWorker::Job(Job { prompt_bytes, ..head }))?;
+        self.waiting.push_back(Item::Payload { job, payload, sent: 0 });
         Ok(())
     }
 
@@ -116,17 +163,16 @@ impl Item {
                 }
                 Err(error) => Err(error.into()),
             },
-            Self::Prompt { bytes, sent, .. } if *sent == bytes.len() => Ok(Progress::Whole),
-            Self::Prompt { job, bytes, sent, .. } => {
-                let end = bytes.len().min(*sent + FRAGMENT_BYTES_MAX);
-                let piece = bytes.get(*sent..end).unwrap_or_default();
-                let needed = piece.len() + FRAGMENT_EXTRA;
+            Self::Payload { payload, sent, .. } if *sent == payload.len() => Ok(Progress::Whole),
+            Self::Payload { job, payload, sent } => {
+                let end = payload.len().min(*sent + FRAGMENT_BYTES_MAX);
+                let needed = end - *sent + FRAGMENT_EXTRA;
                 if ring.free_bytes() < needed + 2 * size_of::<u64>() {
                     // Also asked of a poisoned ring, which answers with its violation.
                     return Ok(Progress::Blocked { payload_bytes: needed });
                 }
                 let offset = u32::try_from(*sent).map_err(|_| Breach::Encode)?;
-                let fragment = Fragment { job: *job, offset, bytes: piece.to_vec() };
+                let fragment = Fragment { job: *job, offset, bytes: payload.piece(*sent, end) };
                 let (kind, payload) =
                     ToWorker::Fragment(fragment).encode().map_err(|_| Breach::Encode)?;
                 ring.push(kind, &payload)?;

@@ -5,6 +5,7 @@
 //! nobody gets more than was asked for, that steps count by one. A record is checked as a whole
 //! before anything of it is used. Pure: no clock, no descriptor.
 
+mod emitted;
 mod jobs;
 mod start;
 
@@ -16,7 +17,10 @@ use core_wire::{
     worker::{BadRecord, Failed, Locked, Ready, Refused, Started, Step, ToBroker},
 };
 
-pub(crate) use self::jobs::{Job, Want};
+pub(crate) use self::{
+    emitted::Emitted,
+    jobs::{Job, Want},
+};
 
 /// What a worker is for, with what it was asked.
 #[derive(Clone, Copy, Debug)]
@@ -74,7 +78,7 @@ pub(crate) enum Heard {
     Failed(Failed),
     /// A job's prompt fits.
     Started(Started),
-    /// Tokens and ends; every job named in it runs here.
+    /// Tokens, ends and jobs that were given up; every job named in it runs here.
     Step(Step),
     /// A brief job has its whole answer.
     Answered(JobId),
@@ -157,9 +161,9 @@ impl<L> Ledger<L> {
         !self.jobs.is_empty()
     }
 
-    /// Notes that a job was given to the worker.
-    pub(crate) fn submit(&mut self, job: JobId, want: Want, listener: L) {
-        self.jobs.insert(job, Job::new(want, listener));
+    /// Notes that a job was given to the worker, with the tokens that its request has got.
+    pub(crate) fn submit(&mut self, job: JobId, want: Want, emitted: Emitted, listener: L) {
+        self.jobs.insert(job, Job::new(want, emitted, listener));
     }
 
     pub(crate) fn job_mut(&mut self, job: JobId) -> Option<&mut Job<L>> {

@@ -1,9 +1,11 @@
 //! What each effect must be, seen from the world.
 
-use core_wire::ids::JobId;
+use std::collections::BTreeSet;
 
-use super::world::{Mark, World};
-use crate::scheduler::{Effect, Task, Ticket, WorkerId};
+use core_wire::{client::Priority, ids::JobId};
+
+use super::world::{Job, Mark, World};
+use crate::scheduler::{Effect, LineId, Task, Ticket, WorkerId, cells::needed};
 
 impl World {
     pub(super) fn check(&mut self, effect: Effect) {
@@ -12,17 +14,21 @@ impl World {
                 assert!(self.ended.insert(ticket), "{ticket:?} ended twice");
                 self.open.remove(&ticket).expect("only an arrival ends");
             }
-            Effect::Queued { ticket, position } => {
-                assert!(self.open.contains_key(&ticket), "told after its end");
-                assert!(position < 8, "nobody is further back than the limit");
+            Effect::Queued { ticket, position, .. } => {
+                let open = self.open.get_mut(&ticket).expect("told after its end");
+                assert!(open.job.is_none(), "told though it does not wait");
+                assert_ne!(open.told.replace(position), Some(position), "told twice");
             }
             Effect::Load(line) => {
                 let mut workers = self.workers.values();
                 assert!(workers.all(|worker| worker.line != line), "a second worker");
                 assert!(self.loading.insert(line), "a second load");
             }
-            Effect::Submit { worker, ticket, job } => self.check_submit(worker, ticket, job),
+            Effect::Submit { worker, ticket, job, class } => {
+                self.check_submit(worker, ticket, job, class);
+            }
             Effect::CancelJob { worker, job } => self.check_cancel(worker, job),
+            Effect::Park { worker, job } => self.check_park(worker, job),
             Effect::Stop(worker) => self.check_stop(worker),
             Effect::Drained => {
                 assert!(self.open.is_empty(), "drained with open requests");
@@ -33,9 +39,9 @@ impl World {
 
     fn check_cancel(&mut self, worker: WorkerId, job: JobId) {
         let worker = self.workers.get_mut(&worker).expect("a live worker");
-        let mark = worker.jobs.get_mut(&job).expect("a running job");
-        let was = std::mem::replace(mark, Mark::Cancelled);
-        assert!(was == Mark::Runs, "cancelled once, and never a brief one");
+        let job = worker.jobs.get_mut(&job).expect("a running job");
+        assert!(matches!(job.mark, Mark::Runs | Mark::Leaves), "once, and never a brief one");
+        job.mark = Mark::Cancelled;
     }
 
     fn check_stop(&mut self, worker: WorkerId) {
@@ -45,13 +51,57 @@ impl World {
         worker.stopping = true;
     }
 
-    fn check_submit(&mut self, worker: WorkerId, ticket: Ticket, job: JobId) {
-        let task = self.open.get(&ticket).expect("submitted after its end");
+    fn check_submit(&mut self, worker: WorkerId, ticket: Ticket, job: JobId, class: Priority) {
+        let open = self.open.get_mut(&ticket).expect("submitted after its end");
+        assert!(open.job.replace(job).is_none(), "submitted twice at once");
+        assert_eq!(open.class, class);
+        open.told = None;
+        let generates = matches!(open.task, Task::Generate(_));
+        let mark = if generates { Mark::Runs } else { Mark::Brief };
+        let cells = if generates { needed(open.prompt, open.emitted) } else { 0 };
         let crew = self.workers.get_mut(&worker).expect("submitted to a live worker");
         assert!(!crew.stopping, "submitted to a worker that ends");
-        let generates = matches!(task, Task::Generate(_));
-        crew.jobs.insert(job, if generates { Mark::Runs } else { Mark::Brief });
-        let generating = crew.jobs.values().filter(|&&mark| mark != Mark::Brief).count();
-        assert!(generating <= crew.slots, "more jobs than slots");
+        crew.jobs.insert(job, Job { mark, class, cells, ticket });
+        let slots = crew.jobs.values().filter(|job| job.mark != Mark::Brief).count();
+        assert!(slots <= crew.slots, "more jobs than slots");
+        let charged: u32 = crew.jobs.values().map(|job| job.cells).sum();
+        let alone = slots == 1;
+        assert!(!generates || alone || charged <= crew.cells, "more cells than there are");
+        assert!(!generates || alone || !crew.full, "given to a worker that has no cell");
+    }
+
+    fn check_park(&mut self, worker: WorkerId, job: JobId) {
+        let crew = self.workers.get_mut(&worker).expect("a live worker");
+        let parked = crew.jobs.get_mut(&job).expect("a running job");
+        assert!(parked.mark == Mark::Runs, "asked once, and only what somebody waits for");
+        assert_eq!(parked.class, Priority::Batch);
+        parked.mark = Mark::Leaves;
+        let leaving = |job: &&Job| matches!(job.mark, Mark::Leaves | Mark::Cancelled);
+        let leaving = crew.jobs.values().filter(leaving).count();
+        let line = crew.line.clone();
+        let waiting = self.waiting(&line).filter(|(class, _)| *class == Priority::Interactive);
+        assert!(leaving <= waiting.count(), "parked for nobody");
+    }
+
+    /// Class and position of those who wait for a slot.
+    fn waiting<'a>(
+        &'a self,
+        line: &'a LineId,
+    ) -> impl Iterator<Item = (Priority, Option<u32>)> + 'a {
+        let open = self.open.values().filter(|open| open.job.is_none());
+        let here = open.filter(move |open| matches!(&open.task, Task::Generate(of) if of == line));
+        here.map(|open| (open.class, open.told))
+    }
+
+    /// Everybody who waits knows where, classes stand in their order, and nobody stands twice.
+    pub(super) fn check_positions(&self, line: &LineId) {
+        let mut all: Vec<_> = self.waiting(line).map(|(class, told)| (told, class)).collect();
+        all.sort_unstable();
+        let told: Vec<_> = all.iter().map(|(told, _)| *told).collect();
+        let right: Vec<_> = (0..).map(Some).take(all.len()).collect();
+        assert_eq!(told, right);
+        assert!(all.is_sorted_by_key(|(_, class)| *class), "a lower class in front");
+        let tickets: BTreeSet<_> = self.open.keys().collect();
+        assert!(tickets.iter().all(|ticket| !self.ended.contains(ticket)));
     }
 }

@@ -2,9 +2,15 @@
 
 mod checks;
 mod ends;
+mod fairness;
+mod many;
 mod ops;
+mod parks;
 mod places;
+mod ranks;
+mod sim;
 mod small;
+mod told;
 mod world;
 
 use proptest::prelude::*;
@@ -22,20 +28,25 @@ fn op() -> impl Strategy<Value = Op> {
     prop_oneof![
         2 => (0..3u8).prop_map(Op::Open),
         1 => (0..3u8).prop_map(Op::Close),
-        10 => (0..3u8, 0..6u8, 0..5u8, 0..2u8, 0..3u8, proptest::option::of(1..40u8))
-            .prop_map(|(conn, id, task, model, class, deadline)| Op::Arrive(Asked {
+        12 => (0..3u8, 0..6u8, 0..5u8, 0..2u8, 0..3u8, any::<(u8, u8)>(),
+            proptest::option::of(1..40u8))
+            .prop_map(|(conn, id, task, model, class, cost, deadline)| Op::Arrive(Asked {
                 conn,
                 id,
                 task,
                 model,
                 class,
+                cost,
                 deadline,
             })),
         2 => (0..3u8, 0..6u8).prop_map(|(conn, id)| Op::Cancel(conn, id)),
         2 => any::<u8>().prop_map(Op::Abandon),
         5 => (any::<u8>(), 1..4u8).prop_map(|(pick, slots)| Op::LoadEnds(pick, slots)),
         1 => any::<u8>().prop_map(Op::LoadFails),
-        8 => any::<u8>().prop_map(Op::JobEnds),
+        6 => any::<u8>().prop_map(Op::JobEnds),
+        2 => any::<(u8, u8)>().prop_map(|(pick, prompt)| Op::Started(pick, prompt)),
+        4 => any::<(u8, u8)>().prop_map(|(pick, by)| Op::Grown(pick, by)),
+        4 => any::<u8>().prop_map(Op::Parked),
         1 => any::<u8>().prop_map(Op::WorkerDies),
         2 => any::<u8>().prop_map(Op::WorkerGone),
         2 => (1..20u8).prop_map(Op::Tick),
@@ -51,8 +62,9 @@ proptest! {
         ..ProptestConfig::default()
     })]
 
-    /// Exactly one end for each arrival and nothing after it, slots never exceeded, one worker for
-    /// a model at most, every queue position told, and nobody waits for ever.
+    /// Exactly one end for each arrival and nothing after it, slots and cells never exceeded by what
+    /// is given, one worker for a line at most, every queue position told and right, parks only
+    /// where they help somebody, and nobody waits for ever.
     #[test]
     fn every_history_keeps_the_promises(ops in proptest::collection::vec(op(), 1..OPS_MAX)) {
         let mut world = World::new();

@@ -13,6 +13,9 @@ pub(super) enum Op {
     LoadEnds(u8, u8),
     LoadFails(u8),
     JobEnds(u8),
+    Started(u8, u8),
+    Grown(u8, u8),
+    Parked(u8),
     WorkerDies(u8),
     WorkerGone(u8),
     Tick(u8),
@@ -28,6 +31,7 @@ pub(super) struct Asked {
     pub(super) task: u8,
     pub(super) model: u8,
     pub(super) class: u8,
+    pub(super) cost: (u8, u8),
     pub(super) deadline: Option<u8>,
 }
 

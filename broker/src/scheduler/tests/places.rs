@@ -36,12 +36,13 @@ fn classes_are_served_in_order_and_each_as_it_came() {
 fn positions_are_told_when_they_change_and_only_then() {
     let mut state = state();
     let first = generate(&mut state, 1, Priority::Normal);
-    assert!(first.contains(&Effect::Queued { ticket: Ticket(1), position: 0 }));
+    assert!(first.contains(&Effect::Queued { ticket: Ticket(1), position: 0, wait_ms: None }));
     assert!(first.contains(&Effect::Load(line(0))));
     let second = generate(&mut state, 2, Priority::Normal);
-    assert_eq!(second, [Effect::Queued { ticket: Ticket(2), position: 1 }]);
+    assert_eq!(second, [Effect::Queued { ticket: Ticket(2), position: 1, wait_ms: None }]);
     let third = generate(&mut state, 3, Priority::Interactive);
-    let position = |ticket, position| Effect::Queued { ticket: Ticket(ticket), position };
+    let position =
+        |ticket, position| Effect::Queued { ticket: Ticket(ticket), position, wait_ms: None };
     assert_eq!(third, [position(3, 0), position(1, 1), position(2, 2)]);
 }
 

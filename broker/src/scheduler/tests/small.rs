@@ -1,15 +1,22 @@
 //! One session, one model, and short names for what tests do with them.
 
-use core_wire::{client::Priority, code::Code};
+use core_wire::{
+    client::{FinishReason, Priority},
+    code::Code,
+    ids::JobId,
+};
 
 use super::world::{line, request};
 use crate::{
     ipc::ConnId,
-    scheduler::{Arrival, Effect, End, Event, Limits, State, Task, Ticket, WorkerId, step},
+    scheduler::{Arrival, Cost, Effect, End, Event, Limits, State, Task, Ticket, WorkerId, step},
 };
 
 pub(super) const CONN: ConnId = ConnId(1);
 pub(super) const WORKER: WorkerId = WorkerId(7);
+
+/// The tickets of nobody.
+pub(super) const NOBODY: [u64; 0] = [];
 
 pub(super) fn state() -> State {
     let mut state = State::new(Limits { waiting_max: 4, per_session_max: 3 });
@@ -24,6 +31,7 @@ pub(super) fn arrival(number: u8, class: Priority) -> Arrival {
         id: request(number),
         task: Task::Generate(line(0)),
         class,
+        cost: Cost { prompt: 8, max_tokens: 8 },
         deadline: None,
     }
 }
@@ -33,7 +41,7 @@ pub(super) fn generate(state: &mut State, number: u8, class: Priority) -> Vec<Ef
 }
 
 pub(super) fn ready(state: &mut State, slots: usize) -> Vec<Effect> {
-    step(state, Event::Ready { line: line(0), worker: WORKER, slots })
+    step(state, Event::Ready { line: line(0), worker: WORKER, slots, cells: 4_096 })
 }
 
 pub(super) fn submitted(effects: &[Effect]) -> Vec<u64> {
@@ -42,6 +50,26 @@ pub(super) fn submitted(effects: &[Effect]) -> Vec<u64> {
         _ => None,
     });
     tickets.collect()
+}
+
+pub(super) fn jobs(effects: &[Effect]) -> Vec<JobId> {
+    let jobs = effects.iter().filter_map(|effect| match effect {
+        Effect::Submit { job, .. } => Some(*job),
+        _ => None,
+    });
+    jobs.collect()
+}
+
+pub(super) fn parks(effects: &[Effect]) -> Vec<JobId> {
+    let jobs = effects.iter().filter_map(|effect| match effect {
+        Effect::Park { job, .. } => Some(*job),
+        _ => None,
+    });
+    jobs.collect()
+}
+
+pub(super) fn stop(state: &mut State, job: JobId) -> Vec<Effect> {
+    step(state, Event::JobEnded { job, end: End::Generated(FinishReason::Stop) })
 }
 
 pub(super) fn codes(effects: &[Effect]) -> Vec<(u64, Code)> {

@@ -13,22 +13,50 @@ use super::ops::{Asked, Op, task_of};
 use crate::{
     ipc::ConnId,
     scheduler::{
-        Arrival, Deadline, End, Event, Limits, LineId, State, Task, Ticket, WorkerId, step,
+        Arrival, Cost, Deadline, End, Event, Limits, LineId, State, Task, Ticket, WorkerId,
+        cells::needed, step,
     },
 };
+
+/// Cells of a worker: one request of the largest kind, or several of the others.
+const CELLS: u32 = 512;
 
 /// What a job was seen doing.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Mark {
     Runs,
+    /// It was asked to leave.
+    Leaves,
     Cancelled,
     Brief,
+}
+
+#[derive(Clone, Copy)]
+pub(super) struct Job {
+    pub(super) mark: Mark,
+    pub(super) class: Priority,
+    pub(super) cells: u32,
+    pub(super) ticket: Ticket,
+}
+
+/// A request that has not ended.
+#[derive(Debug)]
+pub(super) struct Open {
+    pub(super) task: Task,
+    pub(super) class: Priority,
+    pub(super) prompt: u32,
+    pub(super) emitted: u32,
+    pub(super) job: Option<JobId>,
+    pub(super) told: Option<u32>,
 }
 
 pub(super) struct Worker {
     pub(super) line: LineId,
     pub(super) slots: usize,
-    pub(super) jobs: BTreeMap<JobId, Mark>,
+    pub(super) cells: u32,
+    pub(super) jobs: BTreeMap<JobId, Job>,
+    /// It gave a job up unasked, and nothing has left it since.
+    pub(super) full: bool,
     pub(super) stopping: bool,
 }
 
@@ -36,7 +64,7 @@ pub(super) struct World {
     state: State,
     now_ms: u64,
     next: u64,
-    pub(super) open: BTreeMap<Ticket, Task>,
+    pub(super) open: BTreeMap<Ticket, Open>,
     pub(super) ended: BTreeSet<Ticket>,
     pub(super) loading: BTreeSet<LineId>,
     pub(super) workers: BTreeMap<WorkerId, Worker>,
@@ -90,6 +118,9 @@ impl World {
             Op::LoadEnds(number, slots) => self.load_ends(number, slots.into()),
             Op::LoadFails(number) => self.load_fails(number),
             Op::JobEnds(number) => self.job_ends(number),
+            Op::Started(number, prompt) => self.started(number, prompt.into()),
+            Op::Grown(number, by) => self.grown(number, by.into()),
+            Op::Parked(number) => self.parked(number),
             Op::WorkerDies(number) => self.worker_dies(number),
             Op::WorkerGone(number) => self.worker_gone(number),
             Op::Tick(ms) => self.tick(ms.into()),
@@ -103,8 +134,11 @@ impl World {
     fn arrive(&mut self, asked: &Asked) {
         let ticket = Ticket(self.next());
         let task = task_of(asked.task, line(asked.model));
-        self.open.insert(ticket, task.clone());
         let classes = [Priority::Interactive, Priority::Normal, Priority::Batch];
+        let class = classes[usize::from(asked.class)];
+        let (prompt, max_tokens) = (asked.cost.0.into(), asked.cost.1.into());
+        let (job, told, emitted) = (None, None, 0);
+        self.open.insert(ticket, Open { task: task.clone(), class, prompt, emitted, job, told });
         let deadline = asked.deadline.map(|after| Deadline {
             at_ms: self.now_ms + u64::from(after),
             after_ms: after.into(),
@@ -114,7 +148,8 @@ impl World {
             conn: ConnId(asked.conn.into()),
             id: request(asked.id),
             task,
-            class: classes[usize::from(asked.class)],
+            class,
+            cost: Cost { prompt, max_tokens },
             deadline,
         }));
     }
@@ -154,9 +189,10 @@ impl World {
         };
         self.loading.remove(&line);
         let worker = WorkerId(self.next());
-        let crew = Worker { line: line.clone(), slots, jobs: BTreeMap::new(), stopping: false };
+        let (jobs, cells) = (BTreeMap::new(), CELLS);
+        let crew = Worker { line: line.clone(), slots, cells, jobs, full: false, stopping: false };
         self.workers.insert(worker, crew);
-        self.step(Event::Ready { line, worker, slots });
+        self.step(Event::Ready { line, worker, slots, cells });
     }
 
     fn load_fails(&mut self, number: u8) {
@@ -171,10 +207,59 @@ impl World {
         let Some(job) = pick(jobs.iter().copied(), number) else {
             return;
         };
-        for worker in self.workers.values_mut() {
-            worker.jobs.remove(&job);
-        }
+        self.vacate(job);
         self.step(Event::JobEnded { job, end: End::Answered });
+    }
+
+    /// The world's view of a job that leaves.
+    fn vacate(&mut self, job: JobId) -> Option<Job> {
+        let mut workers = self.workers.values_mut();
+        let crew = workers.find(|crew| crew.jobs.contains_key(&job))?;
+        crew.full = false;
+        crew.jobs.remove(&job)
+    }
+
+    /// A generating job, with its request if that has not ended.
+    fn generating(&mut self, number: u8) -> Option<(JobId, &mut Job, Option<&mut Open>)> {
+        let jobs = self.workers.values_mut().flat_map(|crew| crew.jobs.iter_mut());
+        let jobs: Vec<_> = jobs.filter(|(_, job)| job.mark != Mark::Brief).collect();
+        let count = jobs.len();
+        let (&id, job) =
+            jobs.into_iter().nth(usize::from(number).checked_rem(count)?).expect("counted");
+        let open = self.open.get_mut(&job.ticket);
+        Some((id, job, open))
+    }
+
+    fn started(&mut self, number: u8, prompt: u32) {
+        if let Some((job, seat, Some(open))) = self.generating(number) {
+            open.prompt = prompt;
+            seat.cells = needed(prompt, open.emitted);
+            self.step(Event::Started { job, prompt });
+        }
+    }
+
+    fn grown(&mut self, number: u8, by: u32) {
+        if let Some((job, seat, Some(open))) = self.generating(number) {
+            open.emitted += by;
+            seat.cells = needed(open.prompt, open.emitted);
+            let emitted = open.emitted;
+            self.step(Event::Grown { job, emitted });
+        }
+    }
+
+    fn parked(&mut self, number: u8) {
+        let Some((job, _, _)) = self.generating(number) else {
+            return;
+        };
+        let mut workers = self.workers.values_mut();
+        let crew = workers.find(|crew| crew.jobs.contains_key(&job)).expect("it runs");
+        let left = crew.jobs.remove(&job).expect("it runs");
+        let others = crew.jobs.values().any(|job| job.mark != Mark::Brief);
+        crew.full = left.mark != Mark::Leaves && left.mark != Mark::Cancelled && others;
+        if let Some(open) = self.open.get_mut(&left.ticket) {
+            (open.job, open.told) = (None, None);
+        }
+        self.step(Event::Parked { job });
     }
 
     fn worker_dies(&mut self, number: u8) {
@@ -203,8 +288,11 @@ impl World {
         if matches!(event, Event::Drain) {
             self.drained = false;
         }
+        self.state.set_now(self.now_ms);
         for effect in step(&mut self.state, event) {
             self.check(effect);
         }
+        self.check_positions(&line(0));
+        self.check_positions(&line(1));
     }
 }

@@ -9,7 +9,7 @@ use core_wire::{
 };
 use tokio::time::Instant;
 
-use super::{Breach, Heard, Ledger, at_most};
+use super::{Breach, Emitted, Heard, Ledger, at_most};
 
 /// What a job was asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,8 +30,10 @@ pub(crate) enum Want {
 pub(crate) struct Job<L> {
     /// Who listens; `None` once its request has ended otherwise.
     pub(crate) listener: Option<L>,
-    /// Tokens that came so far.
+    /// Tokens that came so far, for this job and for those that it continues.
     pub(crate) sent: u32,
+    /// Those that its client has got.
+    pub(crate) emitted: Emitted,
     /// What it was asked for.
     pub(crate) want: Want,
     /// The answer of a brief job so far.
@@ -48,12 +50,13 @@ pub(crate) struct Job<L> {
 }
 
 impl<L> Job<L> {
-    pub(super) fn new(want: Want, listener: L) -> Self {
+    pub(super) fn new(want: Want, emitted: Emitted, listener: L) -> Self {
         let listener = Some(listener);
         let answer = Vec::new();
         Self {
             listener,
-            sent: 0,
+            sent: emitted.count(),
+            emitted: emitted.submitted(),
             want,
             answer,
             length: 0,
@@ -75,7 +78,13 @@ impl<L> Job<L> {
     pub(crate) fn leave(&mut self, now: Instant) {
         self.listener = None;
         self.answer = Vec::new();
+        self.emitted = Emitted::default();
         self.left.get_or_insert(now);
+    }
+
+    /// Whether it continues what a parked one began.
+    pub(crate) fn continues(&self) -> bool {
+        self.emitted.continues()
     }
 
     /// Notes that the worker was asked to end it.
@@ -114,6 +123,9 @@ impl<L> Ledger<L> {
         for ended in &step.ended {
             self.ended(ended)?;
         }
+        for &job in &step.parked {
+            self.parked(job)?;
+        }
         Ok(Heard::Step(step))
     }
 
@@ -142,6 +154,16 @@ impl<L> Ledger<L> {
             return Err(Breach::Job { what: "an end that nobody asked for", job: ended.job });
         }
         job.over = true;
+        Ok(())
+    }
+
+    /// A worker may give a job up unasked, at any time before its end: its cells are its own.
+    fn parked(&mut self, job: JobId) -> Result<(), Breach> {
+        let parked = self.running(job, "a job given up")?;
+        if !matches!(parked.want, Want::Tokens { .. }) {
+            return Err(Breach::Job { what: "a brief job given up", job });
+        }
+        parked.over = true;
         Ok(())
     }
 

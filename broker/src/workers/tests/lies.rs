@@ -4,11 +4,11 @@ use core_wire::{
     client::FinishReason,
     code::Code,
     ids::JobId,
-    worker::{Failed, FailedCause, Locked, Refused, Started, ToBroker},
+    worker::{Failed, FailedCause, Locked, Refused, Started, Step, ToBroker},
 };
 
-use super::said::{JOB, chunk, end, generating, hear, ready, serving, step, token};
-use crate::workers::link::{Breach, Heard, Ledger, Phase, Role, Want};
+use super::said::{JOB, chunk, end, generating, hear, parks, ready, serving, step, token};
+use crate::workers::link::{Breach, Emitted, Heard, Ledger, Phase, Role, Want};
 
 #[test]
 fn the_order_of_the_start_is_kept() {
@@ -54,6 +54,9 @@ fn every_lie_about_steps_is_found() {
         ("skipped step", step(2, Vec::new(), Vec::new())),
         ("repeated step", step(0, Vec::new(), Vec::new())),
         ("ended twice", ends(vec![stop(), stop()])),
+        ("given up and ended", given_up_and_ended()),
+        ("given up twice", parks(1, Vec::new(), vec![JOB, JOB])),
+        ("a foreign job given up", parks(1, Vec::new(), vec![JobId(6)])),
         ("nobody cancelled", ends(vec![end(FinishReason::Cancelled)])),
     ]);
     let mut ledger = generating();
@@ -62,6 +65,21 @@ fn every_lie_about_steps_is_found() {
     }
     let fourth = hear(&mut ledger, &step(4, vec![token(JOB, 1)], Vec::new()));
     assert!(fourth.is_err(), "more tokens than were asked for");
+}
+
+fn given_up_and_ended() -> ToBroker {
+    let ended = vec![end(FinishReason::Stop)];
+    ToBroker::Step(Step { step: 1, tokens: Vec::new(), ended, parked: vec![JOB] })
+}
+
+#[test]
+fn nothing_comes_after_a_job_was_given_up_and_brief_ones_never_are() {
+    let mut ledger = generating();
+    hear(&mut ledger, &parks(1, Vec::new(), vec![JOB])).unwrap();
+    assert!(hear(&mut ledger, &step(2, vec![token(JOB, 1)], Vec::new())).is_err());
+    let mut ledger = serving();
+    ledger.submit(JOB, Want::Text, Emitted::default(), ());
+    assert!(hear(&mut ledger, &parks(1, Vec::new(), vec![JOB])).is_err());
 }
 
 #[test]
@@ -80,10 +98,10 @@ fn every_other_lie_about_jobs_is_found() {
 #[test]
 fn a_prompt_beyond_the_context_and_an_early_token_are_lies() {
     let mut ledger = serving();
-    ledger.submit(JOB, Want::Tokens { max: 3 }, ());
+    ledger.submit(JOB, Want::Tokens { max: 3 }, Emitted::default(), ());
     assert!(hear(&mut ledger, &step(1, vec![token(JOB, 1)], Vec::new())).is_err());
     let mut ledger = serving();
-    ledger.submit(JOB, Want::Tokens { max: 3 }, ());
+    ledger.submit(JOB, Want::Tokens { max: 3 }, Emitted::default(), ());
     let long = Started { job: JOB, prompt_tokens: 65, cached_tokens: 0 };
     assert!(hear(&mut ledger, &ToBroker::Started(long)).is_err());
     let cached = Started { job: JOB, prompt_tokens: 4, cached_tokens: 5 };
@@ -93,10 +111,10 @@ fn a_prompt_beyond_the_context_and_an_early_token_are_lies() {
 #[test]
 fn a_gap_or_a_flood_in_an_answer_is_a_lie() {
     let mut ledger = serving();
-    ledger.submit(JOB, Want::Ids, ());
+    ledger.submit(JOB, Want::Ids, Emitted::default(), ());
     assert!(hear(&mut ledger, &chunk(1, true, b"x")).is_err());
     let mut ledger = serving();
-    ledger.submit(JOB, Want::Ids, ());
+    ledger.submit(JOB, Want::Ids, Emitted::default(), ());
     let piece = vec![0; 64 << 10];
     let flood =
         (0..).find(|&number| hear(&mut ledger, &chunk(number << 16, false, &piece)).is_err());

@@ -6,7 +6,7 @@ use core_wire::{
     worker::{Chunk, Ended, Locked, ModelFacts, Ready, Started, Step, StepToken, ToBroker},
 };
 
-use crate::workers::link::{Breach, Heard, Ledger, Role, Want};
+use crate::workers::link::{Breach, Emitted, Heard, Ledger, Role, Want};
 
 pub(super) const JOB: JobId = JobId(5);
 
@@ -29,7 +29,7 @@ pub(super) fn serving() -> Ledger<()> {
 
 pub(super) fn generating() -> Ledger<()> {
     let mut ledger = serving();
-    ledger.submit(JOB, Want::Tokens { max: 3 }, ());
+    ledger.submit(JOB, Want::Tokens { max: 3 }, Emitted::default(), ());
     let started = Started { job: JOB, prompt_tokens: 4, cached_tokens: 0 };
     hear(&mut ledger, &ToBroker::Started(started)).unwrap();
     ledger
@@ -41,6 +41,10 @@ pub(super) fn token(job: JobId, token: u32) -> StepToken {
 
 pub(super) fn step(step: u64, tokens: Vec<StepToken>, ended: Vec<Ended>) -> ToBroker {
     ToBroker::Step(Step { step, tokens, ended, parked: vec![] })
+}
+
+pub(super) fn parks(step: u64, tokens: Vec<StepToken>, parked: Vec<JobId>) -> ToBroker {
+    ToBroker::Step(Step { step, tokens, ended: vec![], parked })
 }
 
 pub(super) fn end(reason: FinishReason) -> Ended {
@@ -64,9 +68,40 @@ fn an_honest_worker_is_heard() {
 }
 
 #[test]
+fn a_job_that_is_given_up_keeps_the_token_of_that_step_and_continues_behind_it() {
+    let mut ledger = generating();
+    hear(&mut ledger, &parks(1, vec![token(JOB, 7)], vec![JOB])).unwrap();
+    let mut parked = ledger.remove(JOB).unwrap();
+    assert_eq!((parked.sent, parked.continues()), (1, false));
+    // As the runtime does once the client has it.
+    assert!(parked.emitted.push(7), "the first of a job is worth a note");
+    let again = JobId(6);
+    ledger.submit(again, Want::Tokens { max: 3 }, parked.emitted, ());
+    let started = Started { job: again, prompt_tokens: 4, cached_tokens: 4 };
+    hear(&mut ledger, &ToBroker::Started(started)).unwrap();
+    for number in 2..=3 {
+        hear(&mut ledger, &step(number, vec![token(again, 8)], Vec::new())).unwrap();
+        let job = ledger.job_mut(again).unwrap();
+        assert_eq!(job.emitted.push(8), number == 2);
+    }
+    let job = ledger.job_mut(again).unwrap();
+    assert_eq!((job.sent, job.continues(), job.emitted.ids()), (3, true, &[7, 8, 8][..]));
+    assert_eq!(format!("{:?}", job.emitted), "Emitted(3)");
+    let fourth = hear(&mut ledger, &step(4, vec![token(again, 8)], Vec::new()));
+    assert!(fourth.is_err(), "three were asked for in all");
+}
+
+#[test]
+fn a_job_may_be_given_up_before_its_prompt_was_looked_at() {
+    let mut ledger = serving();
+    ledger.submit(JOB, Want::Tokens { max: 3 }, Emitted::default(), ());
+    assert!(matches!(hear(&mut ledger, &parks(1, vec![], vec![JOB])), Ok(Heard::Step(_))));
+}
+
+#[test]
 fn an_answer_grows_in_order() {
     let mut ledger = serving();
-    ledger.submit(JOB, Want::Text, ());
+    ledger.submit(JOB, Want::Text, Emitted::default(), ());
     assert!(matches!(hear(&mut ledger, &chunk(0, false, b"ab")), Ok(Heard::More)));
     assert!(matches!(hear(&mut ledger, &chunk(2, true, b"c")), Ok(Heard::Answered(JOB))));
     assert_eq!(ledger.remove(JOB).unwrap().answer, b"abc");

@@ -1,0 +1,84 @@
+//! What a request takes: cells of the KV cache while it runs, tokens of its session's fair share.
+
+use core_wire::ids::JobId;
+
+use super::{Cost, Effect, Request, State, Task, batch::Station};
+
+/// Cells are charged in blocks of so many, and told of once for each: a token does not cost an
+/// event, and a job never has more cells than it is charged for.
+pub(super) const BLOCK: u32 = 64;
+
+/// Cells that a job is charged for: what it holds, in whole blocks, and a block to grow into.
+pub(super) fn needed(prompt: u32, emitted: u32) -> u32 {
+    let held = prompt.saturating_add(emitted).div_ceil(BLOCK);
+    held.saturating_add(1).saturating_mul(BLOCK)
+}
+
+impl Cost {
+    /// What a session is charged for it until it has ended.
+    pub(super) fn tokens(self) -> u64 {
+        u64::from(self.prompt) + u64::from(self.max_tokens)
+    }
+}
+
+impl Request {
+    /// Cells that it needs to run: nothing is reserved for tokens that may never come.
+    pub(super) fn cells(&self) -> u32 {
+        needed(self.cost.prompt, self.emitted)
+    }
+}
+
+impl State {
+    /// The prompt of a job was counted. A longer estimate held back cells that others can have.
+    pub(super) fn started(&mut self, job: JobId, prompt: u32, out: &mut Vec<Effect>) {
+        let Some(seat) = self.jobs.get(&job) else {
+            return;
+        };
+        let line = seat.line.clone();
+        if let Some(request) = seat.ticket.and_then(|ticket| self.requests.get_mut(&ticket)) {
+            request.cost.prompt = prompt;
+        }
+        self.recharge(job);
+        self.settle(&line, out);
+    }
+
+    /// A job has emitted more.
+    pub(super) fn grown(&mut self, job: JobId, emitted: u32) {
+        let ticket = self.jobs.get(&job).and_then(|seat| seat.ticket);
+        if let Some(request) = ticket.and_then(|ticket| self.requests.get_mut(&ticket)) {
+            request.emitted = request.emitted.max(emitted);
+        }
+        self.recharge(job);
+    }
+
+    /// Charges a job for the cells that it needs by now.
+    fn recharge(&mut self, job: JobId) {
+        let Some(seat) = self.jobs.get_mut(&job) else {
+            return;
+        };
+        let request = seat.ticket.and_then(|ticket| self.requests.get(&ticket));
+        let Some(cells) = request.map(Request::cells) else {
+            return;
+        };
+        let station = self.lines.get_mut(&seat.line).map(|line| &mut line.station);
+        if let Some(Station::Serving(crew) | Station::Finishing(crew)) = station {
+            crew.charged = crew.charged.saturating_sub(seat.cells).saturating_add(cells);
+        }
+        seat.cells = cells;
+    }
+
+    /// Charges the session of a request that has ended for what it really took.
+    pub(super) fn settle_up(&mut self, request: &Request) {
+        let Task::Generate(id) = &request.task else {
+            return;
+        };
+        let taken = match request.was_given {
+            true => u64::from(request.cost.prompt) + u64::from(request.emitted),
+            false => 0,
+        };
+        if let Some(line) = self.lines.get_mut(id) {
+            let lane = line.slots.lane_mut(request.class);
+            lane.settle_up(request.conn, request.charged, taken);
+        }
+    }
+}

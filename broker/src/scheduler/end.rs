@@ -12,7 +12,8 @@ use super::{Deadline, Effect, End, LineId, State, Task, Ticket, admit::draining,
 use crate::ipc::ConnId;
 
 impl State {
-    /// When the next deadline passes or somebody is to be told where they stand, on the clock of `Event::Tick`.
+    /// When the next deadline passes or somebody is to be told where they stand, on the clock of
+    /// `Event::Tick`; `None` while there is nothing to wait for.
     pub(crate) fn next_deadline_ms(&self) -> Option<u64> {
         let deadline = self.deadlines.first().map(|&(at_ms, _)| at_ms);
         deadline.into_iter().chain(self.sweep_at_ms).min()

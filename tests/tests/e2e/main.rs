@@ -7,3 +7,4 @@ mod crash;
 mod generate;
 mod lifecycle;
 mod parity;
+mod preempt;

@@ -11,6 +11,7 @@ mod ranks;
 mod sim;
 mod small;
 mod told;
+mod workers;
 mod world;
 
 use proptest::prelude::*;
@@ -62,9 +63,9 @@ proptest! {
         ..ProptestConfig::default()
     })]
 
-    /// Exactly one end for each arrival and nothing after it, slots and cells never exceeded by what
-    /// is given, one worker for a line at most, every queue position told and right, parks only
-    /// where they help somebody, and nobody waits for ever.
+    /// Exactly one end for each arrival and nothing after it, slots and cells never exceeded by
+    /// what is given, one worker for a line at most, every queue position told and right, parks
+    /// only where they help somebody, and nobody waits for ever.
     #[test]
     fn every_history_keeps_the_promises(ops in proptest::collection::vec(op(), 1..OPS_MAX)) {
         let mut world = World::new();

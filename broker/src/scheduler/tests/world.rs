@@ -13,13 +13,12 @@ use super::ops::{Asked, Op, task_of};
 use crate::{
     ipc::ConnId,
     scheduler::{
-        Arrival, Cost, Deadline, End, Event, Limits, LineId, State, Task, Ticket, WorkerId,
-        cells::needed, step,
+        Arrival, Cost, Deadline, Event, Limits, LineId, State, Task, Ticket, WorkerId, step,
     },
 };
 
 /// Cells of a worker: one request of the largest kind, or several of the others.
-const CELLS: u32 = 512;
+pub(super) const CELLS: u32 = 512;
 
 /// What a job was seen doing.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -79,11 +78,11 @@ pub(super) fn request(number: u8) -> RequestId {
     RequestId::try_from(format!("request-{number}")).unwrap()
 }
 
-fn lost() -> Refusal {
+pub(super) fn lost() -> Refusal {
     Refusal::new(Code::WorkerLost, "lost")
 }
 
-fn pick<T: Copy>(mut all: impl ExactSizeIterator<Item = T>, number: u8) -> Option<T> {
+pub(super) fn pick<T: Copy>(mut all: impl ExactSizeIterator<Item = T>, number: u8) -> Option<T> {
     let count = all.len();
     all.nth(usize::from(number).checked_rem(count)?)
 }
@@ -178,113 +177,12 @@ impl World {
         assert_eq!(self.state.is_draining(), self.drained);
     }
 
-    fn next(&mut self) -> u64 {
+    pub(super) fn next(&mut self) -> u64 {
         self.next += 1;
         self.next
     }
 
-    fn load_ends(&mut self, number: u8, slots: usize) {
-        let Some(line) = pick(self.loading.iter(), number).cloned() else {
-            return;
-        };
-        self.loading.remove(&line);
-        let worker = WorkerId(self.next());
-        let (jobs, cells) = (BTreeMap::new(), CELLS);
-        let crew = Worker { line: line.clone(), slots, cells, jobs, full: false, stopping: false };
-        self.workers.insert(worker, crew);
-        self.step(Event::Ready { line, worker, slots, cells });
-    }
-
-    fn load_fails(&mut self, number: u8) {
-        if let Some(line) = pick(self.loading.iter(), number).cloned() {
-            self.loading.remove(&line);
-            self.step(Event::LoadFailed { line, refusal: lost() });
-        }
-    }
-
-    fn job_ends(&mut self, number: u8) {
-        let jobs: Vec<_> = self.workers.values().flat_map(|w| w.jobs.keys().copied()).collect();
-        let Some(job) = pick(jobs.iter().copied(), number) else {
-            return;
-        };
-        self.vacate(job);
-        self.step(Event::JobEnded { job, end: End::Answered });
-    }
-
-    /// The world's view of a job that leaves.
-    fn vacate(&mut self, job: JobId) -> Option<Job> {
-        let mut workers = self.workers.values_mut();
-        let crew = workers.find(|crew| crew.jobs.contains_key(&job))?;
-        crew.full = false;
-        crew.jobs.remove(&job)
-    }
-
-    /// A generating job, with its request if that has not ended.
-    fn generating(&mut self, number: u8) -> Option<(JobId, &mut Job, Option<&mut Open>)> {
-        let jobs = self.workers.values_mut().flat_map(|crew| crew.jobs.iter_mut());
-        let jobs: Vec<_> = jobs.filter(|(_, job)| job.mark != Mark::Brief).collect();
-        let count = jobs.len();
-        let (&id, job) =
-            jobs.into_iter().nth(usize::from(number).checked_rem(count)?).expect("counted");
-        let open = self.open.get_mut(&job.ticket);
-        Some((id, job, open))
-    }
-
-    fn started(&mut self, number: u8, prompt: u32) {
-        if let Some((job, seat, Some(open))) = self.generating(number) {
-            open.prompt = prompt;
-            seat.cells = needed(prompt, open.emitted);
-            self.step(Event::Started { job, prompt });
-        }
-    }
-
-    fn grown(&mut self, number: u8, by: u32) {
-        if let Some((job, seat, Some(open))) = self.generating(number) {
-            open.emitted += by;
-            seat.cells = needed(open.prompt, open.emitted);
-            let emitted = open.emitted;
-            self.step(Event::Grown { job, emitted });
-        }
-    }
-
-    fn parked(&mut self, number: u8) {
-        let Some((job, _, _)) = self.generating(number) else {
-            return;
-        };
-        let mut workers = self.workers.values_mut();
-        let crew = workers.find(|crew| crew.jobs.contains_key(&job)).expect("it runs");
-        let left = crew.jobs.remove(&job).expect("it runs");
-        let others = crew.jobs.values().any(|job| job.mark != Mark::Brief);
-        crew.full = left.mark != Mark::Leaves && left.mark != Mark::Cancelled && others;
-        if let Some(open) = self.open.get_mut(&left.ticket) {
-            (open.job, open.told) = (None, None);
-        }
-        self.step(Event::Parked { job });
-    }
-
-    fn worker_dies(&mut self, number: u8) {
-        let Some(worker) = pick(self.workers.keys().copied(), number) else {
-            return;
-        };
-        if let Some(dying) = self.workers.get_mut(&worker) {
-            // From here on a submission to it fails the check; its jobs may still end.
-            dying.stopping = true;
-        }
-        self.step(Event::Dying(worker));
-    }
-
-    fn worker_gone(&mut self, number: u8) {
-        if let Some(worker) = pick(self.workers.keys().copied(), number) {
-            self.lose(worker);
-        }
-    }
-
-    fn lose(&mut self, worker: WorkerId) {
-        self.workers.remove(&worker);
-        self.step(Event::Gone { worker, refusal: lost() });
-    }
-
-    fn step(&mut self, event: Event) {
+    pub(super) fn step(&mut self, event: Event) {
         if matches!(event, Event::Drain) {
             self.drained = false;
         }

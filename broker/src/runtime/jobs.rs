@@ -147,7 +147,7 @@ fn note_times(live: &mut Live, job: &Job<Listener>, ended: &Ended) {
     let ms = |us: u64| us as f64 / 1e3;
     live.usage.completion_tokens = job.sent;
     // The worker knows the last job of a request that was parked; the broker's times have it all.
-    if job.continues() {
+    if live.parks > 0 {
         return;
     }
     live.timings.prefill_ms = ms(ended.prefill_us);

@@ -32,6 +32,8 @@ pub(super) struct Live {
     pub(super) reuse: Option<JobId>,
     /// What its client has got, while no job holds that.
     pub(super) emitted: Emitted,
+    /// How often it had to wait again.
+    pub(super) parks: u32,
     /// The answer of a brief job, once it is whole.
     pub(super) answer: Option<core_wire::client::Event>,
     /// What it used, and where its time went.
@@ -79,6 +81,7 @@ impl Live {
             job: None,
             reuse: None,
             emitted: Emitted::default(),
+            parks: 0,
             answer: None,
             usage: Usage::default(),
             timings: Timings::default(),
@@ -112,6 +115,7 @@ impl Live {
         self.usage.completion_tokens = emitted.count();
         self.emitted = emitted;
         self.reuse = Some(job);
+        self.parks += 1;
         self.job = None;
     }
 

@@ -2,7 +2,10 @@
 
 use core_wire::ids::JobId;
 
-use super::{Cost, Effect, Request, State, Task, batch::Station};
+use super::{
+    Cost, Effect, Request, State, Task,
+    batch::{Station, Stay},
+};
 
 /// Cells are charged in blocks of so many, and told of once for each: a token does not cost an
 /// event, and a job never has more cells than it is charged for.
@@ -42,13 +45,27 @@ impl State {
         self.settle(&line, out);
     }
 
-    /// A job has emitted more.
-    pub(super) fn grown(&mut self, job: JobId, emitted: u32) {
-        let ticket = self.jobs.get(&job).and_then(|seat| seat.ticket);
-        if let Some(request) = ticket.and_then(|ticket| self.requests.get_mut(&ticket)) {
+    /// A job has emitted more. One that was spared until then can be asked to leave from now on,
+    /// and somebody may wait for that.
+    pub(super) fn grown(&mut self, job: JobId, emitted: u32, out: &mut Vec<Effect>) {
+        let Some(seat) = self.jobs.get_mut(&job) else {
+            return;
+        };
+        let spared = match seat.stay {
+            Stay::Until(tokens) if tokens > 0 && emitted >= tokens => {
+                seat.stay = Stay::Until(0);
+                Some(seat.line.clone())
+            }
+            Stay::Until(_) | Stay::Leaves => None,
+        };
+        let request = seat.ticket.and_then(|ticket| self.requests.get_mut(&ticket));
+        if let Some(request) = request {
             request.emitted = request.emitted.max(emitted);
         }
         self.recharge(job);
+        if let Some(line) = spared {
+            self.settle(&line, out);
+        }
     }
 
     /// Charges a job for the cells that it needs by now.

@@ -170,7 +170,7 @@ pub(crate) fn step(state: &mut State, event: Event) -> Vec<Effect> {
         Event::LoadFailed { line, refusal } => state.load_failed(&line, &refusal, &mut out),
         Event::Dismissed(line) => state.dismissed(&line, &mut out),
         Event::Started { job, prompt } => state.started(job, prompt, &mut out),
-        Event::Grown { job, emitted } => state.grown(job, emitted),
+        Event::Grown { job, emitted } => state.grown(job, emitted, &mut out),
         Event::Parked { job } => state.parked(job, &mut out),
         Event::JobEnded { job, end } => state.job_ended(job, end, &mut out),
         Event::Dying(worker) => state.dying(worker),

@@ -97,9 +97,8 @@ fn one_that_was_parked_before_its_first_token_is_left_alone_until_it_has_one() {
     let second = jobs(&step(&mut state, Event::Parked { job: first }))[0];
     let again = jobs(&stop(&mut state, second))[0];
     assert_eq!(parks(&generate(&mut state, 3, Priority::Interactive)), []);
-    grow(&mut state, again, 1);
-    // Looked at again when something happens to the line.
-    assert_eq!(parks(&generate(&mut state, 4, Priority::Normal)), [again]);
+    let effects = step(&mut state, Event::Grown { job: again, emitted: 1 });
+    assert_eq!(parks(&effects), [again], "somebody has waited for that");
 }
 
 #[test]

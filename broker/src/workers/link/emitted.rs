@@ -34,11 +34,6 @@ impl Emitted {
         self.before = self.count();
         self
     }
-
-    /// Whether its job continues what another began.
-    pub(super) fn continues(&self) -> bool {
-        self.before > 0
-    }
 }
 
 // Tokens are what somebody said; the debug form never shows them.

@@ -82,11 +82,6 @@ impl<L> Job<L> {
         self.left.get_or_insert(now);
     }
 
-    /// Whether it continues what a parked one began.
-    pub(crate) fn continues(&self) -> bool {
-        self.emitted.continues()
-    }
-
     /// Notes that the worker was asked to end it.
     pub(crate) fn cancel(&mut self) {
         self.cancelled = true;

@@ -121,6 +121,9 @@ fn defaults(raw: &raw::Defaults, base: ModelDefaults, found: &mut Findings<'_>) 
         n_ctx: model::n_ctx(raw.n_ctx.as_ref(), found).unwrap_or(base.n_ctx),
         slots: model::slots(raw.slots.as_ref(), found).unwrap_or(base.slots),
         threads: model::threads(raw.threads.as_ref(), found).or(base.threads),
+        step_ms_max: model::step_ms_max(raw.step_ms_max.as_ref(), found)
+            .unwrap_or(base.step_ms_max),
+        idle_cells: model::idle_cells(raw.idle_cells.as_ref(), found).or(base.idle_cells),
     }
 }
 

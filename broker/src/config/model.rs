@@ -7,7 +7,7 @@ use std::{
 
 use core_wire::{
     ids::ModelId,
-    limits::{CONTEXT_TOKENS_MAX, SLOTS_MAX},
+    limits::{CONTEXT_TOKENS_MAX, SLOTS_MAX, STEP_MS_MAX},
 };
 use toml::Spanned;
 
@@ -47,6 +47,8 @@ fn model(table: &Spanned<raw::Model>, found: &mut Findings<'_>) -> ModelConfig {
         n_ctx: n_ctx(raw.n_ctx.as_ref(), found),
         slots: slots(raw.slots.as_ref(), found),
         threads: threads(raw.threads.as_ref(), found),
+        step_ms_max: step_ms_max(raw.step_ms_max.as_ref(), found),
+        idle_cells: idle_cells(raw.idle_cells.as_ref(), found),
         sha256: raw.sha256.as_ref().and_then(|hex| sha256(hex, found)),
     }
 }
@@ -99,4 +101,12 @@ pub(super) fn slots(value: Option<&Spanned<u32>>, found: &mut Findings<'_>) -> O
 
 pub(super) fn threads(value: Option<&Spanned<u32>>, found: &mut Findings<'_>) -> Option<u32> {
     found.within("threads", value, 1..=THREADS_MAX)
+}
+
+pub(super) fn step_ms_max(value: Option<&Spanned<u32>>, found: &mut Findings<'_>) -> Option<u32> {
+    found.within("step_ms_max", value, 1..=STEP_MS_MAX)
+}
+
+pub(super) fn idle_cells(value: Option<&Spanned<u32>>, found: &mut Findings<'_>) -> Option<u32> {
+    found.within("idle_cells", value, 0..=CONTEXT_TOKENS_MAX)
 }

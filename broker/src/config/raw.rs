@@ -23,6 +23,8 @@ pub(super) struct Defaults {
     pub n_ctx: Option<Spanned<u32>>,
     pub slots: Option<Spanned<u32>>,
     pub threads: Option<Spanned<u32>>,
+    pub step_ms_max: Option<Spanned<u32>>,
+    pub idle_cells: Option<Spanned<u32>>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -32,6 +34,8 @@ pub(super) struct Model {
     pub n_ctx: Option<Spanned<u32>>,
     pub slots: Option<Spanned<u32>>,
     pub threads: Option<Spanned<u32>>,
+    pub step_ms_max: Option<Spanned<u32>>,
+    pub idle_cells: Option<Spanned<u32>>,
     pub sha256: Option<Spanned<String>>,
 }
 

@@ -25,6 +25,8 @@ uids = [1000, 1001]
 n_ctx = 2048
 slots = 2
 threads = 3
+step_ms_max = 40
+idle_cells = 0
 [queue]
 requests_max = 10
 per_session_max = 5
@@ -36,6 +38,8 @@ file = "sub/tiny.gguf"
 n_ctx = 128
 slots = 1
 threads = 1
+step_ms_max = 10000
+idle_cells = 64
 sha256 = "00000000000000000000000000000000000000000000000000000000000000ff"
 "#;
 
@@ -47,11 +51,13 @@ fn every_field_arrives() {
     assert_eq!(config.uids, [1000, 1001]);
     assert_eq!((config.defaults.n_ctx, config.defaults.slots), (2048, 2));
     assert_eq!(config.defaults.threads, Some(3));
+    assert_eq!((config.defaults.step_ms_max, config.defaults.idle_cells), (40, Some(0)));
     assert_eq!((config.queue.requests_max, config.queue.per_session_max), (10, 5));
     assert_eq!((config.outbox.frames_max, config.outbox.bytes_max), (7, 9000));
     let model = &config.models[&id("tiny")];
     assert_eq!(model.file.as_deref(), Some("sub/tiny.gguf"));
     assert_eq!((model.n_ctx, model.slots, model.threads), (Some(128), Some(1), Some(1)));
+    assert_eq!((model.step_ms_max, model.idle_cells), (Some(10_000), Some(64)));
     assert_eq!(model.sha256.unwrap()[31], 0xff);
 }
 
@@ -70,6 +76,17 @@ fn all_wrong_values_are_told_at_once() {
     let lines: Vec<_> = found.iter().map(|(line, _)| *line).collect();
     assert_eq!(lines, [1, 4, 3]);
     assert!(found[0].1.contains("4000000") && found[0].1.contains("3600000"), "{found:?}");
+}
+
+#[test]
+fn a_step_takes_a_millisecond_to_ten_seconds() {
+    for bad in ["0", "10001"] {
+        let found = wrong(&format!("[models.m]\n\nstep_ms_max = {bad}\n"));
+        assert_eq!(found[0].0, 3, "{found:?}");
+        assert!(found[0].1.contains(bad) && found[0].1.contains("1 to 10000"), "{found:?}");
+    }
+    let found = wrong("[defaults]\nidle_cells = 1048577\n");
+    assert!(found[0].0 == 2 && found[0].1.contains("1048576"), "{found:?}");
 }
 
 #[test]

@@ -89,7 +89,7 @@ struct Frame<'a> {
 }
 
 impl Outbox {
-    pub(super) fn new(config: OutboxConfig) -> Self {
+    pub(crate) fn new(config: OutboxConfig) -> Self {
         let bound = |value| usize::try_from(value).unwrap_or(usize::MAX);
         Self(Rc::new(Shared {
             frames_max: bound(config.frames_max),

@@ -1,4 +1,5 @@
-//! Opening model files: beneath `models/`, no links, regular, not writable by everybody.
+//! Opening model files: beneath `models/` or `tokenizers/`, no links, regular, not writable by
+//! everybody.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
@@ -9,6 +10,27 @@ use nix::{
     sys::stat::{FileStat, Mode, SFlag, fstat, fstatat},
     unistd::geteuid,
 };
+
+/// One of the two directories that hold models.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Folder<'a> {
+    /// The directory.
+    pub(crate) fd: BorrowedFd<'a>,
+    /// Its name, for sentences about it.
+    pub(crate) name: &'static str,
+}
+
+impl<'a> Folder<'a> {
+    /// Whole models.
+    pub(crate) fn models(fd: BorrowedFd<'a>) -> Self {
+        Self { fd, name: "models/" }
+    }
+
+    /// Files of which only the vocabulary is used.
+    pub(crate) fn tokenizers(fd: BorrowedFd<'a>) -> Self {
+        Self { fd, name: "tokenizers/" }
+    }
+}
 
 /// A model file that is open.
 #[derive(Debug)]
@@ -49,14 +71,14 @@ impl Stamp {
         fstat(fd).map(|stat| Self::of(&stat))
     }
 
-    /// The stamp of a name beneath `models`, if it is there; links are not followed.
-    pub(crate) fn of_name(models: BorrowedFd<'_>, name: &str) -> Option<Self> {
-        let stat = fstatat(models, name, AtFlags::AT_SYMLINK_NOFOLLOW);
+    /// The stamp of a name beneath a directory, if it is there; links are not followed.
+    pub(crate) fn of_name(folder: BorrowedFd<'_>, name: &str) -> Option<Self> {
+        let stat = fstatat(folder, name, AtFlags::AT_SYMLINK_NOFOLLOW);
         stat.ok().map(|stat| Self::of(&stat))
     }
 }
 
-/// Opens `name` beneath the directory `models` for reading.
+/// Opens `name` beneath the directory `folder` for reading.
 ///
 /// `openat2` (Linux 5.6) refuses every way out: an absolute name, `..`, a link, a magic link.
 /// `O_NONBLOCK` keeps a FIFO of that name from blocking the broker.
@@ -64,7 +86,7 @@ impl Stamp {
 /// # Errors
 /// `MODEL_PATH` for what is no plain file of the directory's owner, `MODEL_UNREADABLE` with user
 /// and mode, `MODEL_LOAD` for the rest; each names the file.
-pub(crate) fn open(models: BorrowedFd<'_>, name: &str) -> Result<Opened, Refusal> {
+pub(crate) fn open(folder: Folder<'_>, name: &str) -> Result<Opened, Refusal> {
     let how = OpenHow::new()
         .flags(OFlag::O_RDONLY | OFlag::O_CLOEXEC | OFlag::O_NONBLOCK | OFlag::O_NOCTTY)
         .resolve(
@@ -72,8 +94,8 @@ pub(crate) fn open(models: BorrowedFd<'_>, name: &str) -> Result<Opened, Refusal
                 | ResolveFlag::RESOLVE_NO_SYMLINKS
                 | ResolveFlag::RESOLVE_NO_MAGICLINKS,
         );
-    let fd = openat2(models, name, how).map_err(|errno| refused(models, name, errno))?;
-    let stat = fstat(fd.as_fd()).map_err(|errno| refused(models, name, errno))?;
+    let fd = openat2(folder.fd, name, how).map_err(|errno| refused(folder, name, errno))?;
+    let stat = fstat(fd.as_fd()).map_err(|errno| refused(folder, name, errno))?;
     if SFlag::from_bits_truncate(stat.st_mode) & SFlag::S_IFMT != SFlag::S_IFREG {
         return Err(path(name, "is no regular file: put the model itself there"));
     }
@@ -85,14 +107,15 @@ pub(crate) fn open(models: BorrowedFd<'_>, name: &str) -> Result<Opened, Refusal
     Ok(Opened { stamp: Stamp::of(&stat), fd })
 }
 
-fn refused(models: BorrowedFd<'_>, name: &str, errno: Errno) -> Refusal {
+fn refused(folder: Folder<'_>, name: &str, errno: Errno) -> Refusal {
+    let beneath = folder.name;
     match errno {
-        Errno::EACCES | Errno::EPERM => unreadable(models, name),
+        Errno::EACCES | Errno::EPERM => unreadable(folder.fd, name),
         Errno::ELOOP => path(name, "is a symbolic link: put the model itself there"),
-        Errno::EXDEV => path(name, "leads out of models/: name a file beneath it"),
+        Errno::EXDEV => path(name, &format!("leads out of {beneath}: name a file beneath it")),
         Errno::ENXIO | Errno::ENODEV => path(name, "is no regular file"),
         Errno::ENOENT | Errno::ENOTDIR => {
-            let message = format!("no file {} beneath models/: put it there", shown(name));
+            let message = format!("no file {} beneath {beneath}: put it there", shown(name));
             Refusal::new(Code::ModelLoad, message)
         }
         other => {
@@ -102,9 +125,9 @@ fn refused(models: BorrowedFd<'_>, name: &str, errno: Errno) -> Refusal {
     }
 }
 
-fn unreadable(models: BorrowedFd<'_>, name: &str) -> Refusal {
+fn unreadable(folder: BorrowedFd<'_>, name: &str) -> Refusal {
     let uid = geteuid();
-    let mode = fstatat(models, name, AtFlags::AT_SYMLINK_NOFOLLOW)
+    let mode = fstatat(folder, name, AtFlags::AT_SYMLINK_NOFOLLOW)
         .map_or_else(|_| "unknown".to_owned(), |stat| format!("{:04o}", stat.st_mode & 0o7777));
     let message = format!(
         "{} has mode {mode} and user {uid}, whom the broker runs as, may not read it: \

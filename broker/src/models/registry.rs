@@ -141,6 +141,11 @@ impl Entry {
     }
 }
 
+/// The usual file of a model or tokenizer.
+pub(crate) fn file_of(id: &ModelId) -> String {
+    format!("{id}{SUFFIX}")
+}
+
 /// The refusal for a name that no model has.
 pub(crate) fn unknown(name: &str) -> Refusal {
     const CHARS_MAX: usize = core_wire::limits::MODEL_ID_BYTES_MAX;
@@ -152,7 +157,7 @@ pub(crate) fn unknown(name: &str) -> Refusal {
 
 fn declared(config: &Config) -> BTreeMap<ModelId, Source> {
     let declared = config.models.iter().map(|(id, settings)| {
-        let file = settings.file.clone().unwrap_or_else(|| format!("{id}{SUFFIX}"));
+        let file = settings.file.clone().unwrap_or_else(|| file_of(id));
         let stem = file.strip_suffix(SUFFIX).unwrap_or(&file);
         let parts = split(stem).map(|(_, of)| of);
         (id.clone(), Source { file, parts, settings: settings.clone() })

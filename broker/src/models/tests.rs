@@ -9,15 +9,16 @@ use std::{
 };
 
 use core_wire::{
-    client::event::ModelState,
+    client::{Grammar, event::ModelState},
     code::{Code, Refusal},
     ids::ModelId,
 };
 use sha2::{Digest as _, Sha256};
 
 use super::{
+    grammars::{self, Grammars, Key},
     hash::{Hasher, hex},
-    loader::{Stamp, open},
+    loader::{Folder, Stamp, open},
     registry::{Registry, of_file, unknown},
     swap::Attempts,
 };
@@ -43,7 +44,7 @@ fn code_of<T>(result: Result<T, Refusal>) -> Code {
 fn a_plain_file_opens_and_nothing_else_does() {
     let (dir, fd) = directory();
     put(dir.path(), "good.gguf", b"weights");
-    assert_eq!(open(fd.as_fd(), "good.gguf").unwrap().stamp.size_bytes, 7);
+    assert_eq!(open(Folder::models(fd.as_fd()), "good.gguf").unwrap().stamp.size_bytes, 7);
     symlink("good.gguf", dir.path().join("link.gguf")).unwrap();
     symlink("/etc", dir.path().join("etc")).unwrap();
     fs::create_dir(dir.path().join("sub.gguf")).unwrap();
@@ -52,9 +53,9 @@ fn a_plain_file_opens_and_nothing_else_does() {
     for name in
         ["link.gguf", "etc/passwd", "sub.gguf", "fifo.gguf", "socket.gguf", "../x", "/etc/passwd"]
     {
-        assert_eq!(code_of(open(fd.as_fd(), name)), Code::ModelPath, "{name}");
+        assert_eq!(code_of(open(Folder::models(fd.as_fd()), name)), Code::ModelPath, "{name}");
     }
-    assert_eq!(code_of(open(fd.as_fd(), "missing.gguf")), Code::ModelLoad);
+    assert_eq!(code_of(open(Folder::models(fd.as_fd()), "missing.gguf")), Code::ModelLoad);
 }
 
 #[test]
@@ -63,7 +64,7 @@ fn what_everybody_may_write_is_refused_with_its_mode() {
     put(dir.path(), "open.gguf", b"x");
     let path = dir.path().join("open.gguf");
     fs::set_permissions(&path, fs::Permissions::from_mode(0o606)).unwrap();
-    let refusal = open(fd.as_fd(), "open.gguf").unwrap_err();
+    let refusal = open(Folder::models(fd.as_fd()), "open.gguf").unwrap_err();
     assert_eq!(refusal.code, Code::ModelPath);
     assert!(refusal.message.contains("0606"), "{}", refusal.message);
 }
@@ -138,8 +139,8 @@ async fn hashes_are_right_and_remembered_by_content() {
     put(dir.path(), "large.gguf", &large);
     put(dir.path(), "small.gguf", b"abc");
     let mut hasher = Hasher::start().unwrap();
-    let of_large = hasher.hash(open(fd.as_fd(), "large.gguf").unwrap().fd);
-    let small = open(fd.as_fd(), "small.gguf").unwrap();
+    let of_large = hasher.hash(open(Folder::models(fd.as_fd()), "large.gguf").unwrap().fd);
+    let small = open(Folder::models(fd.as_fd()), "small.gguf").unwrap();
     let digest = hasher.hash(small.fd).await.unwrap().unwrap();
     let abc = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
     assert_eq!(hex(&digest), abc);
@@ -172,4 +173,41 @@ fn failures_are_retried_later_each_time_and_at_once_for_another_content() {
     assert_eq!(attempts.too_early(stamp, 2_000), Some(lasting));
     attempts.succeeded();
     assert_eq!(attempts.too_early(stamp, 2_000), None);
+}
+
+#[test]
+fn what_leads_out_of_tokenizers_is_told_with_its_name() {
+    let (_dir, fd) = directory();
+    let refusal = open(Folder::tokenizers(fd.as_fd()), "../x.gguf").unwrap_err();
+    assert_eq!(refusal.code, Code::ModelPath);
+    assert!(refusal.message.contains("tokenizers/"), "{}", refusal.message);
+}
+
+#[test]
+fn grammars_are_known_by_model_kind_and_text() {
+    let texts = [
+        Grammar::Regex("a".into()),
+        Grammar::Lark("a".into()),
+        Grammar::Gbnf("a".into()),
+        Grammar::JsonSchema("a".into()),
+        Grammar::Regex("b".into()),
+    ];
+    let digests: std::collections::BTreeSet<_> = texts.iter().map(grammars::digest).collect();
+    assert_eq!(digests.len(), texts.len());
+    let key = |model: u8, text: usize| Key {
+        model: [model; 32],
+        grammar: grammars::digest(&texts[text]),
+    };
+    let mut known = Grammars::default();
+    let refusal = Refusal::new(Code::BadGrammar, "no");
+    known.remember(key(1, 0), Ok(()));
+    known.remember(key(1, 1), Err(refusal.clone()));
+    assert_eq!(known.outcome(&key(1, 0)), Some(&Ok(())));
+    assert_eq!(known.outcome(&key(1, 1)), Some(&Err(refusal)));
+    assert_eq!(known.outcome(&key(2, 0)), None, "another model has another vocabulary");
+    for model in 2..66 {
+        known.remember(key(model, 0), Ok(()));
+    }
+    assert_eq!(known.outcome(&key(1, 0)), None, "64 others came since");
+    assert_eq!(known.outcome(&key(2, 0)), Some(&Ok(())));
 }

@@ -5,10 +5,10 @@ use core_wire::{
     ids::RequestId,
 };
 
-use super::{Core, check::Checked, live::Live};
+use super::{Core, arrive::Caller};
 use crate::{
     ipc::{ConnId, FromClient},
-    scheduler::{self, Arrival, Deadline, Event, Ticket},
+    scheduler::{self, Deadline, Event},
 };
 
 impl Core {
@@ -80,13 +80,11 @@ impl Core {
         let Some(outbox) = self.clients.get(&conn).cloned() else {
             return;
         };
-        self.next_ticket += 1;
-        let ticket = Ticket(self.next_ticket);
-        let Checked { task, ask, class, cost, deadline_ms } = checked;
-        self.live.insert(ticket, Live::new(outbox, id.clone(), ask));
+        let (class, deadline_ms) = (checked.class, checked.deadline_ms);
         let deadline = deadline_ms
             .map(|after_ms| Deadline { at_ms: self.now_ms() + u64::from(after_ms), after_ms });
-        self.drive(Event::Arrived(Arrival { ticket, conn, id, task, class, cost, deadline }));
+        let arrived = std::time::Instant::now();
+        self.arrive(Caller { conn, id, outbox, class, deadline, arrived }, checked);
         if shutdown {
             self.begin_end();
         }

@@ -4,12 +4,12 @@
 use std::rc::Rc;
 
 use core_wire::{
-    client::{Generate, Params, Priority, Prompt, Request},
+    client::{Priority, Prompt, Request},
     code::{Code, Refusal},
     codec,
     ids::ModelId,
     limits::CLIENT_FRAME_BYTES_CEILING,
-    worker::{JobKind, Sampling, job::EndOfGeneration},
+    worker::JobKind,
 };
 use tokio::time::Instant;
 
@@ -18,7 +18,7 @@ use super::{
     live::{Ask, Work},
 };
 use crate::{
-    models::registry,
+    models::{hash::Digest, registry},
     scheduler::{Cost, LineId, Task},
     workers::{feed::Held, link::Want},
 };
@@ -29,11 +29,20 @@ const LOOK_PAUSE: u32 = 9;
 
 /// A request that was checked, ready for the scheduler.
 pub(super) struct Checked {
+    /// What has to succeed before anything else of it gets a place, with the grammar's digest.
+    pub(super) grammar: Option<(Place, Digest)>,
+    /// What takes a place there: one, or one for each completion.
+    pub(super) places: Vec<Place>,
+    pub(super) class: Priority,
+    pub(super) deadline_ms: Option<u32>,
+}
+
+/// What takes one place in the scheduler.
+#[derive(Debug)]
+pub(super) struct Place {
     pub(super) task: Task,
     pub(super) ask: Ask,
-    pub(super) class: Priority,
     pub(super) cost: Cost,
-    pub(super) deadline_ms: Option<u32>,
 }
 
 impl Core {
@@ -42,20 +51,20 @@ impl Core {
         match request {
             Request::Generate(generate) => self.check_generate(*generate),
             Request::Tokenize { model, text, special } => {
-                let model = self.model(&model)?;
+                let line = self.vocabulary_of(&model)?;
                 let work = self.work(JobKind::Tokenize(special), Want::Ids, &Prompt::Text(text))?;
-                Ok(Checked::of(Task::Brief(LineId::whole(model)), Ask::Job(work)))
+                Ok(Checked::of(Task::Brief(line), Ask::Job(work)))
             }
             Request::Detokenize { model, tokens } => {
-                let model = self.model(&model)?;
-                self.check_ids(&model, &tokens)?;
+                let line = self.vocabulary_of(&model)?;
+                self.check_ids(&line.model, &tokens)?;
                 let work = self.work(JobKind::Detokenize, Want::Text, &Prompt::Tokens(tokens))?;
-                Ok(Checked::of(Task::Brief(LineId::whole(model)), Ask::Job(work)))
+                Ok(Checked::of(Task::Brief(line), Ask::Job(work)))
             }
             Request::Embed { model, input } => {
                 input.check()?;
                 let model = self.model(&model)?;
-                let work = self.work(JobKind::Embed, Want::Text, &input)?;
+                let work = self.work(JobKind::Embed, Want::Floats, &input)?;
                 Ok(Checked::of(Task::Brief(LineId::whole(model)), Ask::Job(work)))
             }
             Request::Load { model } => self.place(&model, Task::Load),
@@ -69,29 +78,23 @@ impl Core {
         }
     }
 
-    fn check_generate(&mut self, generate: Generate) -> Result<Checked, Refusal> {
-        let Generate { model, prompt, params } = generate;
-        params.check()?;
-        prompt.check()?;
-        let model = self.model(&model)?;
-        if let Prompt::Tokens(ids) = &prompt {
-            self.check_ids(&model, ids)?;
-            self.check_length(&model, ids.len())?;
-        }
-        let (class, deadline_ms) = (params.priority, params.deadline_ms);
-        let cost = Cost { prompt: tokens_of(&prompt), max_tokens: params.max_tokens };
-        let want = Want::Tokens { max: params.max_tokens };
-        let kind = JobKind::Generate(Box::new(sampling(params)?));
-        let ask = Ask::Job(self.work(kind, want, &prompt)?);
-        Ok(Checked { task: Task::Generate(LineId::whole(model)), ask, class, cost, deadline_ms })
-    }
-
     fn place(&mut self, name: &str, task: fn(LineId) -> Task) -> Result<Checked, Refusal> {
         let model = self.model(name)?;
         Ok(Checked::of(task(LineId::whole(model.clone())), Ask::Place(model)))
     }
 
-    fn work(&mut self, kind: JobKind, want: Want, prompt: &Prompt) -> Result<Work, Refusal> {
+    pub(super) fn work(
+        &mut self,
+        kind: JobKind,
+        want: Want,
+        prompt: &Prompt,
+    ) -> Result<Work, Refusal> {
+        let prompt = self.hold(prompt, grammar_bytes(&kind))?;
+        Ok(Work { kind, want, prompt })
+    }
+
+    /// Keeps a prompt for its jobs, and counts it with what else of them waits.
+    pub(super) fn hold(&mut self, prompt: &Prompt, beside: usize) -> Result<Rc<Held>, Refusal> {
         let prompt = codec::encode(prompt)
             .map_err(|error| Refusal::new(Code::Internal, error.to_string()))?;
         if prompt.len() > CLIENT_FRAME_BYTES_CEILING {
@@ -101,12 +104,12 @@ impl Core {
             );
             return Err(Refusal::new(Code::PromptTooLong, message));
         }
-        let charge = self.prompts.charge(prompt.len())?;
-        Ok(Work { kind, want, prompt: Rc::new(Held::new(prompt, charge)) })
+        let charge = self.prompts.charge(prompt.len() + beside)?;
+        Ok(Rc::new(Held::new(prompt, charge)))
     }
 
     /// The model that a client names; an unknown name makes the broker look again.
-    fn model(&mut self, name: &str) -> Result<ModelId, Refusal> {
+    pub(super) fn model(&mut self, name: &str) -> Result<ModelId, Refusal> {
         if let Some(model) = self.registry.find(name)? {
             return Ok(model);
         }
@@ -125,22 +128,14 @@ impl Core {
     }
 
     /// Ids are checked here as soon as the vocabulary is known, and in the worker in any case.
-    fn check_ids(&self, model: &ModelId, ids: &[u32]) -> Result<(), Refusal> {
+    pub(super) fn check_ids(&self, model: &ModelId, ids: &[u32]) -> Result<(), Refusal> {
         let Some(facts) = self.registry.entry(model).and_then(|entry| entry.served()) else {
             return Ok(());
         };
-        match ids.iter().find(|&&id| id >= facts.n_vocab) {
-            Some(id) => {
-                let last = facts.n_vocab.saturating_sub(1);
-                let message =
-                    format!("token {id} is outside the vocabulary; 0 to {last} are in it");
-                Err(Refusal::new(Code::BadToken, message))
-            }
-            None => Ok(()),
-        }
+        outside(ids.iter().copied(), facts.n_vocab, "token").map_or(Ok(()), Err)
     }
 
-    fn check_length(&self, model: &ModelId, tokens: usize) -> Result<(), Refusal> {
+    pub(super) fn check_length(&self, model: &ModelId, tokens: usize) -> Result<(), Refusal> {
         let Some(facts) = self.registry.entry(model).and_then(|entry| entry.served()) else {
             return Ok(());
         };
@@ -158,14 +153,14 @@ impl Core {
 
 impl Checked {
     fn of(task: Task, ask: Ask) -> Self {
-        let (class, cost, deadline_ms) = (Priority::Normal, Cost::default(), None);
-        Self { task, ask, class, cost, deadline_ms }
+        let places = vec![Place { task, ask, cost: Cost::default() }];
+        Self { grammar: None, places, class: Priority::Normal, deadline_ms: None }
     }
 }
 
 /// Tokens of a prompt: exact for ids, a guess for text until the worker has counted it. Two bytes a
 /// token is more than usual text has, so that a guess rather reserves too much.
-fn tokens_of(prompt: &Prompt) -> u32 {
+pub(super) fn tokens_of(prompt: &Prompt) -> u32 {
     /// What a template or the start of a sequence adds to a text, and a rounding up.
     const EXTRA: usize = 8;
     let guess = |bytes: usize| bytes / 2 + EXTRA;
@@ -179,27 +174,24 @@ fn tokens_of(prompt: &Prompt) -> u32 {
     u32::try_from(tokens).unwrap_or(u32::MAX)
 }
 
-/// What the worker is told; a seed is chosen where the client gave none (decision D10).
-fn sampling(params: Params) -> Result<Sampling, Refusal> {
-    let seed = match params.seed {
-        Some(seed) => seed,
-        None => getrandom::u64()
-            .map_err(|_| Refusal::new(Code::Internal, "the kernel gives no random seed"))?,
+/// The refusal for the first of some ids that is outside the vocabulary, if one is.
+pub(super) fn outside(
+    mut ids: impl Iterator<Item = u32>,
+    n_vocab: u32,
+    what: &str,
+) -> Option<Refusal> {
+    let id = ids.find(|&id| id >= n_vocab)?;
+    let last = n_vocab.saturating_sub(1);
+    let message = format!("{what} {id} is outside the vocabulary; 0 to {last} are in it");
+    Some(Refusal::new(Code::BadToken, message))
+}
+
+/// Bytes of a job's grammar, which waits as long as its prompt.
+pub(super) fn grammar_bytes(kind: &JobKind) -> usize {
+    let grammar = match kind {
+        JobKind::Compile(grammar) => Some(grammar),
+        JobKind::Generate(sampling) => sampling.grammar.as_ref(),
+        JobKind::Tokenize(_) | JobKind::Detokenize | JobKind::Embed => None,
     };
-    let end = if params.ignore_eos { EndOfGeneration::IsAToken } else { EndOfGeneration::Stops };
-    Ok(Sampling {
-        max_tokens: params.max_tokens,
-        temperature: params.temperature,
-        top_k: params.top_k,
-        top_p: params.top_p,
-        min_p: params.min_p,
-        seed,
-        stop: params.stop,
-        end,
-        filters: params.filters,
-        penalties: params.penalties,
-        logit_bias: params.logit_bias,
-        logprobs: params.logprobs,
-        grammar: params.grammar,
-    })
+    grammar.map_or(0, |grammar| grammar.source().len())
 }

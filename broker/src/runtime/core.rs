@@ -2,9 +2,10 @@
 
 use std::{
     cell::RefCell,
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, VecDeque},
     os::fd::AsFd as _,
     rc::Rc,
+    thread,
     time::Duration,
 };
 
@@ -15,10 +16,11 @@ use super::{Core, Ending, Fault, Shared, tell::epoch_ms};
 use crate::{
     config,
     memory::Budget,
-    models::{hash::Hasher, registry::Registry},
+    models::{grammars::Grammars, hash::Hasher, registry::Registry},
     report::Seen,
     scheduler::{self, Event, Limits},
     startup::{Control, Setup},
+    workers::lease::Leases,
 };
 
 impl Core {
@@ -37,12 +39,18 @@ impl Core {
                 variant: Rc::default(),
                 clients: HashMap::new(),
                 live: BTreeMap::new(),
+                groups: BTreeMap::new(),
+                after: VecDeque::new(),
+                grammars: Grammars::default(),
+                vocabularies: BTreeMap::new(),
                 workers: BTreeMap::new(),
+                leases: Leases::new(cores()),
                 prompts: Budget::of_prompts(),
                 counts: RequestCounts::default(),
                 own,
                 next_ticket: 0,
                 next_worker: 0,
+                next_group: 0,
                 ending: Ending::No,
                 retime: Rc::default(),
                 next_look: Instant::now(),
@@ -70,11 +78,13 @@ impl Core {
             Ending::At(cut) => Some(cut),
             Ending::No | Ending::Now => None,
         };
-        deadline.into_iter().chain(cut).min()
+        let turn = self.leases.next_due_ms().map(|ms| started + Duration::from_millis(ms));
+        deadline.into_iter().chain(cut).chain(turn).min()
     }
 
     pub(super) fn tick(&mut self) {
         self.drive(Event::Tick { now_ms: self.now_ms() });
+        self.turn_cores();
         if matches!(self.ending, Ending::At(cut) if cut <= Instant::now()) {
             tracing::warn!("the time to drain is over; what is left is ended");
             self.drive(Event::Cut);
@@ -122,6 +132,12 @@ impl Core {
             tracing::warn!(%errno, "models/ cannot be read; what was known stays");
         }
     }
+}
+
+/// Cores that this process may use; 1 where that cannot be told.
+fn cores() -> u32 {
+    thread::available_parallelism()
+        .map_or(1, |cores| u32::try_from(cores.get()).unwrap_or(u32::MAX))
 }
 
 fn limits(setup: &Setup) -> Limits {

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     report::{Said, claimed},
-    scheduler::{Event, LineId, WorkerId},
+    scheduler::{Event, LineId, Part, WorkerId},
     workers::{link::Heard, recover::Verdict},
 };
 
@@ -39,6 +39,7 @@ impl Core {
             Heard::Answered(job) => self.answered(id, job),
             Heard::Refused(refused) => self.job_refused(id, refused),
             Heard::More => {}
+            Heard::Paused => self.paused(id),
             Heard::Locked(locked) => self.locked(id, &locked),
             Heard::Progress(fraction) => self.progressed(id, fraction),
             Heard::Ready(ready) => self.ready(id, ready),
@@ -75,7 +76,8 @@ impl Core {
     }
 
     fn progressed(&mut self, id: WorkerId, fraction: f32) {
-        let Some(model) = self.workers.get(&id).and_then(|worker| worker.model.as_ref()) else {
+        let whole = self.workers.get(&id).filter(|worker| worker.part == Part::Whole);
+        let Some(model) = whole.and_then(|worker| worker.model.as_ref()) else {
             return;
         };
         for live in self.live.values() {
@@ -99,24 +101,31 @@ impl Core {
             return;
         };
         worker.stage = Stage::Serving;
-        worker.say(&ToWorker::Run);
         worker.slots = ready.facts.slots;
         let cells = ready.facts.n_ctx;
+        worker.facts = ready.facts.clone();
+        worker.used_at = Instant::now();
+        let threads = worker.threads;
+        let part = worker.part;
         let slots = usize::try_from(ready.facts.slots).unwrap_or(usize::MAX);
         tracing::info!(
             pid = worker.pid,
-            %model,
+            model = worker.name(),
             slots,
             threads = ready.threads,
             locked_us = ready.locked_us,
             load_us = ready.load_us,
             "worker ready"
         );
+        if part != Part::Whole {
+            return self.vocabulary_ready(id, LineId { model, part });
+        }
         if let Some(entry) = self.registry.entry_mut(&model) {
             entry.state = ModelState::Ready;
             entry.facts = ready.facts;
             entry.attempts.succeeded();
         }
+        self.leases.enter(id, threads);
         self.drive(Event::Ready { line: LineId::whole(model), worker: id, slots, cells });
     }
 

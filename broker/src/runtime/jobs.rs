@@ -1,10 +1,13 @@
 //! What workers say of their jobs becomes frames for clients and events of the scheduler.
 
+#[cfg(test)]
+mod tests;
+
 use core_wire::{
-    client::Event as ToClient,
+    client::{Done, Event as ToClient},
     code::Refusal,
     ids::JobId,
-    worker::{Ended, Refused, Started, Step, StepToken},
+    worker::{Ended, ModelFacts, Refused, Started, Step, StepToken},
 };
 
 use super::{
@@ -61,6 +64,7 @@ impl Core {
         for (job, emitted) in grown {
             self.drive(Event::Grown { job, emitted });
         }
+        let fewer = !step.ended.is_empty() || !step.parked.is_empty();
         for ticket in full {
             self.drive(Event::Abandoned { ticket, refusal: slow() });
         }
@@ -69,6 +73,9 @@ impl Core {
         }
         for job in step.parked {
             self.job_parked(id, job);
+        }
+        if fewer {
+            self.demand(id);
         }
     }
 
@@ -106,6 +113,7 @@ impl Core {
         }
         let refusal = Refusal::new(refused.code, refused.message);
         self.drive(Event::JobEnded { job: refused.job, end: End::Refused(refusal) });
+        self.demand(id);
     }
 
     pub(super) fn answered(&mut self, id: WorkerId, job: JobId) {
@@ -115,25 +123,26 @@ impl Core {
         let Some(answered) = worker.ledger.remove(job) else {
             return;
         };
-        let facts = worker.model.as_ref().and_then(|model| self.registry.entry(model));
-        let n_vocab = facts.map_or(0, |entry| entry.facts.n_vocab);
         if let Some(listener) = &answered.listener {
-            let Some(event) = answer(answered.want, answered.answer, n_vocab) else {
-                let what = "an answer that is neither text nor tokens of the vocabulary";
+            let Some(event) = answer(answered.want, answered.answer, &worker.facts) else {
+                let what = "an answer that is not what was asked for";
                 return worker.condemn(Verdict::Breach(Breach::Job { what, job }));
             };
             if let Some(live) = self.live.get_mut(&listener.ticket) {
                 live.answer = Some(event);
             }
+            let ticket = listener.ticket;
+            self.go_on(ticket);
         }
         self.drive(Event::JobEnded { job, end: End::Answered });
+        self.demand(id);
     }
 }
 
 /// Sends a token; answers the request of a client that does not read.
 fn pass_on(listener: &Listener, token: StepToken) -> Option<Ticket> {
     let StepToken { token: id, text, logprob, top, .. } = token;
-    let event = ToClient::Token { id, text, logprob, choice: 0, top };
+    let event = ToClient::Token { id, text, logprob, choice: listener.choice, top };
     match listener.outbox.send(&listener.id, &event) {
         Err(OutboxError::Full) => Some(listener.ticket),
         // A connection that is over says so by itself.
@@ -155,15 +164,23 @@ fn note_times(live: &mut Live, job: &Job<Listener>, ended: &Ended) {
 }
 
 /// The answer of a brief job; `None` for bytes that are none.
-fn answer(want: Want, bytes: Vec<u8>, n_vocab: u32) -> Option<ToClient> {
+fn answer(want: Want, bytes: Vec<u8>, facts: &ModelFacts) -> Option<ToClient> {
     match want {
         Want::Text => String::from_utf8(bytes).ok().map(ToClient::Text),
         Want::Ids => {
             let (ids, rest) = bytes.as_chunks::<4>();
             let ids: Vec<u32> = ids.iter().map(|id| u32::from_le_bytes(*id)).collect();
-            let whole = rest.is_empty() && ids.iter().all(|&id| id < n_vocab);
+            let whole = rest.is_empty() && ids.iter().all(|&id| id < facts.n_vocab);
             whole.then_some(ToClient::Tokens(ids))
         }
+        Want::Floats => {
+            let (floats, rest) = bytes.as_chunks::<4>();
+            let floats: Vec<f32> = floats.iter().map(|float| f32::from_le_bytes(*float)).collect();
+            let whole = rest.is_empty() && floats.len() == facts.n_embd as usize;
+            let whole = whole && floats.iter().all(|float| float.is_finite());
+            whole.then_some(ToClient::Embedding(floats))
+        }
+        Want::Nothing => bytes.is_empty().then(|| ToClient::Done(Done::default())),
         Want::Tokens { .. } => None,
     }
 }

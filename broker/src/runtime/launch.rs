@@ -1,6 +1,6 @@
 //! Forking a worker and noting it; its task is the caller's.
 
-use std::{fmt::Display, os::fd::OwnedFd, path::Path, rc::Rc, thread, time::Duration};
+use std::{fmt::Display, os::fd::OwnedFd, path::Path, rc::Rc, time::Duration};
 
 use core_policy::{seccomp, verify::Expect};
 use core_ring::TokenReceiver;
@@ -8,7 +8,7 @@ use core_wire::{
     code::{Code, Refusal},
     ids::ModelId,
     worker::{
-        Purpose, WorkerConfig,
+        ModelFacts, Purpose, WorkerConfig,
         config::{Load, Serve},
     },
 };
@@ -16,12 +16,13 @@ use tokio::{process::Child, task::spawn_local, time::Instant};
 
 use super::{
     Core,
+    cores::Cores,
     tell::epoch_ms,
-    worker::{Stage, Worker},
+    worker::{self, Stage, Worker},
 };
 use crate::{
     report::{Seen, no_memory_limit, of_rings},
-    scheduler::WorkerId,
+    scheduler::{Part, WorkerId},
     workers::{
         feed::Feed,
         link::{Ledger, Role},
@@ -33,11 +34,16 @@ use crate::{
 /// Tokens of one engine step: the slice in which a prompt is prefilled beside others' decodes.
 const BATCH_TOKENS: u32 = 512;
 
+/// Which part of the context sequences that nobody continues may hold, unless configured: their
+/// cells tax every step, 1.2 times at 4k of them.
+const IDLE_SHARE: u32 = 8;
+
 /// What a worker is to be.
 pub(super) struct Plan {
     pub(super) purpose: Purpose,
     pub(super) role: Role,
     pub(super) model: Option<ModelId>,
+    pub(super) part: Part,
     pub(super) files: Vec<OwnedFd>,
     pub(super) threads: u32,
     pub(super) within: Duration,
@@ -56,10 +62,10 @@ impl Core {
         let defaults = self.setup.config.defaults;
         let settings = self.registry.entry(model).map(|entry| entry.source.settings.clone());
         let settings = settings.unwrap_or_default();
-        let cores = thread::available_parallelism().map_or(1, usize::from);
-        let cores = u32::try_from(cores).unwrap_or(u32::MAX);
+        let cores = self.leases.cores();
         let slots = settings.slots.unwrap_or(defaults.slots).max(1);
         let n_ctx = settings.n_ctx.unwrap_or(defaults.n_ctx);
+        let idle_cells = settings.idle_cells.or(defaults.idle_cells);
         // A step has room for one token of each slot, whatever its slice of prefill.
         let n_batch = BATCH_TOKENS.max(slots);
         Serve {
@@ -68,11 +74,11 @@ impl Core {
             load: Load::Weights,
             n_ctx,
             slots,
-            threads: settings.threads.or(defaults.threads).unwrap_or(cores).max(1),
+            threads: settings.threads.or(defaults.threads).unwrap_or(cores).clamp(1, cores),
             n_batch,
             n_ubatch: n_batch,
-            step_ms_max: 100,
-            idle_cells_max: n_ctx / 8,
+            step_ms_max: settings.step_ms_max.unwrap_or(defaults.step_ms_max),
+            idle_cells_max: idle_cells.unwrap_or(n_ctx / IDLE_SHARE).min(n_ctx),
         }
     }
 
@@ -84,11 +90,12 @@ impl Core {
         let (started, expect) = self.fork(&plan)?;
         let Started { child, pid, rings, log, degraded } = started;
         let (jobs, tokens) = rings.split();
-        let name = plan.model.as_ref().map_or("(variants)", ModelId::as_str);
+        let name = plan.model.as_ref().map(|model| worker::name(model, plan.part));
+        let name = name.unwrap_or_else(|| "(variants)".to_owned());
         tracing::info!(pid, model = %name, "worker started");
-        spawn_local(watch::pump(log, pid, name.to_owned()));
-        let entry = plan.model.as_ref().map(|id| self.registry.entry_mut(id));
-        if let Some(entry) = entry.flatten() {
+        spawn_local(watch::pump(log, pid, name));
+        let whole = plan.model.as_ref().filter(|_| plan.part == Part::Whole);
+        if let Some(entry) = whole.and_then(|id| self.registry.entry_mut(id)) {
             entry.starts += 1;
         }
         self.next_worker += 1;
@@ -133,25 +140,33 @@ impl Core {
     /// Forgets a worker that is gone; answers what it chose.
     pub(super) fn remove(&mut self, id: WorkerId) -> Option<usize> {
         self.worker_gone.notify_one();
-        self.workers.remove(&id)?.chosen
+        let worker = self.workers.remove(&id);
+        self.free_cores(id);
+        worker?.chosen
     }
 }
 
 impl Plan {
-    fn worker(self, pid: u32, feed: Feed, expect: Expect) -> Worker {
+    pub(super) fn worker(self, pid: u32, feed: Feed, expect: Expect) -> Worker {
         let now = Instant::now();
         Worker {
             pid,
             model: self.model,
+            part: self.part,
+            digest: None,
             ledger: Ledger::new(self.role),
             feed,
             seen: Seen::default(),
             expect,
             stage: Stage::Loading { until: now + self.within, within: self.within },
+            threads: self.threads,
             slots: 0,
+            facts: ModelFacts::default(),
             chosen: None,
             nudge: Rc::default(),
+            cores: Cores::Without { since: now },
             verdict: None,
+            used_at: now,
             alive_at: now,
             heartbeat: 0,
         }

@@ -8,6 +8,10 @@ use core_wire::{
     worker::JobKind,
 };
 
+use super::{
+    arrive::{Caller, Rest},
+    choices::GroupId,
+};
 use crate::{
     ipc::Outbox,
     scheduler::{Ticket, WorkerId},
@@ -24,6 +28,8 @@ pub(super) struct Live {
     pub(super) outbox: Outbox,
     /// Its name there.
     pub(super) id: RequestId,
+    /// What stands behind its name.
+    pub(super) form: Form,
     /// What is left to be done for it.
     pub(super) ask: Ask,
     /// Where it runs.
@@ -42,6 +48,22 @@ pub(super) struct Live {
     arrived: Instant,
     started: Option<Instant>,
     first: Option<Instant>,
+}
+
+/// How a request of the scheduler stands to what a client sent.
+#[derive(Debug)]
+pub(super) enum Form {
+    /// It is all of it.
+    Single,
+    /// It compiles the grammar; the rest comes when that is done.
+    Grammar(Box<Rest>),
+    /// It is one of several completions.
+    Choice {
+        /// Of which request.
+        group: GroupId,
+        /// Which, from 0.
+        index: u32,
+    },
 }
 
 /// What a request asks.
@@ -70,13 +92,27 @@ pub(super) struct Listener {
     pub(super) ticket: Ticket,
     pub(super) outbox: Outbox,
     pub(super) id: RequestId,
+    /// Which of several completions it is.
+    pub(super) choice: u32,
+}
+
+impl Form {
+    /// Which completion it is.
+    pub(super) fn choice(&self) -> u32 {
+        match self {
+            Self::Choice { index, .. } => *index,
+            Self::Single | Self::Grammar(_) => 0,
+        }
+    }
 }
 
 impl Live {
-    pub(super) fn new(outbox: Outbox, id: RequestId, ask: Ask) -> Self {
+    /// A request of `caller`.
+    pub(super) fn new(caller: &Caller, form: Form, ask: Ask) -> Self {
         Self {
-            outbox,
-            id,
+            outbox: caller.outbox.clone(),
+            id: caller.id.clone(),
+            form,
             ask,
             job: None,
             reuse: None,
@@ -85,7 +121,7 @@ impl Live {
             answer: None,
             usage: Usage::default(),
             timings: Timings::default(),
-            arrived: Instant::now(),
+            arrived: caller.arrived,
             started: None,
             first: None,
         }

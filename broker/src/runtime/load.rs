@@ -14,23 +14,23 @@ use core_wire::{
     worker::{Purpose, config::Serve},
 };
 
-use super::{Core, Shared, launch::Plan, tend};
+use super::{Core, Shared, launch::Plan, tend, worker::Worker};
 use crate::{
     models::{
         hash::{Digest, hex},
-        loader::{self, Stamp},
+        loader::{self, Folder, Stamp},
         registry,
     },
-    scheduler::{Event, LineId, WorkerId},
+    scheduler::{Event, LineId, Part, WorkerId},
     workers::{link::Role, recover::Ended},
 };
 
 /// How long a worker may take from its fork to READY, for a file of no size.
-const LOAD_WITHIN: Duration = Duration::from_secs(120);
+pub(super) const LOAD_WITHIN: Duration = Duration::from_secs(120);
 
 /// Bytes of a file that are read in a second at the least: a slow network file system. The time to
 /// load grows by this.
-const READ_BYTES_PER_S: u64 = 50 << 20;
+pub(super) const READ_BYTES_PER_S: u64 = 50 << 20;
 
 /// How long the throwaway worker may take to compare CPU variants: 14 of them load in 9 ms.
 const CHOOSE_WITHIN: Duration = Duration::from_secs(30);
@@ -56,6 +56,7 @@ pub(super) async fn serve(core: Shared, model: ModelId) {
         threads: serve.threads,
         purpose: Purpose::Serve(serve),
         model: Some(model.clone()),
+        part: Part::Whole,
         files: vec![fd],
         within: LOAD_WITHIN + size,
     };
@@ -70,7 +71,7 @@ pub(super) async fn serve(core: Shared, model: ModelId) {
 }
 
 /// A refusal, and the content of the file that it is about, where that is known.
-type Failure = (Refusal, Option<Stamp>);
+pub(super) type Failure = (Refusal, Option<Stamp>);
 
 async fn prepare(core: &Shared, model: &ModelId) -> Result<Prepared, Failure> {
     let (fd, stamp) = core.borrow_mut().open(model)?;
@@ -83,7 +84,7 @@ async fn prepare(core: &Shared, model: &ModelId) -> Result<Prepared, Failure> {
 }
 
 /// The digest of the open file, from memory or by reading all of it on the I/O thread.
-async fn digest(core: &Shared, fd: &OwnedFd, stamp: Stamp) -> Result<Digest, Refusal> {
+pub(super) async fn digest(core: &Shared, fd: &OwnedFd, stamp: Stamp) -> Result<Digest, Refusal> {
     if let Some(known) = core.borrow().hasher.known(&stamp) {
         return Ok(known);
     }
@@ -107,7 +108,7 @@ async fn digest(core: &Shared, fd: &OwnedFd, stamp: Stamp) -> Result<Digest, Ref
 }
 
 /// The best CPU variant, compared once in a broker's life; who comes meanwhile waits for it.
-async fn variant(core: &Shared) -> Result<PathBuf, Refusal> {
+pub(super) async fn variant(core: &Shared) -> Result<PathBuf, Refusal> {
     let cell = core.borrow().variant.clone();
     cell.get_or_try_init(|| choose(core)).await.cloned()
 }
@@ -119,6 +120,7 @@ async fn choose(core: &Shared) -> Result<PathBuf, Refusal> {
         purpose: Purpose::Choose { variants: paths },
         role: Role::Choose { variants: variants.len() },
         model: None,
+        part: Part::Whole,
         files: Vec::new(),
         threads: 1,
         within: CHOOSE_WITHIN,
@@ -133,6 +135,18 @@ async fn choose(core: &Shared) -> Result<PathBuf, Refusal> {
     let name = chosen.file_name().unwrap_or_default().to_string_lossy();
     tracing::info!(variant = &*name, "CPU variant chosen");
     Ok(chosen.clone())
+}
+
+/// Refuses a model of several files.
+pub(super) fn check_parts(model: &ModelId, parts: Option<u32>) -> Result<(), Refusal> {
+    match parts {
+        Some(parts @ 2..) => {
+            let message =
+                format!("{model} is split into {parts} files; only models of one file are served");
+            Err(Refusal::new(Code::ModelLoad, message))
+        }
+        Some(_) | None => Ok(()),
+    }
 }
 
 impl Core {
@@ -153,16 +167,12 @@ impl Core {
         if let Some(refusal) = entry.attempts.too_early(stamp, now_ms) {
             return Err((refusal, stamp));
         }
-        if let Some(parts @ 2..) = entry.source.parts {
-            let message =
-                format!("{model} is split into {parts} files; only models of one file are served");
-            return Err((Refusal::new(Code::ModelLoad, message), stamp));
-        }
-        let opened = loader::open(models, &entry.source.file);
+        check_parts(model, entry.source.parts).map_err(|refusal| (refusal, stamp))?;
+        let opened = loader::open(Folder::models(models), &entry.source.file);
         opened.map(|opened| (opened.fd, opened.stamp)).map_err(|refusal| (refusal, stamp))
     }
 
-    fn check_digest(&mut self, model: &ModelId, digest: Digest) -> Result<(), Refusal> {
+    pub(super) fn check_digest(&mut self, model: &ModelId, digest: Digest) -> Result<(), Refusal> {
         let Some(entry) = self.registry.entry_mut(model) else {
             return Ok(());
         };
@@ -194,7 +204,7 @@ impl Core {
     }
 
     fn serving_ended(&mut self, id: WorkerId, model: ModelId, stamp: Stamp, ended: &Ended) {
-        let served = self.workers.get(&id).is_some_and(|worker| worker.slots > 0);
+        let served = self.workers.get(&id).is_some_and(Worker::is_served);
         self.remove(id);
         if !served {
             return self.load_failed(model, ended.while_loading(), Some(stamp));

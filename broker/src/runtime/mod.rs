@@ -7,8 +7,12 @@
 //! while something can become due, so an idle broker is not woken at all.
 
 mod admit;
+mod arrive;
 mod check;
+mod choices;
 mod core;
+mod cores;
+mod generate;
 mod hear;
 mod jobs;
 mod launch;
@@ -17,11 +21,12 @@ mod load;
 mod perform;
 mod tell;
 mod tend;
+mod vocabulary;
 mod worker;
 
 use std::{
     cell::RefCell,
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, VecDeque},
     io,
     path::PathBuf,
     rc::{Rc, Weak},
@@ -36,14 +41,20 @@ use tokio::{
     time::{Instant, sleep_until, timeout},
 };
 
-use self::{live::Live, worker::Worker};
+use self::{
+    arrive::After,
+    choices::{Group, GroupId},
+    live::Live,
+    worker::Worker,
+};
 use crate::{
     ipc::{ConnId, FROM_CLIENTS_MAX, FromClient, Outbox},
     memory::Budget,
-    models::{hash::Hasher, registry::Registry},
+    models::{grammars::Grammars, hash::Hasher, registry::Registry, swap::Attempts},
     report::Seen,
-    scheduler::{self, Ticket, WorkerId},
+    scheduler::{self, LineId, Ticket, WorkerId},
     startup::{Control, Setup},
+    workers::lease::Leases,
 };
 
 /// How long workers have to end by themselves when the broker ends; they run nothing then.
@@ -79,13 +90,22 @@ pub(crate) struct Core {
     variant: Rc<OnceCell<PathBuf>>,
     clients: HashMap<ConnId, Outbox>,
     live: BTreeMap<Ticket, Live>,
+    /// Requests of several completions.
+    groups: BTreeMap<GroupId, Group>,
+    /// What follows from the effects that are being performed, once all of them are.
+    after: VecDeque<After>,
+    grammars: Grammars,
+    /// The last failures of vocabulary workers; one entry for each file at most.
+    vocabularies: BTreeMap<LineId, Attempts>,
     workers: BTreeMap<WorkerId, Worker>,
+    leases: Leases,
     prompts: Budget,
     counts: RequestCounts,
     /// What is known of the broker's own protections.
     own: Seen,
     next_ticket: u64,
     next_worker: u64,
+    next_group: u64,
     ending: Ending,
     /// Wakes the run loop when a deadline or the end has moved.
     retime: Rc<Notify>,

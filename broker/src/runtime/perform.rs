@@ -12,8 +12,8 @@ use tokio::{task::spawn_local, time::Instant};
 
 use super::{
     Core, Ending,
-    live::{Ask, Listener, Live},
-    load,
+    live::{Ask, Form, Listener, Live},
+    load, vocabulary,
     worker::{Stage, Worker},
 };
 use crate::{
@@ -27,13 +27,13 @@ const SLOW_RETRY_MS: u32 = 100;
 impl Core {
     /// Gives an event to the scheduler and does everything that follows from it.
     ///
-    /// Ends, because only an abandoned request and a load that is refused at once make another
-    /// event, and each ends a request.
+    /// Ends, because only requests make another event: one that is abandoned ends, and one whose
+    /// grammar compiled comes in as at most 16 completions that ask nothing more of this kind.
     pub(super) fn drive(&mut self, event: Event) {
         let due_ms = self.scheduler.next_deadline_ms();
         self.scheduler.set_now(self.now_ms());
         let mut events = VecDeque::from([event]);
-        while let Some(event) = events.pop_front() {
+        while let Some(event) = events.pop_front().or_else(|| self.follow()) {
             for effect in scheduler::step(&mut self.scheduler, event) {
                 events.extend(self.perform(effect));
             }
@@ -51,7 +51,7 @@ impl Core {
                 return self.tell_position(ticket, position, wait_ms);
             }
             Effect::Finish { ticket, end } => self.finish(ticket, end),
-            Effect::Load(line) => return self.load(line),
+            Effect::Load(line) => self.load(line),
             Effect::Submit { worker, ticket, job, class } => {
                 self.submit(worker, ticket, (job, class));
             }
@@ -82,7 +82,8 @@ impl Core {
         position: u32,
         wait_ms: Option<u32>,
     ) -> Option<Event> {
-        let live = self.live.get(&ticket)?;
+        // The first of several completions is the one whose place the client is told.
+        let live = self.live.get(&ticket).filter(|live| live.form.choice() == 0)?;
         match live.outbox.send(&live.id, &ToClient::Queued { position, wait_ms }) {
             Err(OutboxError::Full) => Some(Event::Abandoned { ticket, refusal: slow() }),
             // A connection that is over says so by itself.
@@ -96,6 +97,15 @@ impl Core {
             return;
         };
         self.leave_job(&mut live);
+        match std::mem::replace(&mut live.form, Form::Single) {
+            Form::Single => self.finish_single(live, end),
+            Form::Grammar(rest) => self.compiled(live, *rest, end),
+            Form::Choice { group, index } => self.choice_ended(group, index, live, end),
+        }
+    }
+
+    /// The end of a request that is all of what its client asked.
+    pub(super) fn finish_single(&mut self, mut live: Live, end: End) {
         match &end {
             End::Generated(FinishReason::Cancelled) | End::Unheard => self.counts.cancelled += 1,
             End::Refused(_) => self.counts.failed += 1,
@@ -153,16 +163,24 @@ impl Core {
             return;
         };
         live.job = Some((id, job));
-        if !worker.ledger.is_busy() {
+        if !worker.is_awaited() {
             worker.alive_at = Instant::now();
         }
-        let (kind, reuse) = (work.kind.clone(), live.reuse.take());
+        let shared = match live.form {
+            Form::Choice { group, .. } => {
+                self.groups.get_mut(&group).and_then(|group| group.shared(job))
+            }
+            Form::Single | Form::Grammar(_) => None,
+        };
+        let (kind, reuse) = (work.kind.clone(), live.reuse.take().or(shared));
         let head = Job { job, kind, class, reuse, prompt_bytes: 0 };
         let queued = worker.feed.push_job(head, &work.prompt, live.emitted.ids());
-        let (outbox, id) = (live.outbox.clone(), live.id.clone());
+        let (outbox, name, choice) = (live.outbox.clone(), live.id.clone(), live.form.choice());
+        let listener = Listener { ticket, outbox, id: name, choice };
         let emitted = std::mem::take(&mut live.emitted);
-        worker.ledger.submit(job, work.want, emitted, Listener { ticket, outbox, id });
+        worker.ledger.submit(job, work.want, emitted, listener);
         worker.sent(queued);
+        self.demand(id);
     }
 
     fn cancel_job(&mut self, worker: WorkerId, job: JobId) {
@@ -175,16 +193,14 @@ impl Core {
         worker.say(&ToWorker::Cancel(job));
     }
 
-    fn load(&mut self, line: LineId) -> Option<Event> {
-        if line.part == Part::Vocabulary {
-            let message = "vocabularies alone are not served";
-            let refusal = Refusal::new(Code::ModelLoad, message);
-            return Some(Event::LoadFailed { line, refusal });
-        }
-        if let Some(core) = self.me.upgrade() {
-            spawn_local(load::serve(core, line.model));
-        }
-        None
+    fn load(&mut self, line: LineId) {
+        let Some(core) = self.me.upgrade() else {
+            return;
+        };
+        match line.part {
+            Part::Whole => spawn_local(load::serve(core, line.model)),
+            Part::Vocabulary | Part::Grammar => spawn_local(vocabulary::serve(core, line)),
+        };
     }
 
     /// Asks every worker to end; those that are not ready yet are killed.

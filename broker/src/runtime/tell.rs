@@ -17,7 +17,11 @@ use super::{
     Core,
     worker::{Stage, Worker},
 };
-use crate::{models::hash::hex, report::Verified, scheduler::WorkerId};
+use crate::{
+    models::hash::hex,
+    report::Verified,
+    scheduler::{Part, WorkerId},
+};
 
 impl Core {
     pub(super) fn models(&self) -> ToClient {
@@ -50,7 +54,7 @@ impl Core {
             rows: self.own.audit_rows(),
         };
         let workers = self.workers.values_mut().filter_map(|worker| {
-            let model = worker.model.as_ref()?.as_str().to_owned();
+            let model = worker.name()?;
             if worker.verified() == Verified::AtReady {
                 let pid = i32::try_from(worker.pid).unwrap_or(-1);
                 worker.seen.merge(verify::at_ready(pid, &worker.expect), now_ms);
@@ -75,11 +79,15 @@ impl Core {
 
     fn worker_status(&self, id: WorkerId, worker: &Worker) -> Option<WorkerStatus> {
         let model = worker.model.as_ref()?;
-        let (active, slots) = self.scheduler.occupancy(id).unwrap_or_default();
-        let starts = self.registry.entry(model).map_or(1, |entry| entry.starts);
+        let (active, slots) = match worker.part {
+            Part::Whole => self.scheduler.occupancy(id).unwrap_or_default(),
+            Part::Vocabulary | Part::Grammar => (0, 0),
+        };
+        let whole = self.registry.entry(model).filter(|_| worker.part == Part::Whole);
+        let starts = whole.map_or(1, |entry| entry.starts);
         Some(WorkerStatus {
             pid: worker.pid,
-            model: model.as_str().to_owned(),
+            model: worker.name()?,
             state: match worker.stage {
                 Stage::Loading { .. } => WorkerState::Loading,
                 Stage::Serving if self.scheduler.is_finishing(id) => WorkerState::Draining,
@@ -91,6 +99,7 @@ impl Core {
             sandbox: worker.seen.sandbox(worker.verified()),
             restarts: starts.saturating_sub(1),
             rss_bytes: rss_bytes(worker.pid),
+            cores: self.leases.lent(id),
         })
     }
 

@@ -131,6 +131,7 @@ impl Core {
         if let Some(worker) = self.workers.get_mut(&id) {
             worker.check_time(heartbeat);
         }
+        self.dismiss_unused(id);
     }
 
     /// The bell is gone or cannot be polled: a worker that nobody hears is of no use.

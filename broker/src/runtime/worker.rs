@@ -1,17 +1,25 @@
 //! What the core knows of one worker process.
 
+#[cfg(test)]
+mod tests;
+
 use std::{rc::Rc, time::Duration};
 
 use core_policy::verify::Expect;
-use core_wire::{ids::ModelId, worker::ToWorker};
+use core_wire::{
+    ids::ModelId,
+    worker::{ModelFacts, ToWorker},
+};
 use tokio::{sync::Notify, time::Instant};
 
-use super::live::Listener;
+use super::{cores::Cores, live::Listener};
 use crate::{
+    models::hash::Digest,
     report::{Seen, Verified},
+    scheduler::Part,
     workers::{
         feed::Feed,
-        link::{Breach, Ledger},
+        link::{Breach, Ledger, Want},
         recover::Verdict,
     },
 };
@@ -23,23 +31,43 @@ pub(super) const HUNG_AFTER: Duration = Duration::from_secs(30);
 /// How long a worker that was asked to end may take; it runs nothing and leaves by `_exit`.
 pub(super) const STOP_WITHIN: Duration = Duration::from_secs(5);
 
+/// How long a grammar may take to compile: the worker's own limits end it within 2 s on two cores,
+/// and a machine that is busy with other models takes twice that.
+pub(super) const COMPILE_WITHIN: Duration = Duration::from_secs(5);
+
+/// How long a worker that only holds a vocabulary is kept for the next one who needs it: it costs
+/// some megabytes, and a new one some 50 ms.
+pub(super) const UNUSED_AFTER: Duration = Duration::from_secs(30);
+
 /// A worker process.
 #[derive(Debug)]
 pub(super) struct Worker {
     pub(super) pid: u32,
     /// Its model; `None` for the throwaway worker that compares CPU variants.
     pub(super) model: Option<ModelId>,
+    /// How much of it.
+    pub(super) part: Part,
+    /// SHA-256 of its file, where its outcomes are remembered by it.
+    pub(super) digest: Option<Digest>,
     pub(super) ledger: Ledger<Listener>,
     pub(super) feed: Feed,
     pub(super) seen: Seen,
     pub(super) expect: Expect,
     pub(super) stage: Stage,
+    /// Threads of its engine, what it leases.
+    pub(super) threads: u32,
     /// Slots it serves; 0 until it is ready.
     pub(super) slots: u32,
+    /// What it said of its model; nothing until it is ready.
+    pub(super) facts: ModelFacts,
     /// The index it chose, if choosing is what it is for.
     pub(super) chosen: Option<usize>,
     /// Wakes its task: there is something to send, or a verdict.
     pub(super) nudge: Rc<Notify>,
+    /// Whether it may compute.
+    pub(super) cores: Cores,
+    /// When it got its last job or was done with one.
+    pub(super) used_at: Instant,
     /// Why it is to be killed.
     pub(super) verdict: Option<Verdict>,
     /// When it gave its last sign of life.
@@ -74,15 +102,62 @@ impl Worker {
     pub(super) fn due(&self) -> Option<Instant> {
         match self.stage {
             Stage::Loading { until, .. } | Stage::Stopping { until } => Some(until),
-            Stage::Serving if self.ledger.is_busy() => Some(self.waited_since() + HUNG_AFTER),
-            Stage::Serving | Stage::Gone => None,
+            Stage::Serving => self.serving_due(),
+            Stage::Gone => None,
+        }
+    }
+
+    fn serving_due(&self) -> Option<Instant> {
+        let silent = self.is_awaited().then(|| self.waited_since() + HUNG_AFTER);
+        silent.into_iter().chain(self.cores_due()).chain(self.part_due()).min()
+    }
+
+    /// When its answer to PAUSE is late.
+    fn cores_due(&self) -> Option<Instant> {
+        match self.cores {
+            Cores::Asked { at } => Some(at + HUNG_AFTER),
+            Cores::Without { .. } | Cores::With => None,
+        }
+    }
+
+    /// When a grammar is late, and when a worker that only holds a vocabulary is of no more use.
+    fn part_due(&self) -> Option<Instant> {
+        match (self.part, self.ledger.is_busy()) {
+            (Part::Grammar, true) => Some(self.used_at + COMPILE_WITHIN),
+            (Part::Vocabulary | Part::Grammar, false) => Some(self.used_at + UNUSED_AFTER),
+            (Part::Vocabulary, true) | (Part::Whole, _) => None,
+        }
+    }
+
+    /// Whether it only holds a vocabulary that nobody needed for long.
+    pub(super) fn is_unused(&self, now: Instant) -> bool {
+        let idle = self.stage == Stage::Serving && !self.ledger.is_busy();
+        idle && self.part_due().is_some_and(|due| due <= now)
+    }
+
+    /// Its model, and what of it where that is not all.
+    pub(super) fn name(&self) -> Option<String> {
+        self.model.as_ref().map(|model| name(model, self.part))
+    }
+
+    /// Whether a sign of life is waited for.
+    pub(super) fn is_awaited(&self) -> bool {
+        self.ledger.wants().any(|want| self.owes(want))
+    }
+
+    /// Whether it can be expected to go on with such a job: without cores it computes nothing.
+    fn owes(&self, want: Want) -> bool {
+        match self.cores {
+            Cores::Without { .. } => !want.computes(),
+            Cores::With | Cores::Asked { .. } => true,
         }
     }
 
     /// Since when its next word is waited for. A worker that was taken over can show signs of life
     /// for ever, so they do not count for a job that it only has to let go of.
     fn waited_since(&self) -> Instant {
-        self.ledger.left_since().map_or(self.alive_at, |left| left.min(self.alive_at))
+        let left = self.ledger.left_since(|want| self.owes(want));
+        left.map_or(self.alive_at, |left| left.min(self.alive_at))
     }
 
     /// Looks whether its time is over.
@@ -92,12 +167,18 @@ impl Worker {
             self.heartbeat = heartbeat;
             self.alive_at = now;
         }
-        if self.due().is_none_or(|due| due > now) {
+        if self.due().is_none_or(|due| due > now) || self.is_unused(now) {
             return;
         }
         let millis = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
         self.condemn(match self.stage {
             Stage::Loading { within, .. } => Verdict::Slow { load_ms: millis(within) },
+            Stage::Serving if self.part_due().is_some_and(|due| due <= now) => {
+                Verdict::Late { compile_ms: millis(COMPILE_WITHIN) }
+            }
+            Stage::Serving if self.cores_due().is_some_and(|due| due <= now) => {
+                Verdict::Greedy { asked_ms: millis(HUNG_AFTER) }
+            }
             Stage::Serving if self.alive_at + HUNG_AFTER <= now => {
                 Verdict::Hung { silent_ms: millis(now - self.alive_at) }
             }
@@ -139,6 +220,20 @@ impl Worker {
     }
 
     pub(super) fn verified(&self) -> Verified {
-        if self.slots > 0 { Verified::AtReady } else { Verified::NotYet }
+        if self.is_served() { Verified::AtReady } else { Verified::NotYet }
+    }
+
+    /// Whether it has been ready: a vocabulary is never empty.
+    pub(super) fn is_served(&self) -> bool {
+        self.facts.n_vocab > 0
+    }
+}
+
+/// A model, and what of it a worker holds where that is not all.
+pub(super) fn name(model: &ModelId, part: Part) -> String {
+    match part {
+        Part::Whole => model.to_string(),
+        Part::Vocabulary => format!("{model} (vocabulary)"),
+        Part::Grammar => format!("{model} (grammars)"),
     }
 }

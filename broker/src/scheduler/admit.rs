@@ -3,10 +3,8 @@
 use core_wire::code::{Code, Refusal};
 
 use super::{
-    Arrival, Drain, Effect, End, Limits, Request, State, Task,
-    batch::{BRIEFS_MAX, Station},
-    cells::needed,
-    fair::Place,
+    Arrival, Drain, Effect, End, Entry, Limits, Request, State, Task, batch::Station,
+    cells::needed, fair::Place,
 };
 
 /// When to try again after `QUEUE_FULL`: a short answer's time on a small machine. Too early costs
@@ -92,9 +90,9 @@ impl State {
 
     /// Opens a request that was admitted; it waits until it is given to a worker.
     fn note(&mut self, arrival: Arrival, place: Option<Place>) {
-        let Arrival { ticket, conn, id, task, class, cost, deadline } = arrival;
+        let Arrival { ticket, conn, id, task, class, cost, deadline, .. } = arrival;
         let session = self.sessions.entry(conn).or_default();
-        session.open.insert(id.clone(), ticket);
+        session.open.entry(id.clone()).or_default().push(ticket);
         session.waiting += 1;
         self.waiting += 1;
         if let Some(deadline) = deadline {
@@ -123,11 +121,13 @@ impl State {
         let Some(session) = self.sessions.get(&arrival.conn) else {
             return Err(End::Unheard);
         };
-        if session.open.contains_key(&arrival.id) {
-            return Err(End::Refused(duplicate()));
-        }
-        if self.is_draining() && arrival.task.is_work() {
-            return Err(End::Refused(draining()));
+        if arrival.entry == Entry::Opens {
+            if session.open.contains_key(&arrival.id) {
+                return Err(End::Refused(duplicate()));
+            }
+            if self.is_draining() && arrival.task.is_work() {
+                return Err(End::Refused(draining()));
+            }
         }
         if self.fits_now(arrival) {
             return Ok(());
@@ -154,7 +154,7 @@ impl State {
             (Station::Serving(crew), Task::Generate(_)) => {
                 line.slots.is_empty() && crew.has_room(needed(arrival.cost.prompt, 0))
             }
-            (Station::Serving(crew), _) => crew.briefs < BRIEFS_MAX,
+            (Station::Serving(crew), _) => crew.briefs < crew.briefs_max,
             (
                 Station::Absent | Station::Loading | Station::Finishing(_) | Station::Stopping(_),
                 _,

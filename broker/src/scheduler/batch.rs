@@ -2,7 +2,7 @@
 
 use core_wire::{client::Priority, code::Refusal, ids::JobId};
 
-use super::{Effect, End, LineId, State, Ticket, WorkerId, priority::Next, queue::Line};
+use super::{Effect, End, LineId, Part, State, Ticket, WorkerId, priority::Next, queue::Line};
 
 /// Tokenize and detokenize jobs that a worker holds at once. They take no slot; 16 keep it busy
 /// between two steps and bound what it has to remember.
@@ -31,6 +31,7 @@ pub(super) struct Crew {
     pub(super) slots: usize,
     pub(super) held: usize,
     pub(super) briefs: usize,
+    pub(super) briefs_max: usize,
     /// Cells of its KV cache.
     pub(super) cells: u32,
     /// Cells that its jobs are charged for; more than there are once they have grown.
@@ -40,8 +41,9 @@ pub(super) struct Crew {
 }
 
 impl Crew {
-    fn new(worker: WorkerId, slots: usize, cells: u32) -> Self {
-        Self { worker, slots: slots.max(1), held: 0, briefs: 0, cells, charged: 0, full: false }
+    fn new(worker: WorkerId, slots: usize, cells: u32, part: Part) -> Self {
+        let (slots, briefs_max) = (slots.max(1), part.briefs_max());
+        Self { worker, slots, held: 0, briefs: 0, briefs_max, cells, charged: 0, full: false }
     }
 
     /// Whether a job that needs so many cells can be given to it. One that needs more than there
@@ -114,7 +116,7 @@ impl State {
     ) {
         let line = self.lines.entry(id.clone()).or_default();
         debug_assert_eq!(line.station, Station::Loading, "ready answers a load");
-        line.station = Station::Serving(Crew::new(worker, slots, cells));
+        line.station = Station::Serving(Crew::new(worker, slots, cells, id.part));
         self.settle(id, out);
     }
 

@@ -8,7 +8,9 @@ use core_wire::{
     ids::RequestId,
 };
 
-use super::{Deadline, Effect, End, LineId, State, Task, Ticket, admit::draining, batch::Share};
+use super::{
+    Deadline, Effect, End, LineId, Session, State, Task, Ticket, admit::draining, batch::Share,
+};
 use crate::ipc::ConnId;
 
 impl State {
@@ -24,7 +26,8 @@ impl State {
             return;
         };
         let session = self.sessions.get(&conn);
-        if let Some(&ticket) = session.and_then(|session| session.open.get(&id)) {
+        let open = session.and_then(|session| session.open.get(&id)).cloned();
+        for ticket in open.unwrap_or_default() {
             self.end(ticket, End::Generated(FinishReason::Cancelled), out);
         }
     }
@@ -33,7 +36,8 @@ impl State {
         let Some(session) = self.sessions.get(&conn) else {
             return;
         };
-        let open: Vec<_> = session.open.values().map(|&ticket| (ticket, End::Unheard)).collect();
+        let open = session.open.values().flatten();
+        let open: Vec<_> = open.map(|&ticket| (ticket, End::Unheard)).collect();
         self.end_all(open, out);
         self.sessions.remove(&conn);
         for line in self.lines.values_mut() {
@@ -126,7 +130,7 @@ impl State {
             return;
         };
         if let Some(session) = self.sessions.get_mut(&request.conn) {
-            session.open.remove(&request.id);
+            session.close(&request.id, ticket);
         }
         self.settle_up(&request);
         if let Some(deadline) = request.deadline {
@@ -144,6 +148,18 @@ impl State {
         self.waiting -= 1;
         if let Some(session) = self.sessions.get_mut(&request.conn) {
             session.waiting -= 1;
+        }
+    }
+}
+
+impl Session {
+    /// Forgets a request; its name is free once nothing else has it.
+    fn close(&mut self, id: &RequestId, ticket: Ticket) {
+        if let Some(tickets) = self.open.get_mut(id) {
+            tickets.retain(|&other| other != ticket);
+            if tickets.is_empty() {
+                self.open.remove(id);
+            }
         }
     }
 }

@@ -33,6 +33,8 @@ pub(crate) struct Arrival {
     pub(crate) conn: ConnId,
     /// Its name there.
     pub(crate) id: RequestId,
+    /// Whether it opens that name.
+    pub(crate) entry: Entry,
     /// What it wants.
     pub(crate) task: Task,
     /// Which class it waits in.
@@ -50,6 +52,16 @@ pub(crate) struct Cost {
     pub(crate) prompt: u32,
     /// What it may generate.
     pub(crate) max_tokens: u32,
+}
+
+/// How a request stands to its name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Entry {
+    /// It opens the name, which no other request of its session may have.
+    Opens,
+    /// It joins a request of that name that was accepted and is open: another completion of its
+    /// prompt, or what waited for its grammar. So it is not refused because of a drain.
+    Joins,
 }
 
 /// When a request gives up.
@@ -132,7 +144,6 @@ pub(crate) enum Event {
     },
     /// Nobody needs the line's worker any more: it is asked to end if it runs nothing and nobody
     /// waits for it, and otherwise stays.
-    #[cfg_attr(not(test), expect(dead_code, reason = "vocabulary workers come next"))]
     Dismissed(LineId),
     /// A worker that was ready is ending: it gets nothing new, and what it has said is still heard.
     Dying(WorkerId),

@@ -36,9 +36,13 @@ use core_wire::{
 
 pub(crate) use self::{
     admit::duplicate,
-    event::{Arrival, Cost, Deadline, Effect, End, Event, Task},
+    event::{Arrival, Cost, Deadline, Effect, End, Entry, Event, Task},
 };
-use self::{batch::Seat, fair::Place, queue::Line};
+use self::{
+    batch::{BRIEFS_MAX, Seat},
+    fair::Place,
+    queue::Line,
+};
 use crate::ipc::ConnId;
 
 /// A request, accepted or not; never used twice in a broker's life.
@@ -72,6 +76,19 @@ pub(crate) enum Part {
     Whole,
     /// Its vocabulary alone: a throwaway worker for brief tasks, which takes no others.
     Vocabulary,
+    /// Its vocabulary in a worker that compiles grammars, one at a time: when it dies it is clear
+    /// of what, and nobody's text was in it.
+    Grammar,
+}
+
+impl Part {
+    /// Brief jobs that a worker of this part holds at once.
+    fn briefs_max(self) -> usize {
+        match self {
+            Self::Whole | Self::Vocabulary => BRIEFS_MAX,
+            Self::Grammar => 1,
+        }
+    }
 }
 
 /// How much may wait.
@@ -135,10 +152,10 @@ struct Request {
     fruitless: (u32, u32),
 }
 
-/// The open requests of one session.
+/// The open requests of one session; several completions of one prompt share a name.
 #[derive(Debug, Default)]
 struct Session {
-    open: BTreeMap<RequestId, Ticket>,
+    open: BTreeMap<RequestId, Vec<Ticket>>,
     waiting: usize,
 }
 

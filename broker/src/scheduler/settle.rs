@@ -4,7 +4,7 @@ use core_wire::ids::JobId;
 
 use super::{
     Effect, End, LineId, State,
-    batch::{BRIEFS_MAX, Crew, Seat, Share, Station, Stay},
+    batch::{Crew, Seat, Share, Station, Stay},
     cells::BLOCK,
     priority::{Next, Turn},
     queue::Line,
@@ -63,7 +63,7 @@ impl State {
             crew.charged = crew.charged.saturating_add(seat.cells);
             self.submit(next, seat, out);
         }
-        while crew.briefs < BRIEFS_MAX
+        while crew.briefs < crew.briefs_max
             && let Some(next) = line.briefs.next(self.now_ms)
         {
             line.briefs.serve(next);

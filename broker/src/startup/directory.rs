@@ -41,6 +41,8 @@ pub struct RootDirectory {
     pub path: PathBuf,
     /// models/, `O_PATH`.
     pub models: OwnedFd,
+    /// tokenizers/, `O_PATH`.
+    pub tokenizers: OwnedFd,
     /// Held until the process ends.
     pub lock: Flock<OwnedFd>,
 }
@@ -115,7 +117,9 @@ impl RootDirectory {
             drop(open_directory(&path.join(name), OFlag::O_PATH)?);
             access(&path.join(name), needed).map_err(|errno| no_access(&path.join(name), errno))?;
         }
-        let opened = Self { models: open_directory(&models, OFlag::O_PATH)?, lock, path };
+        let tokenizers = open_directory(&path.join("tokenizers"), OFlag::O_PATH)?;
+        let models = open_directory(&models, OFlag::O_PATH)?;
+        let opened = Self { models, tokenizers, lock, path };
         opened.empty_temp();
         Ok(opened)
     }

@@ -56,6 +56,8 @@ pub struct Setup {
     pub root: PathBuf,
     /// models/, `O_PATH`.
     pub models: OwnedFd,
+    /// tokenizers/, `O_PATH`.
+    pub tokenizers: OwnedFd,
     /// What workers are started from.
     pub worker: WorkerImage,
     /// The broker's own protections as applied and tested.
@@ -151,6 +153,7 @@ pub fn start(args: &Serve, log: LogStats, started: Instant) -> Result<Started, S
         config: opened.config,
         config_path: opened.config_path,
         models: root.models,
+        tokenizers: root.tokenizers,
         root: root.path,
         worker: opened.worker,
         own_rows,

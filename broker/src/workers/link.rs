@@ -8,6 +8,7 @@
 mod emitted;
 mod jobs;
 mod start;
+mod want;
 
 use core_ring::{PushError, Violation};
 use core_wire::{
@@ -17,10 +18,7 @@ use core_wire::{
     worker::{BadRecord, Failed, Locked, Ready, Refused, Started, Step, ToBroker},
 };
 
-pub(crate) use self::{
-    emitted::Emitted,
-    jobs::{Job, Want},
-};
+pub(crate) use self::{emitted::Emitted, jobs::Job, want::Want};
 
 /// What a worker is for, with what it was asked.
 #[derive(Clone, Copy, Debug)]
@@ -30,6 +28,8 @@ pub(crate) enum Role {
         /// How many.
         variants: usize,
     },
+    /// Tokenize and compile grammars, with a vocabulary and no weights.
+    Vocabulary,
     /// Serve a model.
     Serve {
         /// Cells of the KV cache that it may have at most.
@@ -84,6 +84,8 @@ pub(crate) enum Heard {
     Answered(JobId),
     /// Nothing to act on yet.
     More,
+    /// It has given its cores back.
+    Paused,
     /// A job ends in an error.
     Refused(Refused),
 }
@@ -161,6 +163,16 @@ impl<L> Ledger<L> {
         !self.jobs.is_empty()
     }
 
+    /// What its jobs were asked for.
+    pub(crate) fn wants(&self) -> impl Iterator<Item = Want> {
+        self.jobs.values().map(|job| job.want)
+    }
+
+    /// Whether it holds a job that needs cores.
+    pub(crate) fn computes(&self) -> bool {
+        self.wants().any(Want::computes)
+    }
+
     /// Notes that a job was given to the worker, with the tokens that its request has got.
     pub(crate) fn submit(&mut self, job: JobId, want: Want, emitted: Emitted, listener: L) {
         self.jobs.insert(job, Job::new(want, emitted, listener));
@@ -197,6 +209,8 @@ impl<L> Ledger<L> {
             (Phase::Serving, ToBroker::Step(step)) => self.stepped(step),
             (Phase::Serving, ToBroker::Chunk(chunk)) => self.chunk(&chunk),
             (Phase::Serving, ToBroker::Refused(refused)) => self.refused(refused),
+            // Whether it was asked to is known where the leases are.
+            (Phase::Serving, ToBroker::Paused) => Ok(Heard::Paused),
             (phase, record) => Err(Breach::OutOfTurn { what: name(&record), phase }),
         }
     }

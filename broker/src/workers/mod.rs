@@ -7,6 +7,7 @@
 //! [`recover`] says what that means for those who waited.
 
 pub(crate) mod feed;
+pub(crate) mod lease;
 pub(crate) mod link;
 pub(crate) mod recover;
 pub(crate) mod spawn;

@@ -6,6 +6,7 @@ use core_wire::{
     code::{Code, Refusal},
     worker::{Failed, FailedCause},
 };
+use nix::libc;
 
 use super::{link::Breach, watch::Death};
 
@@ -26,6 +27,16 @@ pub(crate) enum Verdict {
     Stuck {
         /// For so many milliseconds.
         held_ms: u64,
+    },
+    /// It computed on though its cores were wanted.
+    Greedy {
+        /// How long it had been asked for them, in milliseconds.
+        asked_ms: u64,
+    },
+    /// It did not compile a grammar in time.
+    Late {
+        /// The time it had, in milliseconds.
+        compile_ms: u64,
     },
     /// It did not become ready in time.
     Slow {
@@ -50,6 +61,12 @@ impl fmt::Display for Verdict {
             Self::Breach(breach) => write!(f, "it broke its protocol: {breach}"),
             Self::Hung { silent_ms } => write!(f, "it gave no sign of life for {silent_ms} ms"),
             Self::Stuck { held_ms } => write!(f, "it held on to an ended request for {held_ms} ms"),
+            Self::Greedy { asked_ms } => {
+                write!(f, "it did not give its cores back within {asked_ms} ms")
+            }
+            Self::Late { compile_ms } => {
+                write!(f, "it did not compile a grammar within {compile_ms} ms")
+            }
             Self::Slow { load_ms } => write!(f, "it was not ready within {load_ms} ms"),
             Self::Unprotected { row } => write!(f, "it lacks {row}"),
             Self::Failed(_) => f.write_str("it said that it cannot serve"),
@@ -83,13 +100,38 @@ impl Ended {
                 );
                 Refusal::new(Code::WorkerHung, message).after(LOST_RETRY_MS)
             }
+            Some(Verdict::Greedy { asked_ms }) => {
+                let message = format!(
+                    "the worker did not give its cores back within {asked_ms} ms and was killed"
+                );
+                Refusal::new(Code::WorkerHung, message).after(LOST_RETRY_MS)
+            }
             Some(Verdict::Unprotected { row }) => unprotected(row),
             Some(Verdict::Dismissed) => {
                 let message = "the worker was asked to end";
                 Refusal::new(Code::WorkerLost, message).after(LOST_RETRY_MS)
             }
+            Some(Verdict::Late { compile_ms }) => late(*compile_ms),
             Some(Verdict::Slow { .. } | Verdict::Failed(_)) | None => self.lost(),
         }
+    }
+
+    /// What the owner of a grammar is told whose compiler ended: the grammar was all that it worked
+    /// on, so it is the cause.
+    pub(crate) fn while_compiling(&self) -> Refusal {
+        match self.verdict {
+            Some(_) => self.while_serving(),
+            None => Refusal::new(
+                Code::BadGrammar,
+                format!("the worker that compiled the grammar {}: write it otherwise", self.death),
+            ),
+        }
+    }
+
+    /// Whether the same grammar would end the same way: a worker that was killed from outside may
+    /// have been innocent, and one that was too slow may have had a slow moment.
+    pub(crate) fn is_lasting(&self) -> bool {
+        self.verdict.is_none() && self.death != Death::Signal(libc::SIGKILL)
     }
 
     /// What those who wait for the model are told.
@@ -103,7 +145,13 @@ impl Ended {
                  see whether the file is whole"
             )),
             Some(Verdict::Dismissed) => load("the load was given up, because the broker ends"),
-            Some(Verdict::Hung { .. } | Verdict::Stuck { .. }) | None => self.died_loading(),
+            Some(
+                Verdict::Hung { .. }
+                | Verdict::Stuck { .. }
+                | Verdict::Greedy { .. }
+                | Verdict::Late { .. },
+            )
+            | None => self.died_loading(),
         }
     }
 
@@ -129,6 +177,12 @@ impl Ended {
     fn sentence(&self) -> String {
         format!("the worker {}", self.death)
     }
+}
+
+fn late(compile_ms: u64) -> Refusal {
+    let message =
+        format!("the grammar did not compile within {compile_ms} ms: write a smaller one");
+    Refusal::new(Code::BadGrammar, message)
 }
 
 fn policy(breach: &Breach) -> Refusal {

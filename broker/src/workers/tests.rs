@@ -1,3 +1,4 @@
+mod cores;
 mod deaths;
 mod feeding;
 mod lies;

@@ -10,7 +10,9 @@ use core_wire::{
 use super::world::line;
 use crate::{
     ipc::ConnId,
-    scheduler::{Arrival, Cost, Effect, End, Event, Limits, State, Task, Ticket, WorkerId, step},
+    scheduler::{
+        Arrival, Cost, Effect, End, Entry, Event, Limits, State, Task, Ticket, WorkerId, step,
+    },
 };
 
 const REQUESTS: u64 = 100_000;
@@ -26,6 +28,7 @@ fn arrival(number: u64) -> Arrival {
         ticket: Ticket(number),
         conn: ConnId(number % 10),
         id: RequestId::try_from(number.to_string()).unwrap(),
+        entry: Entry::Opens,
         task: Task::Generate(line(0)),
         class: classes[usize::try_from(number % 3).unwrap()],
         cost: Cost { prompt: small % 97, max_tokens: 1 + small % 31 },

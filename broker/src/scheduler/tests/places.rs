@@ -2,17 +2,17 @@
 
 use core_wire::{
     client::{FinishReason, Priority},
-    code::Code,
+    code::{Code, Refusal},
     ids::JobId,
 };
 
 use super::{
-    small::{WORKER, arrival, codes, generate, ready, state, submitted},
-    world::line,
+    small::{CONN, WORKER, arrival, codes, generate, ready, state, submitted},
+    world::{line, request},
 };
 use crate::{
     ipc::ConnId,
-    scheduler::{Arrival, Effect, End, Event, Task, Ticket, step},
+    scheduler::{Arrival, Effect, End, Entry, Event, LineId, Part, Task, Ticket, step},
 };
 
 #[test]
@@ -90,4 +90,39 @@ fn a_duplicate_is_refused_and_the_first_goes_on() {
     let effects = step(&mut state, Event::Arrived(again));
     assert_eq!(codes(&effects), [(50, Code::DuplicateRequest)]);
     assert_eq!(submitted(&ready(&mut state, 1)), [1]);
+}
+
+#[test]
+fn completions_of_one_request_share_its_name_and_its_end() {
+    let mut state = state();
+    generate(&mut state, 1, Priority::Normal);
+    let second =
+        Arrival { ticket: Ticket(50), entry: Entry::Joins, ..arrival(1, Priority::Normal) };
+    step(&mut state, Event::Drain);
+    assert_eq!(codes(&step(&mut state, Event::Arrived(second))), [], "it was accepted before");
+    ready(&mut state, 1);
+    let target = String::from(request(1));
+    let ended = step(&mut state, Event::Cancelled { conn: CONN, target });
+    let finished = |effect: &&Effect| matches!(effect, Effect::Finish { .. });
+    assert_eq!(ended.iter().filter(finished).count(), 2, "{ended:?}");
+    assert!(!state.is_open(CONN, &request(1)), "the name is free again");
+}
+
+#[test]
+fn a_grammar_worker_has_one_grammar_at_a_time() {
+    let mut state = state();
+    let grammars = LineId { part: Part::Grammar, ..line(0) };
+    let brief = |number| Arrival {
+        task: Task::Brief(grammars.clone()),
+        ..arrival(number, Priority::Normal)
+    };
+    step(&mut state, Event::Arrived(brief(1)));
+    step(&mut state, Event::Arrived(brief(2)));
+    let first =
+        step(&mut state, Event::Ready { line: grammars, worker: WORKER, slots: 1, cells: 0 });
+    assert_eq!(submitted(&first), [1]);
+    let died = Event::Gone { worker: WORKER, refusal: Refusal::new(Code::BadGrammar, "it died") };
+    let effects = step(&mut state, died);
+    assert_eq!(codes(&effects), [(1, Code::BadGrammar)], "the other one gets another worker");
+    assert!(matches!(effects.last(), Some(Effect::Load(_))), "{effects:?}");
 }

@@ -10,7 +10,9 @@ use core_wire::{
 use super::world::line;
 use crate::{
     ipc::ConnId,
-    scheduler::{Arrival, Cost, Effect, End, Event, Limits, State, Task, Ticket, WorkerId, step},
+    scheduler::{
+        Arrival, Cost, Effect, End, Entry, Event, Limits, State, Task, Ticket, WorkerId, step,
+    },
 };
 
 /// Requests of one session and class.
@@ -86,6 +88,7 @@ impl Sim {
             ticket: Ticket(number),
             conn: ConnId(kind.conn),
             id: RequestId::try_from(number.to_string()).unwrap(),
+            entry: Entry::Opens,
             task,
             class: kind.class,
             cost: kind.cost,

@@ -9,7 +9,9 @@ use core_wire::{
 use super::world::{line, request};
 use crate::{
     ipc::ConnId,
-    scheduler::{Arrival, Cost, Effect, End, Event, Limits, State, Task, Ticket, WorkerId, step},
+    scheduler::{
+        Arrival, Cost, Effect, End, Entry, Event, Limits, State, Task, Ticket, WorkerId, step,
+    },
 };
 
 pub(super) const CONN: ConnId = ConnId(1);
@@ -29,6 +31,7 @@ pub(super) fn arrival(number: u8, class: Priority) -> Arrival {
         ticket: Ticket(number.into()),
         conn: CONN,
         id: request(number),
+        entry: Entry::Opens,
         task: Task::Generate(line(0)),
         class,
         cost: Cost { prompt: 8, max_tokens: 8 },

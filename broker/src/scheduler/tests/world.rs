@@ -13,7 +13,7 @@ use super::ops::{Asked, Op, task_of};
 use crate::{
     ipc::ConnId,
     scheduler::{
-        Arrival, Cost, Deadline, Event, Limits, LineId, State, Task, Ticket, WorkerId, step,
+        Arrival, Cost, Deadline, Entry, Event, Limits, LineId, State, Task, Ticket, WorkerId, step,
     },
 };
 
@@ -146,6 +146,7 @@ impl World {
             ticket,
             conn: ConnId(asked.conn.into()),
             id: request(asked.id),
+            entry: Entry::Opens,
             task,
             class,
             cost: Cost { prompt, max_tokens },

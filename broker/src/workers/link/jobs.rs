@@ -7,23 +7,9 @@ use core_wire::{
     limits::ANSWER_BYTES_MAX,
     worker::{Chunk, Ended, Refused, Started, Step, StepToken},
 };
-use tokio::time::Instant;
+use tokio::time::{Duration, Instant};
 
-use super::{Breach, Emitted, Heard, Ledger, at_most};
-
-/// What a job was asked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Want {
-    /// So many tokens at most.
-    Tokens {
-        /// The most.
-        max: u32,
-    },
-    /// Token ids as an answer.
-    Ids,
-    /// Text as an answer.
-    Text,
-}
+use super::{Breach, Emitted, Heard, Ledger, Want, at_most};
 
 /// One job that the worker holds.
 #[derive(Debug)]
@@ -89,9 +75,18 @@ impl<L> Job<L> {
 }
 
 impl<L> Ledger<L> {
-    /// Since when the worker has held on to a job that nobody listens to; of several the oldest.
-    pub(crate) fn left_since(&self) -> Option<Instant> {
-        self.jobs.values().filter_map(|job| job.left).min()
+    /// Since when the worker has held on to a job that nobody listens to and that it `owes` an end;
+    /// of several the oldest.
+    pub(crate) fn left_since(&self, owes: impl Fn(Want) -> bool) -> Option<Instant> {
+        let jobs = self.jobs.values().filter(|job| owes(job.want));
+        jobs.filter_map(|job| job.left).min()
+    }
+
+    /// Takes a time in which it could not compute out of those in which it held on to jobs.
+    pub(crate) fn forgive(&mut self, time: Duration, now: Instant) {
+        for job in self.jobs.values_mut().filter(|job| job.want.computes()) {
+            job.left = job.left.map(|left| (left + time).min(now));
+        }
     }
 
     pub(super) fn started(&mut self, started: Started) -> Result<Heard, Breach> {

@@ -19,15 +19,18 @@ impl<L> Ledger<L> {
     }
 
     pub(super) fn ready(&mut self, ready: Ready) -> Result<Heard, Breach> {
-        let Role::Serve { n_ctx, slots } = self.role else {
-            return Err(Breach::OutOfTurn {
-                what: "READY of a choosing worker",
-                phase: self.phase,
-            });
+        let (n_ctx, slots, fewest) = match self.role {
+            Role::Serve { n_ctx, slots } => (n_ctx, slots, 1),
+            Role::Vocabulary => (0, 0, 0),
+            Role::Choose { .. } => {
+                let what = "READY of a choosing worker";
+                return Err(Breach::OutOfTurn { what, phase: self.phase });
+            }
         };
         at_most("n_ctx", ready.facts.n_ctx, n_ctx)?;
         at_most("slots", ready.facts.slots, slots)?;
-        if ready.facts.slots == 0 || ready.facts.n_vocab == 0 || ready.facts.n_ctx == 0 {
+        let few = ready.facts.slots < fewest || ready.facts.n_ctx < fewest;
+        if few || ready.facts.n_vocab == 0 {
             return Err(Breach::OutOfTurn {
                 what: "READY without slots, context or vocabulary",
                 phase: self.phase,

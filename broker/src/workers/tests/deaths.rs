@@ -43,6 +43,25 @@ fn deaths_are_told_apart() {
 }
 
 #[test]
+fn the_death_of_a_compiler_is_its_grammars_fault() {
+    let late = || Some(Verdict::Late { compile_ms: 5_000 });
+    for (how, lasting) in [
+        (ended(None, 11), true),
+        (ended(None, 31), true),
+        (ended(None, 9), false),
+        (ended(late(), 9), false),
+    ] {
+        assert_eq!(how.while_compiling().code, Code::BadGrammar, "{how:?}");
+        assert_eq!(how.is_lasting(), lasting, "{how:?}");
+    }
+    assert!(ended(late(), 9).while_compiling().message.contains("5000 ms"));
+    let breach = ended(Some(Verdict::Breach(Breach::Encode)), 9);
+    assert_eq!(breach.while_compiling().code, Code::PolicyViolation);
+    let greedy = ended(Some(Verdict::Greedy { asked_ms: 30_000 }), 9).while_serving();
+    assert_eq!(greedy.code, Code::WorkerHung);
+}
+
+#[test]
 fn what_a_worker_writes_is_made_harmless() {
     let mut lines = Lines::default();
     let mut all = Vec::new();

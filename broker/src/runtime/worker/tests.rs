@@ -1,0 +1,119 @@
+use core_ring::{BrokerEnd, Layout, create};
+use core_wire::{
+    ids::{JobId, RequestId},
+    worker::{KIND_MAX, Locked, Purpose, Ready, ToBroker},
+};
+
+use super::*;
+use crate::{
+    config::Config,
+    ipc::Outbox,
+    runtime::launch::Plan,
+    scheduler::Ticket,
+    workers::link::{Emitted, Role},
+};
+
+const JOB: JobId = JobId(1);
+const TOKENS: Want = Want::Tokens { max: 10 };
+
+/// A worker that serves, with a job.
+fn worker(part: Part, want: Want) -> Worker {
+    let role = match part {
+        Part::Whole => Role::Serve { n_ctx: 64, slots: 1 },
+        Part::Vocabulary | Part::Grammar => Role::Vocabulary,
+    };
+    let plan = Plan {
+        purpose: Purpose::Choose { variants: Vec::new() },
+        role,
+        model: None,
+        part,
+        files: Vec::new(),
+        threads: 1,
+        within: Duration::from_secs(1),
+    };
+    let (BrokerEnd { jobs, .. }, _theirs) = create(&Layout::new(KIND_MAX)).unwrap();
+    let expect = Expect { models: 0, broker_filters: 0, data_max: None };
+    let mut worker = plan.worker(1, Feed::new(jobs), expect);
+    let whole = u32::from(part == Part::Whole);
+    let facts = ModelFacts { n_ctx: whole, slots: whole, n_vocab: 9, ..ModelFacts::default() };
+    let ready = Ready { facts, claims: Vec::new(), threads: 1, locked_us: 1, load_us: 1 };
+    for record in [ToBroker::Locked(Locked { claims: Vec::new() }), ToBroker::Ready(ready)] {
+        let (kind, payload) = record.encode().unwrap();
+        worker.ledger.hear(kind, &payload).unwrap();
+    }
+    worker.stage = Stage::Serving;
+    let outbox = Outbox::new(Config::default().outbox);
+    let id = RequestId::try_from("r".to_owned()).unwrap();
+    let emitted = Emitted::default();
+    worker.ledger.submit(JOB, want, emitted, Listener { ticket: Ticket(1), outbox, id, choice: 0 });
+    worker
+}
+
+/// The time of a look that comes later than any limit.
+fn long_ago() -> Instant {
+    Instant::now() - HUNG_AFTER - Duration::from_secs(1)
+}
+
+#[test]
+fn a_worker_without_cores_is_not_hung_and_one_with_them_is() {
+    let mut paused = worker(Part::Whole, TOKENS);
+    paused.alive_at = long_ago();
+    assert_eq!(paused.due(), None, "it owes nothing while others compute");
+    paused.check_time(0);
+    assert!(paused.verdict.is_none());
+    paused.cores = Cores::With;
+    paused.check_time(0);
+    assert!(matches!(paused.verdict, Some(Verdict::Hung { .. })), "{:?}", paused.verdict);
+}
+
+#[test]
+fn a_brief_answer_is_owed_without_cores() {
+    let mut silent = worker(Part::Whole, Want::Ids);
+    silent.alive_at = long_ago();
+    silent.check_time(0);
+    assert!(matches!(silent.verdict, Some(Verdict::Hung { .. })), "{:?}", silent.verdict);
+}
+
+#[test]
+fn who_keeps_the_cores_is_ended_however_lively_it_is() {
+    let mut greedy = worker(Part::Whole, TOKENS);
+    greedy.cores = Cores::Asked { at: Instant::now() };
+    greedy.check_time(1);
+    assert!(greedy.verdict.is_none(), "it has time to finish its step");
+    assert!(greedy.due().is_some());
+    greedy.cores = Cores::Asked { at: long_ago() };
+    greedy.check_time(2);
+    assert!(matches!(greedy.verdict, Some(Verdict::Greedy { .. })), "{:?}", greedy.verdict);
+}
+
+#[test]
+fn a_grammar_has_its_time_and_no_more() {
+    let mut compiler = worker(Part::Grammar, Want::Nothing);
+    compiler.used_at = Instant::now() - COMPILE_WITHIN / 2;
+    compiler.check_time(1);
+    assert!(compiler.verdict.is_none());
+    compiler.used_at = Instant::now() - COMPILE_WITHIN;
+    compiler.check_time(2);
+    assert!(matches!(compiler.verdict, Some(Verdict::Late { .. })), "{:?}", compiler.verdict);
+}
+
+#[test]
+fn a_vocabulary_that_nobody_needs_is_unused_and_not_at_fault() {
+    for part in [Part::Vocabulary, Part::Grammar] {
+        let mut idle = worker(part, Want::Nothing);
+        let now = Instant::now();
+        idle.used_at = now - UNUSED_AFTER;
+        assert!(!idle.is_unused(now), "it has a job");
+        idle.ledger.remove(JOB);
+        assert!(idle.is_unused(now));
+        assert_eq!(idle.due(), Some(now), "its task is woken once, for its end");
+        idle.check_time(0);
+        assert!(idle.verdict.is_none());
+        idle.used_at = now;
+        assert!(!idle.is_unused(now));
+    }
+    let mut whole = worker(Part::Whole, TOKENS);
+    whole.ledger.remove(JOB);
+    whole.used_at = long_ago();
+    assert!(!whole.is_unused(Instant::now()) && whole.due().is_none());
+}

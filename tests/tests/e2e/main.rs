@@ -3,8 +3,13 @@
 #![expect(clippy::print_stdout, reason = "what is printed is the result")]
 
 mod bad_input;
+mod choices;
+mod client;
 mod crash;
 mod generate;
+mod grammars;
+mod leases;
 mod lifecycle;
 mod parity;
 mod preempt;
+mod vocabulary;

@@ -3,7 +3,9 @@
 use std::{fmt, path::Path, sync::Arc};
 
 use core_wire::{
-    client::{Event, Generate, ModelInfo, Request, Special, audit::AuditProcess, status::Status},
+    client::{
+        Event, Generate, ModelInfo, Prompt, Request, Special, audit::AuditProcess, status::Status,
+    },
     ids::{InstanceId, RequestId},
     limits::{CLIENT_FRAME_BYTES_CEILING, CLIENT_FRAME_BYTES_MAX},
 };
@@ -70,7 +72,8 @@ impl Client {
         self.instance
     }
 
-    /// Generates: `Queued` and `Progress` while it waits, `Token` for each token, then `Done`.
+    /// Generates: `Queued` and `Progress` while it waits, `Token` for each token, then `Done`. With
+    /// several completions their tokens interleave, and each ends in a `Choice` before the `Done`.
     ///
     /// # Errors
     /// [`RequestError`] when it cannot be sent; a refusal by the broker comes with the events.
@@ -126,6 +129,19 @@ impl Client {
         let model = model.into();
         match self.ask(Request::Detokenize { model, tokens }).await? {
             Event::Text(text) => Ok(text),
+            other => Err(no_answer(&other)),
+        }
+    }
+
+    /// The embedding of a text, of tokens or of messages: as many numbers as the model is wide, of
+    /// length 1 together. Texts of similar meaning have a large inner product.
+    ///
+    /// # Errors
+    /// [`RequestError`].
+    pub async fn embed(&self, model: &str, input: Prompt) -> Result<Vec<f32>, RequestError> {
+        let model = model.into();
+        match self.ask(Request::Embed { model, input }).await? {
+            Event::Embedding(embedding) => Ok(embedding),
             other => Err(no_answer(&other)),
         }
     }
@@ -211,7 +227,7 @@ impl Client {
 
     async fn open(&self, id: Option<RequestId>, request: Request) -> Result<Events, RequestError> {
         let at_drop = match request {
-            Request::Generate(_) => AtDrop::Cancel,
+            Request::Generate(_) | Request::Embed { .. } => AtDrop::Cancel,
             _ => AtDrop::GoOn,
         };
         self.link.open(id, request, at_drop).await

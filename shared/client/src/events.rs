@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use core_wire::{
-    client::{Done, Event},
+    client::{Choice, Done, Event},
     ids::RequestId,
     limits::ANSWER_BYTES_MAX,
 };
@@ -89,17 +89,33 @@ impl Events {
         Err(RequestError::Lost)
     }
 
-    /// All of a generated text, for a caller that does not want to see it grow.
+    /// All of a generated text, for a caller that does not want to see it grow; the first one where
+    /// several were asked for.
     ///
     /// # Errors
     /// [`RequestError`]; `TooLarge` beyond [`ANSWER_BYTES_MAX`] bytes.
-    pub async fn collect(mut self) -> Result<Answer, RequestError> {
-        let mut answer = Answer::default();
+    pub async fn collect(self) -> Result<Answer, RequestError> {
+        let (mut completions, done) = self.collect_all().await?;
+        let first = match completions.is_empty() {
+            true => Completion::default(),
+            false => completions.swap_remove(0),
+        };
+        Ok(Answer { text: first.text, tokens: first.tokens, done })
+    }
+
+    /// All completions of a request, in the order of their index, and its end.
+    ///
+    /// # Errors
+    /// [`RequestError`]; `TooLarge` when all texts together have more than [`ANSWER_BYTES_MAX`]
+    /// bytes.
+    pub async fn collect_all(mut self) -> Result<(Vec<Completion>, Done), RequestError> {
+        let mut collected = Collected::default();
         // Ends with the request: every turn takes one of its events.
         while let Some(event) = self.next().await {
             match event? {
-                Event::Token { id, text, .. } => answer.push(id, &text)?,
-                Event::Done(done) => return Ok(Answer { done, ..answer }),
+                Event::Token { id, text, choice, .. } => collected.push(choice, id, &text)?,
+                Event::Choice(end) => collected.at(end.index).end = Some(end),
+                Event::Done(done) => return Ok((collected.completions, done)),
                 event if event.is_terminal() => return Err(ProtocolError::WrongEvent.into()),
                 _ => {}
             }
@@ -152,17 +168,47 @@ pub struct Answer {
     pub done: Done,
 }
 
-impl Answer {
-    fn push(&mut self, id: u32, text: &str) -> Result<(), RequestError> {
-        let bytes = self.text.len() + text.len();
-        if bytes > ANSWER_BYTES_MAX {
+/// One of several completions of a prompt.
+#[derive(Clone, Default, PartialEq)]
+pub struct Completion {
+    /// The text.
+    pub text: String,
+    /// The ids of its tokens.
+    pub tokens: Vec<u32>,
+    /// How it ended and what it used; absent when only one was asked for, since the request's own
+    /// end says the same.
+    pub end: Option<Choice>,
+}
+
+/// Completions that grow.
+#[derive(Default)]
+struct Collected {
+    completions: Vec<Completion>,
+    bytes: usize,
+}
+
+impl Collected {
+    fn push(&mut self, choice: u32, id: u32, text: &str) -> Result<(), RequestError> {
+        self.bytes += text.len();
+        if self.bytes > ANSWER_BYTES_MAX {
             let what = "the text of an answer";
-            let max = ANSWER_BYTES_MAX;
+            let (bytes, max) = (self.bytes, ANSWER_BYTES_MAX);
             return Err(RequestError::TooLarge { what, bytes, max });
         }
-        self.text.push_str(text);
-        self.tokens.push(id);
+        let completion = self.at(choice);
+        completion.text.push_str(text);
+        completion.tokens.push(id);
         Ok(())
+    }
+
+    /// A completion by its index, which is below the number that was asked for: others never get
+    /// past the link.
+    fn at(&mut self, index: u32) -> &mut Completion {
+        let index = index as usize;
+        if self.completions.len() <= index {
+            self.completions.resize_with(index + 1, Completion::default);
+        }
+        &mut self.completions[index]
     }
 }
 
@@ -170,5 +216,11 @@ impl Answer {
 impl std::fmt::Debug for Answer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_tuple("Answer").field(&self.done).finish()
+    }
+}
+
+impl std::fmt::Debug for Completion {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Completion").field(&self.end).finish()
     }
 }

@@ -26,6 +26,25 @@
 //! # }
 //! ```
 //!
+//! [`Params`] says how tokens are chosen, what the answer has to be ([`Grammar`]), how many
+//! completions are wanted and who may wait ([`Priority`]); what it does not name keeps its default:
+//!
+//! ```
+//! use core_client::{Grammar, Params, Priority};
+//!
+//! let schema = r#"{"type": "object", "properties": {"name": {"type": "string"}}}"#;
+//! let params = Params {
+//!     grammar: Some(Grammar::JsonSchema(schema.into())),
+//!     n: 3,
+//!     priority: Priority::Batch,
+//!     ..Params::default()
+//! };
+//! assert!(params.check().is_ok());
+//! ```
+//!
+//! With `n` above 1 each token names its completion, each completion ends in an [`Event::Choice`],
+//! and [`Events::collect_all`] takes them apart; [`Client::embed`] gives the embedding of a text.
+//!
 //! Many requests run at once on one connection. [`Client`] is cheap to clone; every request has its
 //! own [`Events`], which end in exactly one terminal event or one error, also when the connection
 //! breaks. [`Launch`] starts a broker that lives and dies with the program that started it.
@@ -50,8 +69,8 @@ mod token;
 pub use core_wire as wire;
 pub use core_wire::{
     client::{
-        ChatMessage, Done, Event, FinishReason, Generate, ModelInfo, Params, Priority, Prompt,
-        Special, Timings, Usage,
+        ChatMessage, Choice, Done, Dry, Event, Filters, FinishReason, Generate, Grammar, ModelInfo,
+        Params, Penalties, Priority, Prompt, Special, Timings, Usage, Xtc,
         audit::{AuditProcess, AuditRow},
         event::ModelState,
         status::Status,
@@ -63,7 +82,7 @@ pub use core_wire::{
 pub use self::{
     client::Client,
     error::{ConnectError, ProtocolError, RequestError},
-    events::{Answer, Canceller, Events},
+    events::{Answer, Canceller, Completion, Events},
     launch::{Broker, Launch, LaunchError, Ready},
     token::{Token, TokenError, TokenFileError},
 };

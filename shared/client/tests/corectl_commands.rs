@@ -44,6 +44,15 @@ async fn small_commands_print_their_lines() {
     let Request::Detokenize { tokens, .. } = request else { panic!("{request:?}") };
     assert_eq!(tokens, [1, 2, 3]);
     assert_eq!(stdout(&output), "{\"text\":\"a\\nb\"}\n");
+    let embedding = || vec![Event::Embedding(vec![0.25, -0.5])];
+    let (request, output) = answered(&["--json", "embed", "tiny", "a"], embedding()).await;
+    let Request::Embed { model, input: Prompt::Text(text) } = request else {
+        panic!("{request:?}")
+    };
+    assert_eq!((model.as_str(), text.as_str()), ("tiny", "a"));
+    assert_eq!(stdout(&output), "{\"embedding\":[0.25,-0.5]}\n");
+    let (_, output) = answered(&["embed", "tiny", "a"], embedding()).await;
+    assert_eq!(stdout(&output), "0.25,-0.5\n");
     let obeyed = vec![Event::Done(Done::default())];
     let (_, output) = answered(&["drain", "--json"], obeyed).await;
     assert_eq!(stdout(&output), "{\"event\":\"done\"}\n");
@@ -105,11 +114,12 @@ async fn a_script_can_chat() {
 #[tokio::test]
 async fn what_cannot_start_says_why_and_exits_with_its_code() {
     let fake = Fake::new();
-    let cases: [(&[&str], i32, &str); 6] = [
+    let cases: [(&[&str], i32, &str); 7] = [
         (&["run", "tiny", "x", "--temp", "hot"], 64, "hot"),
-        (&["run", "tiny", "x", "--grammar", "g.lark"], 64, "--grammar is not in this version"),
-        (&["run", "tiny", "x", "--logprobs", "3"], 64, "--logprobs is not in this version"),
+        (&["run", "tiny", "x", "--grammar", "/nonexistent/g"], 64, "/nonexistent/g"),
+        (&["run", "tiny", "x", "--logit-bias", "4"], 64, "17=-2.5"),
         (&["top"], 64, "top is not in this version"),
+        (&["swap", "tiny", "b.gguf"], 64, "swap is not in this version"),
         (&["--socket", "/nonexistent/s", "status"], 69, "core-broker serve"),
         (&["--token-file", "/nonexistent/t", "status"], 77, "/nonexistent/t"),
     ];

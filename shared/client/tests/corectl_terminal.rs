@@ -62,14 +62,9 @@ async fn finish(mut child: Child) {
 #[tokio::test]
 async fn escapes_of_a_model_are_shown_and_not_obeyed() {
     let hostile = "a\u{1b}]0;owned\u{7}\u{9b}2Jb\nc";
-    let events = vec![
-        Event::Queued { position: 2, wait_ms: None },
-        token_event(1, hostile),
-        finished(FinishReason::Stop),
-    ];
+    let events = vec![token_event(1, hostile), finished(FinishReason::Stop)];
     let text = shown(&["run", "tiny", "x"], events).await;
     assert!(text.contains("a\u{241b}]0;owned\u{2407}\u{fffd}2Jb\r\nc\r\n"), "{text:?}");
-    assert!(text.contains("waiting behind 2 requests\r\n"), "{text:?}");
     assert!(text.ends_with("queue 0 ms, prefill 2 ms]\r\n"), "{text:?}");
     assert!(!text.contains(['\u{1b}', '\u{7}', '\u{9b}']), "{text:?}");
 }
@@ -87,6 +82,16 @@ async fn a_stream_that_breaks_off_is_told_on_a_line_of_its_own() {
     let events = vec![token_event(1, "half a"), Event::Error(refusal)];
     let text = shown(&["run", "tiny", "x"], events).await;
     assert!(text.starts_with("half a\r\ncorectl: "), "{text:?}");
+}
+
+#[tokio::test]
+async fn waiting_has_a_line_that_goes_away() {
+    let queued = Event::Queued { position: 3, wait_ms: Some(3_200) };
+    let events = vec![queued, token_event(1, "a"), finished(FinishReason::Stop)];
+    let text = shown(&["run", "tiny", "x"], events).await;
+    let (before, after) = text.split_once("3 in front, about 4 s").expect("it is told");
+    assert!(!before.contains('a') && after.contains("a\r\n[stop: "), "{text:?}");
+    assert!(!after.contains("in front"), "{text:?}");
 }
 
 #[tokio::test]

@@ -1,11 +1,17 @@
 //! Which events answer which request: what else comes is a broken promise of the broker.
 
-use core_wire::client::{Event, Request};
+use core_wire::{
+    client::{Event, Request},
+    limits::LOGPROBS_MAX,
+};
 
 /// Which events a request can have, besides `Error`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Answers {
-    Generation,
+    /// Tokens of so many completions.
+    Generation {
+        choices: u32,
+    },
     Loading,
     Tokens,
     Text,
@@ -20,7 +26,7 @@ impl Answers {
     /// What answers `request`.
     pub(super) fn to(request: &Request) -> Self {
         match request {
-            Request::Generate(_) => Self::Generation,
+            Request::Generate(generate) => Self::Generation { choices: generate.params.n },
             Request::Load { .. } | Request::Unload { .. } => Self::Loading,
             Request::Tokenize { .. } => Self::Tokens,
             Request::Detokenize { .. } => Self::Text,
@@ -37,13 +43,16 @@ impl Answers {
     pub(super) fn include(self, event: &Event) -> bool {
         let needs_worker = matches!(
             self,
-            Self::Generation | Self::Loading | Self::Tokens | Self::Text | Self::Embedding
+            Self::Generation { .. } | Self::Loading | Self::Tokens | Self::Text | Self::Embedding
         );
         match event {
             Event::Error(_) => true,
             Event::Queued { .. } | Event::Progress { .. } => needs_worker,
             Event::Done(_) => needs_worker || self == Self::Done,
-            Event::Token { .. } | Event::Choice(_) => self == Self::Generation,
+            Event::Token { choice, top, .. } => {
+                self.has_choice(*choice) && top.len() <= LOGPROBS_MAX as usize
+            }
+            Event::Choice(choice) => self.has_choice(choice.index),
             Event::Loaded(_) => self == Self::Loading,
             Event::Tokens(_) => self == Self::Tokens,
             Event::Text(_) => self == Self::Text,
@@ -52,5 +61,10 @@ impl Answers {
             Event::Audit(_) => self == Self::Audit,
             Event::Embedding(_) => self == Self::Embedding,
         }
+    }
+
+    /// Whether a completion was asked for; callers index by its number.
+    fn has_choice(self, index: u32) -> bool {
+        matches!(self, Self::Generation { choices } if index < choices)
     }
 }

@@ -1,14 +1,22 @@
 //! What can be typed.
 
+mod answer;
+mod sampling;
+mod shaping;
+
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
-use core_client::{Params, Priority};
+use clap::{Args, Parser, Subcommand};
+use core_client::Params;
 
+use self::{answer::AnswerArgs, sampling::SamplingArgs, shaping::ShapingArgs};
 use crate::failure::Failure;
 
 /// Heading of the flags that every command has, so that they do not mix with a command's own.
 const BROKER: &str = "Which broker, and how to answer";
+
+/// Heading of the flags of `run` that change what is told, not what is said.
+const MORE: &str = "More of the answer";
 
 /// Runs prompts on a core-runtime broker, and watches and steers it.
 ///
@@ -42,6 +50,8 @@ pub(crate) enum Command {
     Tokenize(TokenizeArgs),
     /// Show the text of tokens
     Detokenize(DetokenizeArgs),
+    /// Show the embedding of a text
+    Embed(EmbedArgs),
     /// Load a model now, so that the first request need not wait
     Load(ModelArgs),
     /// End a model's worker once its requests are done
@@ -57,8 +67,6 @@ pub(crate) enum Command {
     /// Drain, then end the broker
     Shutdown,
     /// Names of the contract that later versions fill.
-    #[command(hide = true, disable_help_flag = true)]
-    Embed(Later),
     #[command(hide = true, disable_help_flag = true)]
     Swap(Later),
     #[command(hide = true, disable_help_flag = true)]
@@ -84,8 +92,14 @@ pub(crate) struct RunArgs {
     /// Continue these token ids instead of a text
     #[arg(long, value_delimiter = ',', value_name = "IDS")]
     pub(crate) tokens: Option<Vec<u32>>,
+    /// Completions of the same prompt [default: 1]
+    #[arg(long = "n", value_name = "N", help_heading = MORE)]
+    n: Option<u32>,
+    /// Tell each token's log probability, and those of the N likeliest in its place
+    #[arg(long, value_name = "N", help_heading = MORE)]
+    logprobs: Option<u32>,
     #[command(flatten)]
-    pub(crate) sampling: SamplingArgs,
+    tuning: TuningArgs,
 }
 
 #[derive(Args, Debug)]
@@ -93,62 +107,18 @@ pub(crate) struct ChatArgs {
     /// The model's id, as `corectl models` lists it
     pub(crate) model: String,
     #[command(flatten)]
-    pub(crate) sampling: SamplingArgs,
+    tuning: TuningArgs,
 }
 
-/// How tokens are chosen. Ranges are the broker's to check: it names value and limit.
+/// What `run` and `chat` share, in the order of `--help`: the usual flags first.
 #[derive(Args, Debug)]
-pub(crate) struct SamplingArgs {
-    /// At most so many tokens [default: 256]
-    #[arg(short = 'n', long = "max-tokens", value_name = "N")]
-    max_tokens: Option<u32>,
-    /// Temperature; 0 always takes the likeliest token [default: 0.8]
-    #[arg(long, value_name = "F", allow_negative_numbers = true)]
-    temp: Option<f32>,
-    /// Keep the N likeliest tokens; 0 keeps all [default: 40]
-    #[arg(long, value_name = "N")]
-    top_k: Option<u32>,
-    /// Keep the likeliest tokens that reach this probability together [default: 0.95]
-    #[arg(long, value_name = "F", allow_negative_numbers = true)]
-    top_p: Option<f32>,
-    /// Drop tokens less likely than this share of the likeliest [default: 0.05]
-    #[arg(long, value_name = "F", allow_negative_numbers = true)]
-    min_p: Option<f32>,
-    /// The same seed gives the same text
-    #[arg(long, value_name = "N")]
-    seed: Option<u64>,
-    /// End before this text would be shown; may be given several times
-    #[arg(long, value_name = "S", allow_hyphen_values = true)]
-    stop: Vec<String>,
-    /// Which queue to wait in [default: normal]
-    #[arg(long, value_enum)]
-    priority: Option<PriorityArg>,
-    /// Give up after so many milliseconds
-    #[arg(long, value_name = "MS")]
-    deadline_ms: Option<u32>,
-    /// Go on after an end-of-text token
-    #[arg(long)]
-    ignore_eos: bool,
+struct TuningArgs {
     #[command(flatten)]
-    later: LaterFlags,
-}
-
-/// Flags of the contract that later versions fill.
-#[derive(Args, Debug)]
-struct LaterFlags {
-    #[arg(long, hide = true, value_name = "FILE")]
-    grammar: Option<PathBuf>,
-    #[arg(long, hide = true, value_name = "FILE")]
-    json_schema: Option<PathBuf>,
-    #[arg(long, hide = true, value_name = "N", allow_hyphen_values = true)]
-    logprobs: Option<String>,
-}
-
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum PriorityArg {
-    Interactive,
-    Normal,
-    Batch,
+    sampling: SamplingArgs,
+    #[command(flatten)]
+    answer: AnswerArgs,
+    #[command(flatten)]
+    shaping: ShapingArgs,
 }
 
 #[derive(Args, Debug)]
@@ -161,6 +131,15 @@ pub(crate) struct TokenizeArgs {
     /// The tokens of the characters alone: nothing in front, markers are plain text
     #[arg(long)]
     pub(crate) plain: bool,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct EmbedArgs {
+    /// The model's id, as `corectl models` lists it
+    pub(crate) model: String,
+    /// The text; read from standard input when absent, without its last newline
+    #[arg(allow_hyphen_values = true)]
+    pub(crate) text: Option<String>,
 }
 
 #[derive(Args, Debug)]
@@ -178,47 +157,26 @@ pub(crate) struct ModelArgs {
     pub(crate) model: String,
 }
 
-impl SamplingArgs {
+impl RunArgs {
     /// What is asked of the broker; what was not typed keeps its default.
-    pub(crate) fn into_params(self) -> Result<Params, Failure> {
-        self.later.refuse()?;
-        let defaults = Params::default();
-        Ok(Params {
-            max_tokens: self.max_tokens.unwrap_or(defaults.max_tokens),
-            temperature: self.temp.unwrap_or(defaults.temperature),
-            top_k: self.top_k.unwrap_or(defaults.top_k),
-            top_p: self.top_p.unwrap_or(defaults.top_p),
-            min_p: self.min_p.unwrap_or(defaults.min_p),
-            seed: self.seed,
-            stop: self.stop,
-            ignore_eos: self.ignore_eos,
-            priority: self.priority.map_or(defaults.priority, Priority::from),
-            deadline_ms: self.deadline_ms,
-            ..defaults
-        })
+    pub(crate) fn params(&mut self) -> Result<Params, Failure> {
+        let params = self.tuning.params()?;
+        Ok(Params { n: self.n.unwrap_or(params.n), logprobs: self.logprobs, ..params })
     }
 }
 
-impl LaterFlags {
-    fn refuse(&self) -> Result<(), Failure> {
-        let asked = [
-            ("--grammar", self.grammar.is_some()),
-            ("--json-schema", self.json_schema.is_some()),
-            ("--logprobs", self.logprobs.is_some()),
-        ];
-        match asked.iter().find(|(_, given)| *given) {
-            Some((flag, _)) => Err(Failure::not_yet(flag)),
-            None => Ok(()),
-        }
+impl ChatArgs {
+    /// As [`RunArgs::params`], for each answer.
+    pub(crate) fn params(&mut self) -> Result<Params, Failure> {
+        self.tuning.params()
     }
 }
 
-impl From<PriorityArg> for Priority {
-    fn from(argument: PriorityArg) -> Self {
-        match argument {
-            PriorityArg::Interactive => Self::Interactive,
-            PriorityArg::Normal => Self::Normal,
-            PriorityArg::Batch => Self::Batch,
-        }
+impl TuningArgs {
+    fn params(&mut self) -> Result<Params, Failure> {
+        let mut params = self.sampling.params();
+        params.grammar = self.answer.grammar()?;
+        self.shaping.shape(&mut params);
+        Ok(params)
     }
 }

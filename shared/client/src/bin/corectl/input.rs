@@ -1,6 +1,10 @@
-//! What comes from standard input.
+//! What comes from standard input, and from files that are named.
 
-use std::io::{self, IsTerminal, Read};
+use std::{
+    fs::File,
+    io::{self, IsTerminal, Read},
+    path::Path,
+};
 
 use core_client::wire::limits::CLIENT_FRAME_BYTES_MAX;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader, Stdin};
@@ -21,22 +25,41 @@ pub(crate) fn is_terminal() -> bool {
     io::stdin().is_terminal()
 }
 
-/// Reads text to its end; more than a frame can carry is refused before it is read.
+/// Reads text to its end, without its last newline; more than a frame can carry is refused before
+/// it is read.
 pub(crate) fn read_all(input: impl Read) -> Result<String, Failure> {
+    let name = "standard input";
+    let text = read(input, name, CLIENT_FRAME_BYTES_MAX)?;
+    let mut text = text.ok_or_else(|| too_long(name))?;
+    if text.ends_with('\n') {
+        text.pop();
+    }
+    Ok(text)
+}
+
+/// Reads a file as it is; `None` when it holds more than `bytes_max`.
+pub(crate) fn read_file(path: &Path, bytes_max: usize) -> Result<Option<String>, Failure> {
+    let name = path.display().to_string();
+    let file = File::open(path).map_err(|error| unreadable(&name, &error))?;
+    read(file, &name, bytes_max)
+}
+
+fn read(input: impl Read, name: &str, bytes_max: usize) -> Result<Option<String>, Failure> {
     let mut bytes = Vec::new();
-    let most = CLIENT_FRAME_BYTES_MAX as u64 + 1;
-    let read = input.take(most).read_to_end(&mut bytes);
-    read.map_err(|error| Failure::Usage(format!("standard input cannot be read: {error}")))?;
-    if bytes.len() > CLIENT_FRAME_BYTES_MAX {
-        return Err(too_long());
+    let most = bytes_max as u64 + 1;
+    input.take(most).read_to_end(&mut bytes).map_err(|error| unreadable(name, &error))?;
+    if bytes.len() > bytes_max {
+        return Ok(None);
     }
-    if bytes.last() == Some(&b'\n') {
-        bytes.pop();
-    }
-    String::from_utf8(bytes).map_err(|error| {
+    let text = String::from_utf8(bytes).map_err(|error| {
         let at = error.utf8_error().valid_up_to();
-        Failure::Usage(format!("standard input is no UTF-8 text after byte {at}"))
-    })
+        Failure::Usage(format!("{name} is no UTF-8 text after byte {at}"))
+    })?;
+    Ok(Some(text))
+}
+
+fn unreadable(name: &str, error: &io::Error) -> Failure {
+    Failure::Usage(format!("{name} cannot be read: {error}"))
 }
 
 /// Lines of standard input, for a conversation.
@@ -55,7 +78,9 @@ impl Lines {
         let read = (&mut self.0).take(most).read_line(&mut line).await;
         match read {
             Ok(0) => Ok(None),
-            Ok(bytes) if bytes > CLIENT_FRAME_BYTES_MAX => Err(too_long()),
+            Ok(bytes) if bytes > CLIENT_FRAME_BYTES_MAX => {
+                Err(too_long("a line of standard input"))
+            }
             Ok(_) => Ok(Some(line.trim_end_matches(['\n', '\r']).into())),
             Err(error) => {
                 Err(Failure::Usage(format!("standard input cannot be read as text: {error}")))
@@ -64,9 +89,9 @@ impl Lines {
     }
 }
 
-fn too_long() -> Failure {
+fn too_long(name: &str) -> Failure {
     Failure::Usage(format!(
-        "standard input holds more than {CLIENT_FRAME_BYTES_MAX} bytes, which is all that one \
-         request may carry"
+        "{name} holds more than {CLIENT_FRAME_BYTES_MAX} bytes, which is all that one request may \
+         carry"
     ))
 }

@@ -3,7 +3,10 @@
 use std::io::{self, Read};
 
 use clap::{CommandFactory, Parser};
-use core_client::{Code, ConnectError, ProtocolError, Refusal, RequestError, TokenFileError, wire};
+use core_client::{
+    Code, ConnectError, Dry, Filters, Grammar, Params, Penalties, ProtocolError, Refusal,
+    RequestError, TokenFileError, Xtc, wire,
+};
 
 use crate::{
     cli::{Cli, Command},
@@ -23,7 +26,13 @@ fn what_the_contract_lists_can_be_typed() {
         "corectl --json run m p -n 5 --temp nan --top-k 0 --top-p -1 --min-p 0.1 --seed 1 \
          --stop a --stop -b --priority batch --ignore-eos --deadline-ms 5",
         "corectl run m --tokens 1,2,3 --json",
-        "corectl chat m --temp 0",
+        "corectl run m p --n 3 --logprobs 2 --json-schema f --typical 0.5 --top-n-sigma -1 \
+         --xtc-probability nan --xtc-threshold 2 --logit-bias 4=-100 --logit-bias 5=nan",
+        "corectl run m p --repeat-penalty 1.1 --repeat-last-n 8 --frequency-penalty -1 \
+         --presence-penalty 1 --dry-multiplier 0.8 --dry-base 2 --dry-allowed-length 3 \
+         --dry-last-n 9 --dry-breaker : --dry-breaker - --regex [a-z]+",
+        "corectl chat m --temp 0 --grammar f --dry-multiplier 1",
+        "corectl embed m text --json",
         "corectl tokenize m text --plain",
         "corectl detokenize m 1,2,3",
         "corectl --socket s --token-file t load m",
@@ -47,9 +56,116 @@ fn what_the_contract_lists_can_be_typed() {
 #[test]
 fn what_is_not_typed_keeps_its_default() {
     let cli = Cli::try_parse_from(["corectl", "run", "m", "p", "--top-k", "7"]).unwrap();
-    let Command::Run(args) = cli.command else { panic!("not run") };
-    let expected = core_client::Params { top_k: 7, ..core_client::Params::default() };
-    assert_eq!(args.sampling.into_params().unwrap(), expected);
+    let Command::Run(mut args) = cli.command else { panic!("not run") };
+    let expected = Params { top_k: 7, ..Params::default() };
+    assert_eq!(args.params().unwrap(), expected);
+}
+
+fn params(arguments: &[&str]) -> Result<Params, Failure> {
+    let line = [&["corectl", "run", "m", "p"], arguments].concat();
+    match Cli::try_parse_from(line).unwrap().command {
+        Command::Run(mut args) => args.params(),
+        other => panic!("{other:?} is not run"),
+    }
+}
+
+#[test]
+fn each_flag_reaches_its_parameter() {
+    let parsed = params(&[
+        "--n=3",
+        "--logprobs=2",
+        "--typical=0.5",
+        "--top-n-sigma=1.5",
+        "--xtc-probability=0.25",
+        "--xtc-threshold=0.2",
+        "--repeat-penalty=1.1",
+        "--repeat-last-n=8",
+        "--dry-base=2",
+        "--frequency-penalty=-1",
+        "--presence-penalty=1",
+        "--dry-multiplier=0.8",
+        "--dry-allowed-length=3",
+        "--dry-last-n=9",
+        "--dry-breaker=;",
+        "--logit-bias=4=-100",
+    ]);
+    let xtc = Xtc { probability: 0.25, threshold: 0.2 };
+    let dry = Dry {
+        multiplier: 0.8,
+        base: 2.0,
+        allowed_length: 3,
+        last_n: 9,
+        breakers: vec![";".into()],
+    };
+    let expected = Params {
+        n: 3,
+        logprobs: Some(2),
+        filters: Filters { typical_p: 0.5, top_n_sigma: 1.5, xtc },
+        penalties: Penalties { last_n: 8, repeat: 1.1, frequency: -1.0, presence: 1.0, dry },
+        logit_bias: vec![(4, -100.0)],
+        ..Params::default()
+    };
+    assert_eq!(parsed.unwrap(), expected);
+    for wrong in ["4", "=1", "x=1", "4=much", "-1=2"] {
+        let line = ["corectl", "run", "m", "p", "--logit-bias", wrong];
+        assert!(Cli::try_parse_from(line).is_err(), "{wrong}");
+    }
+}
+
+#[test]
+fn a_grammar_is_told_by_its_notation() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = |name: &str, text: &str| {
+        let path = dir.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let (lark, gbnf) = (r#"start: "a""#.to_owned(), r#"root ::= "a""#.to_owned());
+    let cases = [
+        ("--grammar", file("a.lark", &lark), Grammar::Lark(lark.clone())),
+        ("--grammar", file("b.GBNF", &lark), Grammar::Gbnf(lark)),
+        ("--grammar", file("c.txt", &gbnf), Grammar::Gbnf(gbnf)),
+        ("--json-schema", file("d.json", "{}\n"), Grammar::JsonSchema("{}\n".into())),
+        ("--regex", "-[a-z]+".into(), Grammar::Regex("-[a-z]+".into())),
+    ];
+    for (flag, value, expected) in cases {
+        assert!(params(&[flag, &value]).unwrap().grammar == Some(expected), "{flag} {value}");
+    }
+    assert_eq!(params(&["--grammar", "/nonexistent/g"]).unwrap_err().exit(), Exit::Usage);
+    let book = file("e.lark", &"x".repeat(wire::limits::GRAMMAR_BYTES_MAX + 1));
+    let refused = params(&["--grammar", &book]).unwrap_err();
+    assert!(refused.to_string().starts_with("BAD_GRAMMAR: "), "{refused}");
+    assert_eq!(refused.exit(), Exit::Failed);
+    let two = ["corectl", "run", "m", "p", "--regex", "a", "--grammar", "g"];
+    assert!(Cli::try_parse_from(two).is_err(), "two grammars at once");
+}
+
+#[test]
+fn a_newcomer_reads_the_usual_flags_first() {
+    let mut command = Cli::command();
+    command.build();
+    let run = command.find_subcommand_mut("run").unwrap();
+    let help = run.render_help().to_string();
+    let places: Vec<usize> = [
+        "Options:",
+        "--max-tokens",
+        "--ignore-eos",
+        "More of the answer:",
+        "--n <N>",
+        "What the answer has to be",
+        "--json-schema",
+        "Further filters:",
+        "--xtc-threshold",
+        "Against repetition:",
+        "--dry-breaker",
+        "Single tokens:",
+        "--logit-bias",
+        "Which broker",
+    ]
+    .iter()
+    .map(|words| help.find(words).unwrap_or_else(|| panic!("{words} is not in {help}")))
+    .collect();
+    assert!(places.is_sorted(), "{help}");
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::io::Write;
 use core_client::{ChatMessage, Generate, Params, Prompt, RequestError};
 
 use super::{
-    generate::{self, End, Shown},
+    generate::{self, Asked, End, Shown},
     session::{Session, Target},
 };
 use crate::{
@@ -22,10 +22,14 @@ const ASSISTANT: &str = "assistant";
 
 /// Talks until the input ends. What a person types may be refused and tried again; a script ends
 /// at the first refusal.
-pub(crate) async fn run(args: ChatArgs, target: Target, out: &mut Out) -> Result<Exit, Failure> {
+pub(crate) async fn run(
+    mut args: ChatArgs,
+    target: Target,
+    out: &mut Out,
+) -> Result<Exit, Failure> {
     let mut chat = Chat {
+        params: args.params()?,
         model: args.model,
-        params: args.sampling.into_params()?,
         messages: Vec::new(),
         session: target.connect().await?,
     };
@@ -94,7 +98,7 @@ impl Chat {
             params: self.params.clone(),
         };
         let events = self.session.client.generate(request).await?;
-        generate::show(events, &self.model, &self.session, out).await
+        generate::show(events, Asked::one(&self.model), &self.session, out).await
     }
 
     /// What follows an answer: in a pipe its newline, for a person the figures.

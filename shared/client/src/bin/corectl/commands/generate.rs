@@ -1,22 +1,35 @@
 //! Shows the events of one request as they come.
 
-use std::{borrow::Cow, time::Duration};
+use std::time::Duration;
 
 use core_client::{Done, Event, Events, FinishReason, ModelInfo, RequestError};
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use tokio::time::timeout;
 
-use super::session::Session;
+use super::{
+    choices::{Choices, with_logprob},
+    session::Session,
+    status_line::StatusLine,
+};
 use crate::{
     failure::{Exit, Failure},
-    out::{self, Format, Out, clean, json::Line},
+    out::{
+        Format, Out,
+        json::{Completions, Line},
+    },
 };
 
-/// Steps of the progress bar; finer than any terminal is wide.
-const BAR_STEPS: u64 = 1000;
 /// How long a request that nobody reads any more may take to end. Cancel lands within 250 ms on a
 /// healthy broker; the connection closes in any case.
 const FAREWELL_MAX: Duration = Duration::from_secs(2);
+
+/// What was asked, as far as its events are shown by it.
+#[derive(Clone, Copy)]
+pub(crate) struct Asked<'a> {
+    /// The model.
+    pub(crate) model: &'a str,
+    /// Completions.
+    pub(crate) choices: u32,
+}
 
 /// How a request that was shown ended.
 pub(crate) struct Shown {
@@ -37,12 +50,12 @@ pub(crate) enum End {
 /// Shows all of a request. An interrupt cancels it, and so does a standard output that is closed.
 pub(crate) async fn show(
     mut events: Events,
-    model: &str,
+    asked: Asked<'_>,
     session: &Session,
     out: &mut Out,
 ) -> Result<Shown, Failure> {
     let _running = session.interrupts.running(events.canceller());
-    let mut view = View::new(model, out);
+    let mut view = View::new(asked, out);
     // Ends with the request: every turn takes one of its events.
     while let Some(event) = events.next().await {
         let event = match event {
@@ -71,6 +84,13 @@ fn abandoned(failure: Failure) -> Failure {
     }
 }
 
+impl<'a> Asked<'a> {
+    /// One answer of a model.
+    pub(crate) fn one(model: &'a str) -> Self {
+        Self { model, choices: 1 }
+    }
+}
+
 impl End {
     /// The exit code that stands for it.
     pub(crate) fn exit(&self) -> Exit {
@@ -85,22 +105,28 @@ impl End {
 
 struct View<'a> {
     out: &'a mut Out,
-    model: &'a str,
-    bar: Option<ProgressBar>,
+    line: StatusLine<'a>,
+    completions: Completions,
+    choices: Choices,
     text: String,
 }
 
 impl<'a> View<'a> {
-    fn new(model: &'a str, out: &'a mut Out) -> Self {
-        Self { out, model, bar: None, text: String::new() }
+    fn new(asked: Asked<'a>, out: &'a mut Out) -> Self {
+        let completions = match asked.choices {
+            0 | 1 => Completions::One,
+            _ => Completions::Several,
+        };
+        let choices = Choices::new(asked.choices);
+        Self { out, line: StatusLine::new(asked.model), completions, choices, text: String::new() }
     }
 
     /// Shows one event, and hands back the terminal one.
     async fn event(&mut self, event: Event) -> Result<Option<End>, Failure> {
-        if let Event::Token { text, .. } = &event {
+        if let (Completions::One, Event::Token { text, .. }) = (self.completions, &event) {
             self.text.push_str(text);
         }
-        match (self.out.format(), Line::of(&event)) {
+        match (self.out.format(), Line::of(&event, self.completions)) {
             (Format::Json, Some(line)) => self.out.json(&line).await?,
             (Format::Json, None) => {}
             (Format::Human, _) => self.human(&event).await?,
@@ -114,28 +140,39 @@ impl<'a> View<'a> {
 
     async fn human(&mut self, event: &Event) -> Result<(), Failure> {
         match event {
-            Event::Progress { fraction } => self.progress(*fraction),
-            Event::Queued { position, .. } => {
-                self.clear_bar();
-                if let Some(line) = waiting(*position) {
-                    out::note(&line);
+            Event::Progress { fraction } => self.line.loading(*fraction),
+            Event::Queued { position, wait_ms } => self.line.waiting(*position, *wait_ms),
+            Event::Token { id, text, logprob, choice, top } => {
+                self.line.clear();
+                match logprob {
+                    Some(logprob) => {
+                        let line = with_logprob(*id, text, *logprob, top);
+                        self.token(*choice, &line).await?;
+                    }
+                    None => self.token(*choice, text).await?,
                 }
             }
-            Event::Token { text, .. } => {
-                self.clear_bar();
-                self.out.model_text(text).await?;
+            Event::Choice(choice) if self.completions == Completions::Several => {
+                self.choices.over(choice.index, self.out).await?;
             }
             _ => {
-                self.clear_bar();
+                self.line.clear();
                 self.end_line().await?;
             }
         }
         Ok(())
     }
 
+    async fn token(&mut self, choice: u32, text: &str) -> Result<(), Failure> {
+        match self.completions {
+            Completions::One => self.out.model_text(text).await,
+            Completions::Several => self.choices.token(choice, text, self.out).await,
+        }
+    }
+
     /// A stream that breaks off: what is said of it starts on a line of its own.
     async fn broken(&mut self, error: RequestError) -> Failure {
-        self.clear_bar();
+        self.line.clear();
         if self.out.format() == Format::Human {
             // Standard output may be gone as well; why the stream broke off says more.
             let _unread = self.end_line().await;
@@ -145,50 +182,18 @@ impl<'a> View<'a> {
 
     /// What is said next starts on a line of its own; a pipe of its own gets the text and no more.
     async fn end_line(&mut self) -> Result<(), Failure> {
+        if self.completions == Completions::Several {
+            return self.choices.end(self.out).await;
+        }
         if self.out.shows_notes() && !self.text.is_empty() && !self.text.ends_with('\n') {
             self.out.own_text("\n").await?;
         }
         Ok(())
     }
 
-    #[expect(
-        clippy::cast_possible_truncation,
-        reason = "a fraction of a thousand fits; the cast makes NaN a 0"
-    )]
-    fn progress(&mut self, fraction: f32) {
-        let model = self.model;
-        let bar = self.bar.get_or_insert_with(|| bar(model));
-        let steps = f64::from(fraction.clamp(0.0, 1.0)) * BAR_STEPS as f64;
-        bar.set_position(steps as u64);
-    }
-
-    fn clear_bar(&mut self) {
-        if let Some(bar) = self.bar.take() {
-            bar.finish_and_clear();
-        }
-    }
-
     fn shown(self, end: End) -> Shown {
         let text = self.text;
         Shown { text, end }
-    }
-}
-
-/// A bar on standard error; nothing where that is no terminal.
-fn bar(model: &str) -> ProgressBar {
-    let bar = ProgressBar::with_draw_target(Some(BAR_STEPS), ProgressDrawTarget::stderr());
-    let style = ProgressStyle::with_template("loading {msg} {bar:30} {percent:>3} % {elapsed}")
-        .unwrap_or_else(|_| ProgressStyle::default_bar());
-    let model = clean::line(model);
-    bar.with_style(style).with_message(Cow::Owned(model))
-}
-
-/// Who is in front; nobody is when only the model has to be loaded, and that has its own bar.
-fn waiting(position: u32) -> Option<String> {
-    match position {
-        0 => None,
-        1 => Some("waiting behind 1 request".into()),
-        more => Some(format!("waiting behind {more} requests")),
     }
 }
 

@@ -2,12 +2,14 @@
 
 mod audit;
 mod chat;
+mod choices;
 mod generate;
 mod models;
 mod orders;
 mod run;
 mod session;
 mod status;
+mod status_line;
 #[cfg(test)]
 mod tests;
 mod text;
@@ -39,6 +41,7 @@ async fn perform(command: Command, target: Target, out: &mut Out) -> Result<Exit
         Command::Chat(args) => chat::run(args, target, out).await,
         Command::Tokenize(args) => text::tokenize(args, target, out).await,
         Command::Detokenize(args) => text::detokenize(args, target, out).await,
+        Command::Embed(args) => text::embed(args, target, out).await,
         Command::Load(args) => models::load(&args.model, target, out).await,
         Command::Unload(args) => models::unload(&args.model, target, out).await,
         Command::Models => models::list(target, out).await,
@@ -46,7 +49,6 @@ async fn perform(command: Command, target: Target, out: &mut Out) -> Result<Exit
         Command::Audit => audit::run(target, out).await,
         Command::Drain => orders::drain(target, out).await,
         Command::Shutdown => orders::shutdown(target, out).await,
-        Command::Embed(_) => Err(Failure::not_yet("embed")),
         Command::Swap(_) => Err(Failure::not_yet("swap")),
         Command::Top(_) => Err(Failure::not_yet("top")),
         Command::Metrics(_) => Err(Failure::not_yet("metrics")),

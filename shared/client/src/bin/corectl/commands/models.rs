@@ -3,7 +3,7 @@
 use core_client::{ModelInfo, ModelState};
 
 use super::{
-    generate::{self, End},
+    generate::{self, Asked, End},
     session::Target,
 };
 use crate::{
@@ -21,7 +21,7 @@ const HASH_DIGITS: usize = 12;
 pub(crate) async fn load(model: &str, target: Target, out: &mut Out) -> Result<Exit, Failure> {
     let session = target.connect().await?;
     let events = session.client.load(model).await?;
-    let shown = generate::show(events, model, &session, out).await?;
+    let shown = generate::show(events, Asked::one(model), &session, out).await?;
     tell(&shown.end, out);
     Ok(shown.end.exit())
 }
@@ -30,7 +30,7 @@ pub(crate) async fn load(model: &str, target: Target, out: &mut Out) -> Result<E
 pub(crate) async fn unload(model: &str, target: Target, out: &mut Out) -> Result<Exit, Failure> {
     let session = target.connect().await?;
     let events = session.client.unload(model).await?;
-    let shown = generate::show(events, model, &session, out).await?;
+    let shown = generate::show(events, Asked::one(model), &session, out).await?;
     tell(&shown.end, out);
     Ok(shown.end.exit())
 }

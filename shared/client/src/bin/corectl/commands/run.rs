@@ -3,7 +3,7 @@
 use core_client::{Generate, Prompt};
 
 use super::{
-    generate::{self, End},
+    generate::{self, Asked, End},
     session::Target,
 };
 use crate::{
@@ -14,16 +14,17 @@ use crate::{
 };
 
 /// Continues a prompt and streams the text.
-pub(crate) async fn run(args: RunArgs, target: Target, out: &mut Out) -> Result<Exit, Failure> {
-    let params = args.sampling.into_params()?;
+pub(crate) async fn run(mut args: RunArgs, target: Target, out: &mut Out) -> Result<Exit, Failure> {
+    let params = args.params()?;
     let prompt = match args.tokens {
         Some(tokens) => Prompt::Tokens(tokens),
         None => Prompt::Text(typed(args.prompt)?),
     };
     let session = target.connect().await?;
+    let asked = Asked { model: &args.model, choices: params.n };
     let request = Generate { model: args.model.clone(), prompt, params };
     let events = session.client.generate(request).await?;
-    let shown = generate::show(events, &args.model, &session, out).await?;
+    let shown = generate::show(events, asked, &session, out).await?;
     if let (Format::Human, End::Done(done)) = (out.format(), &shown.end) {
         out::note(&generate::summary(done));
     }

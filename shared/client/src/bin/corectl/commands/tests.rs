@@ -9,6 +9,7 @@ use super::{
     audit,
     generate::{End, summary},
     status::{duration, page},
+    status_line::waiting,
 };
 use crate::{failure::Exit, out::style::Style};
 
@@ -88,4 +89,19 @@ fn an_audit_tells_missing_from_degraded_in_words() {
     assert_eq!(audit::exit(std::slice::from_ref(&degraded)), Exit::Done);
     assert_eq!(audit::exit(&[degraded, process(Vec::new())]), Exit::Failed);
     assert_eq!(audit::exit(&[]), Exit::Failed);
+}
+
+#[test]
+fn a_wait_is_told_in_units_that_fit_it() {
+    let cases = [
+        (3, None, "3 in front"),
+        (0, Some(1), "0 in front, about 1 s"),
+        (3, Some(3_200), "3 in front, about 4 s"),
+        (3, Some(119_000), "3 in front, about 119 s"),
+        (3, Some(119_001), "3 in front, about 2 min"),
+        (900, Some(u32::MAX), "900 in front, about 71583 min"),
+    ];
+    for (position, wait_ms, expected) in cases {
+        assert_eq!(waiting(position, wait_ms), expected);
+    }
 }

@@ -1,15 +1,15 @@
-//! `corectl tokenize` and `corectl detokenize`.
+//! `corectl tokenize`, `corectl detokenize` and `corectl embed`.
 
-use core_client::Special;
+use core_client::{Prompt, Special};
 
 use super::session::Target;
 use crate::{
-    cli::{DetokenizeArgs, TokenizeArgs},
+    cli::{DetokenizeArgs, EmbedArgs, TokenizeArgs},
     failure::{Exit, Failure},
     input,
     out::{
         Format, Out,
-        json::{TextLine, TokensLine},
+        json::{EmbeddingLine, TextLine, TokensLine},
     },
 };
 
@@ -49,6 +49,21 @@ pub(crate) async fn detokenize(
         Format::Human => {
             out.model_text(&text).await?;
             out.own_text("\n").await?;
+        }
+    }
+    Ok(Exit::Done)
+}
+
+/// Prints the embedding of a text, its numbers separated by commas.
+pub(crate) async fn embed(args: EmbedArgs, target: Target, out: &mut Out) -> Result<Exit, Failure> {
+    let text = input::text_or_stdin(args.text)?;
+    let client = target.connect().await?.client;
+    let embedding = client.embed(&args.model, Prompt::Text(text)).await?;
+    match out.format() {
+        Format::Json => out.json(&EmbeddingLine { embedding }).await?,
+        Format::Human => {
+            let numbers: Vec<String> = embedding.iter().map(f32::to_string).collect();
+            out.own_text(&(numbers.join(",") + "\n")).await?;
         }
     }
     Ok(Exit::Done)

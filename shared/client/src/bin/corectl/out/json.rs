@@ -1,6 +1,6 @@
 //! The lines of `--json`, field by field as the contract names them.
 
-use core_client::{Done, Event, FinishReason, ModelInfo, RequestError, Timings, Usage};
+use core_client::{Choice, Done, Event, FinishReason, ModelInfo, RequestError, Timings, Usage};
 use serde::Serialize;
 
 /// One event as a line.
@@ -9,6 +9,8 @@ use serde::Serialize;
 pub(crate) enum Line<'a> {
     Queued {
         position: u32,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        wait_ms: Option<u32>,
     },
     Progress {
         fraction: f32,
@@ -18,7 +20,12 @@ pub(crate) enum Line<'a> {
         text: &'a str,
         #[serde(skip_serializing_if = "Option::is_none")]
         logprob: Option<f32>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        choice: Option<u32>,
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        top: Vec<Alternative>,
     },
+    Choice(ChoiceLine),
     Loaded(&'a ModelInfo),
     Done(DoneLine),
     Error {
@@ -28,6 +35,28 @@ pub(crate) enum Line<'a> {
         retry_after_ms: Option<u32>,
         message: String,
     },
+}
+
+/// A token that could have been chosen.
+#[derive(Debug, Serialize)]
+pub(crate) struct Alternative {
+    id: u32,
+    logprob: f32,
+}
+
+/// One of several completions is over.
+#[derive(Debug, Serialize)]
+pub(crate) struct ChoiceLine {
+    index: u32,
+    finish_reason: FinishReason,
+    usage: Usage,
+}
+
+/// How many completions were asked for: the lines of one carry no number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Completions {
+    One,
+    Several,
 }
 
 /// The fields of a generated answer's end; none of them for `drain` and `shutdown`.
@@ -53,15 +82,24 @@ pub(crate) struct TextLine {
     pub(crate) text: String,
 }
 
+/// The answer of `embed`.
+#[derive(Debug, Serialize)]
+pub(crate) struct EmbeddingLine {
+    pub(crate) embedding: Vec<f32>,
+}
+
 impl<'a> Line<'a> {
     /// The line of an event that belongs to a stream; the others have lines of their own.
-    pub(crate) fn of(event: &'a Event) -> Option<Self> {
+    pub(crate) fn of(event: &'a Event, completions: Completions) -> Option<Self> {
         match event {
-            Event::Queued { position, .. } => Some(Self::Queued { position: *position }),
-            Event::Progress { fraction } => Some(Self::Progress { fraction: *fraction }),
-            Event::Token { id, text, logprob, .. } => {
-                Some(Self::Token { id: *id, text, logprob: *logprob })
+            &Event::Queued { position, wait_ms } => Some(Self::Queued { position, wait_ms }),
+            &Event::Progress { fraction } => Some(Self::Progress { fraction }),
+            Event::Token { id, text, logprob, choice, top } => {
+                let choice = (completions == Completions::Several).then_some(*choice);
+                let top = top.iter().map(|&(id, logprob)| Alternative { id, logprob }).collect();
+                Some(Self::Token { id: *id, text, logprob: *logprob, choice, top })
             }
+            Event::Choice(choice) => Some(Self::choice(choice)),
             Event::Loaded(model) => Some(Self::Loaded(model)),
             Event::Done(done) => Some(Self::done(done)),
             Event::Error(_)
@@ -70,9 +108,13 @@ impl<'a> Line<'a> {
             | Event::Models(_)
             | Event::Status(_)
             | Event::Audit(_)
-            | Event::Choice(_)
             | Event::Embedding(_) => None,
         }
+    }
+
+    fn choice(choice: &Choice) -> Self {
+        let &Choice { index, finish_reason, usage } = choice;
+        Self::Choice(ChoiceLine { index, finish_reason, usage })
     }
 
     /// The end of a generated answer.

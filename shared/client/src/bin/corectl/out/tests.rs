@@ -1,13 +1,14 @@
 //! Lines of JSON, tables, and text that is not obeyed.
 
 use core_client::{
-    Code, Done, Event, FinishReason, ModelInfo, Refusal, RequestError, Status, Timings, Usage,
+    Choice, Code, Done, Event, FinishReason, ModelInfo, Refusal, RequestError, Status, Timings,
+    Usage,
 };
 use serde_json::{Value, json};
 
 use super::{
     clean,
-    json::Line,
+    json::{Completions, Line},
     style::Style,
     table::{Cell, Table, bytes, count},
 };
@@ -16,21 +17,44 @@ fn value(line: Option<Line<'_>>) -> Value {
     serde_json::to_value(line.expect("an event of a stream")).unwrap()
 }
 
+fn of(event: &Event) -> Option<Line<'_>> {
+    Line::of(event, Completions::One)
+}
+
 #[test]
 fn events_have_the_fields_of_the_contract() {
     let queued = Event::Queued { position: 4, wait_ms: None };
-    assert_eq!(value(Line::of(&queued)), json!({"event": "queued", "position": 4}));
+    assert_eq!(value(of(&queued)), json!({"event": "queued", "position": 4}));
     let progress = Event::Progress { fraction: 0.25 };
-    assert_eq!(value(Line::of(&progress)), json!({"event": "progress", "fraction": 0.25}));
+    assert_eq!(value(of(&progress)), json!({"event": "progress", "fraction": 0.25}));
     let token = |logprob| Event::Token { id: 3, text: "a".into(), logprob, choice: 0, top: vec![] };
     let plain = json!({"event": "token", "id": 3, "text": "a"});
-    assert_eq!(value(Line::of(&token(None))), plain);
+    assert_eq!(value(of(&token(None))), plain);
     let known = json!({"event": "token", "id": 3, "text": "a", "logprob": -1.5});
-    assert_eq!(value(Line::of(&token(Some(-1.5)))), known);
-    let loaded = value(Line::of(&Event::Loaded(ModelInfo::default())));
+    assert_eq!(value(of(&token(Some(-1.5)))), known);
+    let loaded = value(of(&Event::Loaded(ModelInfo::default())));
     assert_eq!(loaded["event"], "loaded");
     assert_eq!(loaded["state"], "unloaded");
-    assert!(Line::of(&Event::Text("x".into())).is_none());
+    assert!(of(&Event::Text("x".into())).is_none());
+}
+
+#[test]
+fn what_is_asked_for_has_its_fields() {
+    let queued = Event::Queued { position: 4, wait_ms: Some(250) };
+    let expected = json!({"event": "queued", "position": 4, "wait_ms": 250});
+    assert_eq!(value(of(&queued)), expected);
+    let (top, logprob) = (vec![(3, -0.5), (9, -1.5)], Some(-0.5));
+    let token = Event::Token { id: 3, text: "a".into(), logprob, choice: 1, top };
+    let mut expected = json!({"event": "token", "id": 3, "text": "a", "logprob": -0.5,
+        "top": [{"id": 3, "logprob": -0.5}, {"id": 9, "logprob": -1.5}]});
+    assert_eq!(value(of(&token)), expected);
+    expected["choice"] = 1.into();
+    assert_eq!(value(Line::of(&token, Completions::Several)), expected);
+    let (finish_reason, usage) = (FinishReason::Length, Usage::default());
+    let choice = Event::Choice(Choice { index: 1, finish_reason, usage });
+    let expected = json!({"event": "choice", "index": 1, "finish_reason": "length",
+        "usage": {"prompt_tokens": 0, "cached_tokens": 0, "completion_tokens": 0}});
+    assert_eq!(value(of(&choice)), expected);
 }
 
 #[test]
@@ -46,7 +70,7 @@ fn ends_have_the_fields_of_the_contract() {
         "usage": {"prompt_tokens": 0, "cached_tokens": 0, "completion_tokens": 0},
         "timings": {"queue_ms": 0.0, "prefill_ms": 0.0, "decode_ms": 0.0},
     });
-    assert_eq!(value(Line::of(&Event::Done(done))), expected);
+    assert_eq!(value(of(&Event::Done(done))), expected);
     assert_eq!(value(Some(Line::obeyed())), json!({"event": "done"}));
     let refused = RequestError::Refused(Refusal::new(Code::UnknownModel, "no"));
     let expected = json!({"event": "error", "code": 10, "name": "UNKNOWN_MODEL", "message": "no"});

@@ -53,6 +53,7 @@ struct Shared {
     queue: RefCell<Queue>,
     writing: Cell<Load>,
     changed: Notify,
+    written: Notify,
 }
 
 /// Frames and bytes that are on their way.
@@ -97,18 +98,24 @@ impl Outbox {
             queue: RefCell::default(),
             writing: Cell::default(),
             changed: Notify::new(),
+            written: Notify::new(),
         }))
     }
 
     /// Queues an event for the client; it is encoded before this returns.
     ///
     /// One frame of any size is taken when nothing else waits, so a bound on bytes below the size
-    /// of an answer delays nothing but its neighbours.
+    /// of an answer delays nothing but its neighbours. A place in the queue is left out while more
+    /// than half of the room is taken: another one follows when it changes, and it must not cost
+    /// a slow reader its tokens.
     ///
     /// # Errors
     /// [`OutboxError::Full`] for an event that is not terminal, and the connection lives on;
     /// [`OutboxError::Gone`] otherwise.
     pub fn send(&self, id: &RequestId, event: &Event) -> Result<(), OutboxError> {
+        if matches!(event, Event::Queued { .. }) && self.is_fuller_than_half() {
+            return Ok(());
+        }
         let mut queue = self.0.queue.borrow_mut();
         if queue.state != State::Open {
             return Err(OutboxError::Gone);
@@ -124,6 +131,22 @@ impl Outbox {
             (false, false) => Err(OutboxError::Full),
             (false, true) => Err(OutboxError::Gone),
         }
+    }
+
+    /// Waits until half of the outbox is empty. A client that asks faster than it reads the answers is
+    /// not read any further until then: its own socket fills, and its answers always find room.
+    /// One task of the connection waits here.
+    pub(super) async fn half_empty(&self) {
+        while self.is_fuller_than_half() {
+            self.0.written.notified().await;
+        }
+    }
+
+    fn is_fuller_than_half(&self) -> bool {
+        let (queue, writing) = (self.0.queue.borrow(), self.0.writing.get());
+        let frames = 2 * (queue.frames + writing.frames) > self.0.frames_max;
+        let bytes = 2 * (queue.bytes.len() + writing.bytes) > self.0.bytes_max;
+        queue.state == State::Open && (frames || bytes)
     }
 
     /// Writes what is queued, then closes the connection; later events are refused as gone.

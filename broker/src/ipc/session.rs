@@ -97,6 +97,7 @@ impl Session {
         let mut input = BufReader::with_capacity(READ_AHEAD_BYTES, stream);
         let mut body = Vec::new();
         loop {
+            self.outbox.half_empty().await;
             if let Err(end) = self.read_one(&mut input, &mut body).await {
                 return end;
             }

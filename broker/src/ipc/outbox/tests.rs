@@ -134,3 +134,36 @@ async fn abandoning_ends_a_writer_that_waits() {
     let (written, ()) = tokio::join!(outbox.write_to(&gate), end);
     assert!(written.is_ok() && gate.writes.borrow().is_empty());
 }
+
+#[tokio::test(flavor = "current_thread")]
+async fn a_client_is_read_again_when_half_of_its_outbox_is_written() {
+    use std::{cell::Cell, time::Duration};
+    let outbox = outbox(4, 1 << 20);
+    (0..2).for_each(|_| outbox.send(&id(), &token("x")).unwrap());
+    outbox.half_empty().await;
+    outbox.send(&id(), &token("x")).unwrap();
+    let (gate, read_on) = (Gate::new(0), Cell::new(false));
+    let reader = async {
+        outbox.half_empty().await;
+        read_on.set(true);
+        outbox.finish();
+    };
+    let client = async {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+        assert!(!read_on.get(), "three of four frames wait");
+        gate.permits.add_permits(1);
+    };
+    let (written, (), ()) = tokio::join!(outbox.write_to(&gate), reader, client);
+    written.unwrap();
+    assert!(read_on.get());
+}
+
+#[test]
+fn places_in_the_queue_leave_room_for_tokens() {
+    let outbox = outbox(4, 1 << 20);
+    let place = |position| Event::Queued { position, wait_ms: None };
+    (0..100).for_each(|n| outbox.send(&id(), &place(n)).unwrap());
+    assert_eq!(outbox.0.queue.borrow().frames, 3);
+    outbox.send(&id(), &token("x")).unwrap();
+    assert_eq!(outbox.send(&id(), &token("x")), Err(OutboxError::Full));
+}

@@ -32,6 +32,7 @@ impl Outbox {
         while self.next_batch(&mut batch).await {
             self.write_batch(sink, &batch).await?;
             self.0.writing.set(Load::default());
+            self.0.written.notify_one();
             batch.clear();
             batch.shrink_to(IDLE_BYTES_MAX);
         }

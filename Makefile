@@ -40,8 +40,9 @@ lint: setup
 		-D warnings
 
 bench: build
-	$(CARGO) build --release --locked -p core-tests --features bare --bin bare
-	CORE_RELEASE_DIR="$(RELEASE)" $(CARGO) bench --locked -p core-tests --bench summary
+	$(CARGO) build --release --locked -p core-tests --features bare --bin bare --bin bare-steps
+	CORE_BENCH_ONLY="$(ONLY)" CORE_RELEASE_DIR="$(RELEASE)" \
+		$(CARGO) bench --locked -p core-tests --bench summary
 
 install: build
 	sh .tools/install.sh "$(RELEASE)" "$(DESTDIR)$(PREFIX)"

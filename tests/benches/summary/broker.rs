@@ -5,11 +5,14 @@ use std::{
     time::{Duration, Instant},
 };
 
-use core_client::{Client, Token};
 use core_tests::harness::{Broker, Setup, processes};
-use core_wire::client::{Event, Generate, Params, Prompt};
+use core_wire::client::{Priority, Prompt};
 
-use crate::{Sample, report::Report};
+use crate::{
+    rates::{MODEL, Sample},
+    report::Report,
+    stream,
+};
 
 /// The prompt of every stream, the same for both engines.
 pub(crate) const PROMPT: &str =
@@ -39,17 +42,20 @@ pub(crate) fn at_rest(broker: &Broker, report: &mut Report) -> Setup<()> {
 /// # Errors
 /// A stream ends in anything but `done`.
 pub(crate) fn measure(broker: &Broker, streams: usize, tokens: u32) -> Setup<Sample> {
-    runtime()?.block_on(async {
-        let token = Token::read_file(&broker.install.token_file())?;
-        let client = Client::connect(&broker.install.socket(), &token).await?;
+    stream::block_on(async {
+        let client = stream::connect(broker).await?;
         let start = Instant::now();
         let mut tasks = Vec::new();
         for _ in 0..streams {
-            tasks.push(tokio::spawn(stream(client.clone(), tokens)));
+            let prompt = Prompt::Text(PROMPT.into());
+            let request = stream::greedy(MODEL, prompt, tokens, Priority::Normal);
+            tasks.push(tokio::spawn(stream::run(client.clone(), request)));
         }
         let mut times = Vec::new();
         for task in tasks {
-            times.push(task.await??);
+            let tokens = task.await??.tokens;
+            let first = *tokens.first().ok_or("a stream without a token")?;
+            times.push((first, tokens[tokens.len() - 1]));
         }
         let first = times.iter().map(|(first, _)| *first).min().ok_or("no stream")?;
         // Decoding all of them starts when the last has its first token, as in the bare engine.
@@ -74,26 +80,6 @@ pub(crate) fn cpu_us_per_token(broker: &Broker, tokens: u32) -> Setup<f64> {
         measure(broker, 8, tokens)?;
     }
     Ok((cpu_s(broker)? - before) * 1e6 / (4.0 * 8.0 * f64::from(tokens)))
-}
-
-async fn stream(client: Client, tokens: u32) -> Setup<(Instant, Instant)> {
-    let params =
-        Params { max_tokens: tokens, temperature: 0.0, ignore_eos: true, ..Params::default() };
-    let prompt = Prompt::Text(PROMPT.into());
-    let mut events = client.generate(Generate { model: "m164".into(), prompt, params }).await?;
-    let mut first = None;
-    while let Some(event) = events.next().await {
-        match event? {
-            Event::Token { .. } => first = first.or(Some(Instant::now())),
-            Event::Done(_) => break,
-            _ => {}
-        }
-    }
-    Ok((first.ok_or("a stream without a token")?, Instant::now()))
-}
-
-fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
-    tokio::runtime::Builder::new_current_thread().enable_all().build()
 }
 
 /// Times that any thread of the broker was put to sleep or woken since its start.

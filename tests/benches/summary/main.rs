@@ -1,106 +1,125 @@
 //! `make bench`: this runtime beside the bare engine, in one run, interleaved.
 //!
-//! Prints ratios and writes `target/bench/summary.json` (keys of the contract; what is not measured
-//! yet is absent) with the raw samples beside it. Each round measures the bare engine and then the
-//! broker, so that a machine whose speed drifts moves both; a figure is the median over rounds.
+//! Prints ratios and writes `target/bench/summary.json` (keys of the contract; what was not measured
+//! is absent) with the raw samples beside it. Each part measures what it compares in turns, and who
+//! goes first changes from round to round, so that a machine whose speed drifts moves both; a figure
+//! is the median over rounds. `make bench ONLY=gap,cancel` runs only these parts.
 
 #![expect(clippy::print_stdout, reason = "what is printed is the result")]
 
 mod broker;
+mod cancel;
+mod depth;
+mod gap;
+mod load;
+mod rates;
 mod report;
+mod stream;
 
-use std::{path::Path, process::Command};
+use std::path::Path;
 
 use core_tests::{
     gguf::{self, Shape},
-    harness::{Broker, Install, Setup},
+    harness::{Broker, Install, Setup, install},
 };
-use serde_json::Value;
 
-use report::{Report, median};
+use report::Report;
 
-/// Rounds; odd, so that the median is a sample. A round takes about a minute on two cores.
-const ROUNDS: usize = 5;
-/// Tokens of one stream.
-const TOKENS: u32 = 96;
-/// Streams side by side, as mission.md counts them.
-const STREAMS: [usize; 4] = [1, 4, 8, 16];
-/// Cells of the KV cache; what 16 streams of prompt and tokens need, and then some.
-const CONTEXT: u32 = 4096;
 /// Threads of both engines.
 const THREADS: u32 = 2;
 
-/// What one measurement of one engine gave.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Sample {
-    /// Tokens per second of all streams together, without their first tokens.
-    pub(crate) tokens_per_s: f64,
-    /// From the request to the first token of the first stream.
-    pub(crate) first_ms: f64,
-}
+/// What is measured, by the name that `ONLY` takes, in this order: the broker at rest has to be
+/// looked at before any worker exists.
+const PARTS: [(&str, Part); 6] = [
+    ("rest", broker::at_rest),
+    ("rates", rates::measure),
+    ("gap", gap::measure),
+    ("depth", depth::measure),
+    ("load", load::measure),
+    ("cancel", cancel::measure),
+];
+/// One part: it loads what it needs, and unloads it.
+type Part = fn(&Broker, &mut Report) -> Setup<()>;
 
 fn main() -> Setup<()> {
-    let rounds = match std::env::var("CORE_BENCH_ROUNDS") {
-        Ok(text) => text.parse()?,
-        Err(_) => ROUNDS,
-    };
-    let install = Install::new()?;
-    gguf::write_model(&Shape::m164(), &install.model("m164"))?;
-    install.add_bare()?;
-    let slots = STREAMS[STREAMS.len() - 1];
-    let config = format!("[defaults]\nn_ctx = {CONTEXT}\nslots = {slots}\nthreads = {THREADS}\n");
-    std::fs::write(install.root().join("core.toml"), config)?;
-    let broker = Broker::start(install, &[])?;
+    let parts = chosen(&std::env::var("CORE_BENCH_ONLY").unwrap_or_default())?;
+    let broker = Broker::start(install()?, &[])?;
     let mut report = Report::new();
-    broker::at_rest(&broker, &mut report)?;
-    broker.load("m164");
-    for streams in STREAMS {
-        let mut ratios = Vec::new();
-        let mut waits = Vec::new();
-        // One stream is short and the noisiest: it gets three times the rounds.
-        for round in 0..if streams == 1 { 3 * rounds } else { rounds } {
-            let (bare, ours) = pair(&broker, streams, round)?;
-            report.sample(streams, round, bare, ours);
-            ratios.push(ours.tokens_per_s / bare.tokens_per_s);
-            waits.push(ours.first_ms - bare.first_ms);
+    let mut failed = Vec::new();
+    for (name, part) in parts {
+        let start = std::time::Instant::now();
+        // What the other parts give is worth having: a part that fails leaves its keys out.
+        if let Err(error) = part(&broker, &mut report) {
+            println!("{name} failed: {error}\n{}", broker.log());
+            failed.push(name);
         }
-        report.ratio(streams, &ratios);
-        if streams == 1 {
-            report.figure("ttft_over_bare_ms", median(&waits));
-        }
+        println!("{name}: {:.0} s", start.elapsed().as_secs_f64());
     }
-    report.figure("broker_cpu_us_per_token", broker::cpu_us_per_token(&broker, TOKENS)?);
-    report.write()
+    report.write()?;
+    if failed.is_empty() { Ok(()) } else { Err(failed.join(", ").into()) }
 }
 
-/// One sample of each engine; who goes first changes from round to round.
-fn pair(broker: &Broker, streams: usize, round: usize) -> Setup<(Sample, Sample)> {
-    if round.is_multiple_of(2) {
-        let bare = bare(broker, streams)?;
-        return Ok((bare, broker::measure(broker, streams, TOKENS)?));
+/// The parts that were asked for, all of them when none was.
+fn chosen(only: &str) -> Setup<Vec<(&'static str, Part)>> {
+    let names: Vec<&str> = only.split(',').map(str::trim).filter(|name| !name.is_empty()).collect();
+    if let Some(name) = names.iter().find(|name| PARTS.iter().all(|(part, _)| part != *name)) {
+        let known = PARTS.map(|(name, _)| name).join(", ");
+        return Err(format!("ONLY={name}: no such part; there are {known}").into());
     }
-    let ours = broker::measure(broker, streams, TOKENS)?;
-    Ok((bare(broker, streams)?, ours))
+    let wanted = |name: &str| names.is_empty() || names.contains(&name);
+    Ok(PARTS.into_iter().filter(|(name, _)| wanted(name)).collect())
 }
 
-fn bare(broker: &Broker, streams: usize) -> Setup<Sample> {
-    let install = &broker.install;
-    let output = Command::new(install.program("bare"))
-        .env_clear()
-        .envs(core_policy::env::worker_env(THREADS))
-        .arg(install.model("m164"))
-        .args(["--prompt", broker::PROMPT, "-n", &TOKENS.to_string()])
-        .args(["--streams", &streams.to_string(), "--threads", &THREADS.to_string()])
-        .args(["--ctx", &CONTEXT.to_string()])
-        .output()?;
-    let line: Value = serde_json::from_slice(&output.stdout)?;
-    let number = |key: &str| line[key].as_f64().ok_or_else(|| format!("no {key} in {line}"));
-    Ok(Sample { tokens_per_s: number("tokens_per_s")?, first_ms: number("prefill_ms")? })
+/// The models of all parts. The large one is one file under three names, each served in its own way.
+fn install() -> Setup<Install> {
+    let install = Install::new()?;
+    gguf::write_model(&Shape::m164(), &install.model(rates::MODEL))?;
+    for id in [depth::MODEL, load::MODEL, cancel::MODEL] {
+        install.add_model(id, &install.model(rates::MODEL))?;
+    }
+    gguf::write_model(&Shape::wide(), &install.model(gap::MODEL))?;
+    for engine in ["bare", "bare-steps"] {
+        install.add_engine(engine)?;
+    }
+    let served = [rates::SERVED, gap::SERVED, depth::SERVED, load::SERVED, cancel::SERVED];
+    let tables = served.map(|served| served.table());
+    let config = format!("[defaults]\nthreads = {THREADS}\n{}", tables.concat());
+    std::fs::write(install.root().join("core.toml"), config)?;
+    Ok(install)
+}
+
+/// How a model is served.
+#[derive(Clone, Copy)]
+pub(crate) struct Served {
+    /// Its id.
+    pub(crate) model: &'static str,
+    /// Cells of its KV cache.
+    pub(crate) n_ctx: u32,
+    /// Sequences at once.
+    pub(crate) slots: usize,
+}
+
+impl Served {
+    fn table(&self) -> String {
+        let Self { model, n_ctx, slots } = self;
+        format!("[models.{model}]\nn_ctx = {n_ctx}\nslots = {slots}\n")
+    }
+}
+
+/// Unloads a model, so that the next part has the machine for itself.
+///
+/// # Errors
+/// It is not unloaded.
+pub(crate) fn unload(broker: &Broker, model: &str) -> Setup<()> {
+    match broker.corectl(&["unload", model]) {
+        output if output.code == 0 => Ok(()),
+        output => Err(format!("unload {model}: {output:?}").into()),
+    }
 }
 
 /// Where the results go: `target/bench`, beside the release directory.
 fn output_dir() -> Setup<std::path::PathBuf> {
-    let release = core_tests::harness::install::release_dir()?;
+    let release = install::release_dir()?;
     let target = release.parent().unwrap_or(Path::new("."));
     Ok(target.join("bench"))
 }

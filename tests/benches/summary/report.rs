@@ -5,7 +5,7 @@ use std::fs;
 use core_tests::harness::Setup;
 use serde_json::{Map, Value, json};
 
-use crate::{Sample, output_dir};
+use crate::{output_dir, rates::Sample};
 
 /// Figures and raw samples of one run.
 pub(crate) struct Report {
@@ -52,12 +52,23 @@ impl Report {
         self.summary.insert(name.into(), value.into());
     }
 
+    /// Keeps the raw samples of one round of a part.
+    pub(crate) fn raw(&mut self, part: &str, round: usize, samples: &[(&str, &[f64])]) {
+        let mut entry = Map::new();
+        entry.insert("part".into(), part.into());
+        entry.insert("round".into(), round.into());
+        entry.extend(samples.iter().map(|(name, values)| ((*name).into(), json!(values))));
+        self.samples.push(entry.into());
+    }
+
     /// Writes the files.
     ///
     /// # Errors
     /// The directory cannot be written.
     pub(crate) fn write(mut self) -> Setup<()> {
-        self.summary.insert("broker_over_bare".into(), self.ratios.into());
+        if !self.ratios.is_empty() {
+            self.summary.insert("broker_over_bare".into(), self.ratios.into());
+        }
         let dir = output_dir()?;
         fs::create_dir_all(&dir)?;
         let summary = serde_json::to_string_pretty(&self.summary)?;
@@ -78,6 +89,20 @@ pub(crate) fn median(samples: &[f64]) -> f64 {
         (Some(low), Some(high)) => f64::midpoint(*low, *high),
         _ => f64::NAN,
     }
+}
+
+/// The smallest sample that at least a share `q` of all do not exceed.
+pub(crate) fn quantile(samples: &[f64], q: f64) -> f64 {
+    let mut sorted = samples.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        clippy::cast_precision_loss,
+        reason = "some thousand samples; the share is within 0 and 1"
+    )]
+    let rank = (q * sorted.len() as f64).ceil() as usize;
+    sorted.get(rank.saturating_sub(1)).copied().unwrap_or(f64::NAN)
 }
 
 fn machine() -> Value {

@@ -118,8 +118,21 @@ impl Install {
     /// # Errors
     /// It was not built.
     pub fn add_bare(&self) -> Setup<()> {
-        fs::copy(release_dir()?.join("bare"), self.program("bare"))?;
-        std::os::unix::fs::symlink(self.engine(), self.path().join("bin/engine"))?;
+        self.add_engine("bare")
+    }
+
+    /// Installs a program of ours that runs the engine itself, likewise.
+    ///
+    /// # Errors
+    /// It was not built.
+    pub fn add_engine(&self, program: &str) -> Setup<()> {
+        let built = release_dir()?.join(program);
+        fs::copy(&built, self.program(program))
+            .map_err(|error| format!("{}: {error}", built.display()))?;
+        let beside = self.path().join("bin/engine");
+        if !beside.exists() {
+            std::os::unix::fs::symlink(self.engine(), beside)?;
+        }
         Ok(())
     }
 

@@ -3,13 +3,23 @@
 #![expect(clippy::print_stdout, reason = "what is printed is the result")]
 
 mod bad_input;
+mod cancel;
 mod choices;
 mod client;
 mod crash;
+mod embed;
+mod flood;
 mod generate;
 mod grammars;
+mod hostile;
 mod leases;
 mod lifecycle;
+mod order;
 mod parity;
+mod park;
 mod preempt;
+mod same;
+mod several;
+mod shaped;
+mod talk;
 mod vocabulary;

@@ -1,0 +1,105 @@
+//! The same prompt and seed give the same tokens, alone and beside others.
+
+use core_client::{Client, Generate};
+use core_tests::harness::Broker;
+
+use crate::talk::{Heard, ask, connect, greedy, same_until_close, talk};
+
+/// Tokens of the request that is compared.
+const TOKENS: u32 = 60;
+/// Completions of one prompt.
+const CHOICES: u32 = 3;
+/// Tokens of each.
+const CHOICE_TOKENS: u32 = 12;
+
+fn request(temperature: f32, seed: u64, max_tokens: u32) -> Generate {
+    let mut request = greedy("story", "Once upon a time there was a", max_tokens);
+    request.params.temperature = temperature;
+    request.params.seed = Some(seed);
+    request.params.logprobs = Some(2);
+    request
+}
+
+/// One request, while others join and leave.
+async fn beside(client: &Client, request: Generate) -> Heard {
+    let noise = |n: u32| {
+        let client = client.clone();
+        let prompts = ["Mira", "Tom had a green boat and a red kite.", "It was dark"];
+        let prompt = prompts[n as usize % prompts.len()];
+        tokio::spawn(async move { ask(&client, greedy("story", prompt, 10 + 7 * n)).await })
+    };
+    let early: Vec<_> = (0..4).map(noise).collect();
+    let client = client.clone();
+    let heard = tokio::spawn(async move { ask(&client, request).await });
+    let late: Vec<_> = (4..8).map(noise).collect();
+    for other in early.into_iter().chain(late) {
+        other.await.expect("no panic").done();
+    }
+    heard.await.expect("no panic")
+}
+
+#[test]
+fn others_do_not_change_what_is_said() {
+    let broker = Broker::with_story().expect("a broker");
+    broker.load("story");
+    talk(async {
+        let client = connect(&broker).await;
+        for temperature in [0.0, 0.7] {
+            let alone = ask(&client, request(temperature, 5, TOKENS)).await;
+            let mut same = 0;
+            for _ in 0..3 {
+                let crowded = beside(&client, request(temperature, 5, TOKENS)).await;
+                same = same_until_close(&alone, &crowded).max(same);
+            }
+            println!("temperature {temperature}: {same} of {TOKENS} tokens compared");
+            assert!(same >= 8, "only {same} tokens could be compared");
+        }
+    });
+}
+
+/// Each completion is what a request of its own with its own seed would have been.
+#[test]
+fn several_completions_are_as_many_requests() {
+    let broker = Broker::with_story().expect("a broker");
+    broker.load("story");
+    talk(async {
+        let client = connect(&broker).await;
+        let mut several = request(1.0, 40, CHOICE_TOKENS);
+        several.params.n = CHOICES;
+        let several = ask(&client, several).await;
+        let mut distinct = std::collections::BTreeSet::new();
+        for index in 0..CHOICES {
+            let one = ask(&client, request(1.0, 40 + u64::from(index), CHOICE_TOKENS)).await;
+            assert_eq!(several.ids_of(index), one.ids(), "completion {index}");
+            distinct.insert(one.ids());
+        }
+        assert!(distinct.len() > 1, "every seed says the same");
+        let mut ended: Vec<_> = several.choices.iter().map(|choice| choice.index).collect();
+        ended.sort_unstable();
+        assert_eq!(ended, (0..CHOICES).collect::<Vec<_>>());
+        let usage = several.done().usage;
+        assert_eq!(usage.completion_tokens, CHOICES * CHOICE_TOKENS);
+        let alone = ask(&client, request(1.0, 40, 1)).await;
+        assert_eq!(usage.prompt_tokens, alone.done().usage.prompt_tokens, "counted once");
+        assert!(alone.choices.is_empty(), "one completion has no choices");
+    });
+}
+
+/// Told probabilities are sorted, sound, and those of the token that was chosen.
+#[test]
+fn log_probabilities_are_those_of_the_tokens() {
+    let broker = Broker::with_story().expect("a broker");
+    let output = broker.corectl(&["run", "story", "Tom had a", "--temp=0", "-n5", "--logprobs=3"]);
+    assert_eq!(output.code, 0, "{output:?}\n{}", broker.log());
+    for token in output.events("token") {
+        let number = |value: &serde_json::Value| value.as_f64().expect("a number");
+        let top = token["top"].as_array().expect("alternatives");
+        assert_eq!(top.len(), 3, "{token}");
+        let probabilities: Vec<f64> = top.iter().map(|one| number(&one["logprob"])).collect();
+        assert!(probabilities.is_sorted_by(|one, next| one >= next), "{token}");
+        assert!(probabilities.iter().map(|log| log.exp()).sum::<f64>() <= 1.0 + 1e-4, "{token}");
+        // Greedy takes the likeliest.
+        assert_eq!(top[0]["id"], token["id"], "{token}");
+        assert_eq!(probabilities[0], number(&token["logprob"]), "{token}");
+    }
+}

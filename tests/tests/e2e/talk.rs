@@ -1,0 +1,194 @@
+//! A client that remembers all it heard, and when.
+
+use std::time::{Duration, Instant};
+
+use core_client::{
+    Choice, Client, Done, Event, Events, FinishReason, Generate, Params, Priority, Prompt,
+    RequestError, Token,
+};
+use core_tests::harness::{Broker, Install};
+
+/// Far above what any request here takes on a loaded machine: a test that hangs must fail instead.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+/// Below this distance of the two likeliest log probabilities, other work beside a request may tip
+/// the choice: sums in another order differ in their last bits. The number.
+const MARGIN: f32 = 1e-3;
+
+/// One token as a client got it.
+#[derive(Clone, Debug)]
+pub(crate) struct Said {
+    pub(crate) id: u32,
+    pub(crate) choice: u32,
+    pub(crate) at: Instant,
+    pub(crate) top: Vec<(u32, f32)>,
+}
+
+/// All that was heard of a request.
+pub(crate) struct Heard {
+    pub(crate) sent: Instant,
+    pub(crate) positions: Vec<u32>,
+    pub(crate) waits_ms: Vec<u32>,
+    pub(crate) said: Vec<Said>,
+    pub(crate) text: String,
+    pub(crate) choices: Vec<Choice>,
+    pub(crate) end: Result<Event, RequestError>,
+    pub(crate) ended: Instant,
+}
+
+/// Runs a test's client on a runtime of its own.
+pub(crate) fn talk<T>(work: impl Future<Output = T>) -> T {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime.expect("a runtime").block_on(work)
+}
+
+/// A new session.
+pub(crate) async fn connect(broker: &Broker) -> Client {
+    let token = Token::read_file(&broker.install.token_file()).expect("the token");
+    Client::connect(&broker.install.socket(), &token).await.expect("a connection")
+}
+
+/// A broker with `core.toml` and the model `long`, which is loaded.
+pub(crate) fn broker_with(config: &str) -> Broker {
+    let install = Install::new().expect("an installation");
+    install.add_long().expect("a model");
+    std::fs::write(install.root().join("core.toml"), config).expect("written");
+    let broker = Broker::start(install, &[]).expect("a broker");
+    broker.load("long");
+    broker
+}
+
+/// A greedy request of exactly `max_tokens` tokens.
+pub(crate) fn greedy(model: &str, prompt: impl Into<Given>, max_tokens: u32) -> Generate {
+    let Given(prompt) = prompt.into();
+    let params = Params { max_tokens, temperature: 0.0, ignore_eos: true, ..Params::default() };
+    Generate { model: model.into(), prompt, params }
+}
+
+/// The same in another class.
+pub(crate) fn of_class(priority: Priority, mut request: Generate) -> Generate {
+    request.params.priority = priority;
+    request
+}
+
+/// Text, or so many ids.
+pub(crate) struct Given(Prompt);
+
+impl From<&str> for Given {
+    fn from(text: &str) -> Self {
+        Self(Prompt::Text(text.into()))
+    }
+}
+
+impl From<usize> for Given {
+    /// Ids that every generated vocabulary has, above its control tokens.
+    fn from(count: usize) -> Self {
+        Self(Prompt::Tokens((300..500).cycle().take(count).collect()))
+    }
+}
+
+/// Sends a request and hears it to its end.
+pub(crate) async fn ask(client: &Client, request: Generate) -> Heard {
+    let sent = Instant::now();
+    let events = client.generate(request).await.expect("it can be sent");
+    hear(events, sent).await
+}
+
+/// Hears a request to its end.
+pub(crate) async fn hear(mut events: Events, sent: Instant) -> Heard {
+    let mut heard = Heard::new(sent);
+    let all = async {
+        while let Some(event) = events.next().await {
+            let terminal = event.as_ref().map_or(true, Event::is_terminal);
+            heard.event(event);
+            if terminal {
+                break;
+            }
+        }
+        assert!(events.next().await.is_none(), "something follows the terminal event");
+    };
+    tokio::time::timeout(PATIENCE, all).await.expect("the request ends in time");
+    heard
+}
+
+impl Heard {
+    fn new(sent: Instant) -> Self {
+        Self {
+            sent,
+            positions: Vec::new(),
+            waits_ms: Vec::new(),
+            said: Vec::new(),
+            text: String::new(),
+            choices: Vec::new(),
+            end: Err(RequestError::Lost),
+            ended: sent,
+        }
+    }
+
+    fn event(&mut self, event: Result<Event, RequestError>) {
+        self.ended = Instant::now();
+        match event {
+            Ok(Event::Queued { position, wait_ms }) => {
+                self.positions.push(position);
+                self.waits_ms.extend(wait_ms);
+            }
+            Ok(Event::Token { id, text, choice, top, .. }) => {
+                self.text.push_str(&text);
+                self.said.push(Said { id, choice, at: self.ended, top });
+            }
+            Ok(Event::Choice(choice)) => self.choices.push(choice),
+            Ok(Event::Progress { .. }) => {}
+            end => self.end = end,
+        }
+    }
+
+    /// The ids of all its tokens.
+    pub(crate) fn ids(&self) -> Vec<u32> {
+        self.said.iter().map(|said| said.id).collect()
+    }
+
+    /// The ids of one of several completions.
+    pub(crate) fn ids_of(&self, choice: u32) -> Vec<u32> {
+        self.said.iter().filter(|said| said.choice == choice).map(|said| said.id).collect()
+    }
+
+    /// Its good end.
+    pub(crate) fn done(&self) -> Done {
+        match &self.end {
+            Ok(Event::Done(done)) => done.clone(),
+            other => panic!("no good end but {other:?}"),
+        }
+    }
+
+    /// Asserts that it came to its full length, and that nothing held it up for long.
+    pub(crate) fn was_undisturbed(&self, tokens: u32, pause_max: Duration) {
+        assert_eq!(self.done().finish_reason, Some(FinishReason::Length));
+        assert_eq!(self.said.len(), tokens as usize);
+        let pauses = self.said.windows(2).map(|pair| pair[1].at - pair[0].at);
+        let longest = pauses.max().unwrap_or_default();
+        assert!(longest <= pause_max, "it stood still for {longest:?}");
+    }
+
+    /// The name of the error that it ended in, and its sentence.
+    pub(crate) fn refusal(&self) -> (&'static str, String) {
+        match &self.end {
+            Err(RequestError::Refused(refusal)) => (refusal.code.name(), refusal.message.clone()),
+            other => panic!("no refusal but {other:?}"),
+        }
+    }
+}
+
+/// Asserts that two runs of one request, with two alternatives told, said the same up to the first
+/// place where the two likeliest were too near to each other; how many tokens that were.
+pub(crate) fn same_until_close(one: &Heard, other: &Heard) -> usize {
+    assert_eq!(one.said.len(), other.said.len(), "both ran to their length");
+    let mut same = 0;
+    for (one, other) in one.said.iter().zip(&other.said) {
+        let [(_, first), (_, second), ..] = one.top[..] else { panic!("no two alternatives") };
+        if first - second < MARGIN {
+            break;
+        }
+        assert_eq!(one.id, other.id, "token {same} differs at a margin of {}", first - second);
+        same += 1;
+    }
+    same
+}

@@ -9,7 +9,7 @@ use std::time::Instant;
 use crate::{
     Served, broker,
     report::{Report, median, quantile},
-    stream, unload,
+    rounds, stream, unload,
 };
 
 /// The shape of the mission's bound.
@@ -45,13 +45,13 @@ struct Round {
 /// A request fails.
 pub(crate) fn measure(broker: &Broker, report: &mut Report) -> Setup<()> {
     broker.load(MODEL);
-    let mut rounds = Vec::new();
-    for round in 0..ROUNDS {
-        rounds.push(stream::block_on(async {
+    let mut all = Vec::new();
+    for round in 0..rounds(ROUNDS)? {
+        all.push(stream::block_on(async {
             self::round(&stream::connect(broker).await?, round).await
         })?);
     }
-    let over = |figure: fn(&Round) -> f64| median(&rounds.iter().map(figure).collect::<Vec<_>>());
+    let over = |figure: fn(&Round) -> f64| median(&all.iter().map(figure).collect::<Vec<_>>());
     report.figure("chat_gap_idle_ms", over(|r| median(&r.idle)));
     report.figure("chat_gap_idle_p99_ms", over(|r| quantile(&r.idle, 0.99)));
     report.figure("chat_gap_p99_ms", over(|r| quantile(&r.beside, 0.99)));
@@ -60,7 +60,7 @@ pub(crate) fn measure(broker: &Broker, report: &mut Report) -> Setup<()> {
     let ratio = over(|r| quantile(&r.beside, 0.99) / quantile(&r.idle, 0.99));
     report.figure("chat_gap_p99_over_idle_p99", ratio);
     report.figure("prefill_speed_beside_chat", over(|r| r.alone_ms / r.beside_ms));
-    for (round, r) in rounds.iter().enumerate() {
+    for (round, r) in all.iter().enumerate() {
         report.raw("gap", round, &[("idle_ms", &r.idle), ("beside_ms", &r.beside)]);
         report.raw("prefill", round, &[("alone_ms", &[r.alone_ms]), ("beside_ms", &[r.beside_ms])]);
     }

@@ -9,7 +9,7 @@ use core_wire::client::{FinishReason, Priority, Prompt};
 use crate::{
     Served, broker,
     report::{Report, median},
-    stream, unload,
+    rounds, stream, unload,
 };
 
 /// The large model with the slots of a default.
@@ -38,7 +38,7 @@ const ROUNDS: usize = 3;
 pub(crate) fn measure(broker: &Broker, report: &mut Report) -> Setup<()> {
     broker.load(MODEL);
     let (mut ratios, mut idles, mut loads) = (Vec::new(), Vec::new(), Vec::new());
-    for round in 0..ROUNDS {
+    for round in 0..rounds(ROUNDS)? {
         let (idle, loaded) = stream::block_on(async {
             let client = stream::connect(broker).await?;
             if round.is_multiple_of(2) {

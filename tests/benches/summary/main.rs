@@ -106,6 +106,17 @@ impl Served {
     }
 }
 
+/// Rounds of a part, which a quick look may want fewer of.
+///
+/// # Errors
+/// What the environment says is no number.
+pub(crate) fn rounds(usual: usize) -> Setup<usize> {
+    match std::env::var("CORE_BENCH_ROUNDS") {
+        Ok(text) => Ok(text.parse()?),
+        Err(_) => Ok(usual),
+    }
+}
+
 /// Unloads a model, so that the next part has the machine for itself.
 ///
 /// # Errors

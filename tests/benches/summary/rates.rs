@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::{
     Served, THREADS, broker,
     report::{Report, median},
-    unload,
+    rounds, unload,
 };
 
 /// The large model, with room for all streams.
@@ -38,10 +38,7 @@ pub(crate) struct Sample {
 /// # Errors
 /// An engine does not answer.
 pub(crate) fn measure(broker: &Broker, report: &mut Report) -> Setup<()> {
-    let rounds = match std::env::var("CORE_BENCH_ROUNDS") {
-        Ok(text) => text.parse()?,
-        Err(_) => ROUNDS,
-    };
+    let rounds = rounds(ROUNDS)?;
     broker.load(MODEL);
     for streams in STREAMS {
         let mut ratios = Vec::new();

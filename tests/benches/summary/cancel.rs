@@ -9,7 +9,7 @@ use core_wire::client::{Event, FinishReason, Priority};
 use crate::{
     Served,
     report::{Report, median, quantile},
-    stream, unload,
+    rounds, stream, unload,
 };
 
 /// The large model with a single slot.
@@ -37,7 +37,7 @@ pub(crate) fn measure(broker: &Broker, report: &mut Report) -> Setup<()> {
         let to_depth = stream::greedy(MODEL, prompt, 1, Priority::Normal);
         let depth_ms = stream::run(client.clone(), to_depth).await?.first_ms()?;
         let mut samples = Vec::new();
-        for n in 0..SAMPLES {
+        for n in 0..rounds(SAMPLES)? {
             #[expect(clippy::cast_precision_loss, reason = "twenty is exact in a float")]
             let late = 1.0 + SPREAD * n as f64 / SAMPLES as f64;
             let after = Duration::from_secs_f64(late * depth_ms / 1e3);

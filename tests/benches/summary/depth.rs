@@ -39,9 +39,7 @@ pub(crate) fn measure(broker: &Broker, report: &mut Report) -> Setup<()> {
         Ok((idle, gap::beside(&client, MODEL, PREFILL, 0).await?))
     })?;
     unload(broker, MODEL)?;
-    let steps = steps(broker)?;
-    let step = |key: &str| steps[key].as_f64().ok_or_else(|| format!("no {key} in {steps}"));
-    let (slice, mixed) = (step("slice_ms")?, step("mixed_ms")?);
+    let Steps { mixed_ms: mixed, slice_ms: slice, .. } = steps(broker, SERVED, PREFILL)?;
     let p99 = quantile(&beside, 0.99);
     report.figure("chat_gap_idle_m164_ms", median(&idle));
     report.figure("chat_gap_p99_beside_8k_ms", p99);
@@ -61,13 +59,33 @@ async fn alone(client: &Client) -> Setup<Vec<f64>> {
     Ok(times.gaps(times.start, std::time::Instant::now()).collect())
 }
 
-fn steps(broker: &Broker) -> Setup<Value> {
+/// What single steps of the bare engine cost at a depth, in milliseconds.
+pub(crate) struct Steps {
+    /// One decode token.
+    pub(crate) decode_ms: f64,
+    /// One decode token beside one of a prompt.
+    pub(crate) mixed_ms: f64,
+    /// A whole n_batch of a prompt.
+    pub(crate) slice_ms: f64,
+}
+
+/// Measures them.
+///
+/// # Errors
+/// The bare engine fails.
+pub(crate) fn steps(broker: &Broker, served: Served, depth: usize) -> Setup<Steps> {
     let output = Command::new(broker.install.program("bare-steps"))
         .env_clear()
         .envs(core_policy::env::worker_env(THREADS))
-        .arg(broker.install.model(MODEL))
-        .args([PREFILL.to_string(), SERVED.n_ctx.to_string(), THREADS.to_string()])
+        .arg(broker.install.model(served.model))
+        .args([depth.to_string(), served.n_ctx.to_string(), THREADS.to_string()])
         .output()?;
-    let said = || String::from_utf8_lossy(&output.stderr).into_owned();
-    serde_json::from_slice(&output.stdout).map_err(|error| format!("{error}: {}", said()).into())
+    let line: Value = serde_json::from_slice(&output.stdout)
+        .map_err(|error| format!("{error}: {}", String::from_utf8_lossy(&output.stderr)))?;
+    let number = |key: &str| line[key].as_f64().ok_or_else(|| format!("no {key} in {line}"));
+    Ok(Steps {
+        decode_ms: number("decode_ms")?,
+        mixed_ms: number("mixed_ms")?,
+        slice_ms: number("slice_ms")?,
+    })
 }

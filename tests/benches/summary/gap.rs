@@ -7,7 +7,7 @@ use core_wire::client::{Priority, Prompt};
 use std::time::Instant;
 
 use crate::{
-    Served, broker,
+    Served, broker, depth,
     report::{Report, median, quantile},
     rounds, stream, unload,
 };
@@ -18,6 +18,8 @@ pub(crate) const MODEL: &str = "wide";
 pub(crate) const SERVED: Served = Served { model: MODEL, n_ctx: 32_768, slots: 4 };
 /// Tokens of the long prompt; the rest of the context is the chat's.
 const PREFILL: usize = 32_000;
+/// Where the bare engine's steps are measured: room is left for a slice.
+const DEPTH: usize = 31_000;
 /// Tokens of one answer of the chat: with its prompt they fit beside the long one.
 const TURN: u32 = 256;
 /// Answers of a chat at most: a long prompt beside them takes a few dozen.
@@ -64,7 +66,12 @@ pub(crate) fn measure(broker: &Broker, report: &mut Report) -> Setup<()> {
         report.raw("gap", round, &[("idle_ms", &r.idle), ("beside_ms", &r.beside)]);
         report.raw("prefill", round, &[("alone_ms", &[r.alone_ms]), ("beside_ms", &[r.beside_ms])]);
     }
-    unload(broker, MODEL)
+    unload(broker, MODEL)?;
+    // What any engine of this kind could do at best there.
+    let steps = depth::steps(broker, SERVED, DEPTH)?;
+    report.figure("bare_decode_step_at_31k_ms", steps.decode_ms);
+    report.figure("bare_mixed_step_at_31k_ms", steps.mixed_ms);
+    Ok(())
 }
 
 /// One round; what goes first changes from one to the next.

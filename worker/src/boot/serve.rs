@@ -23,6 +23,7 @@ use crate::{
         encoder,
         inference::Inference,
         load::{self, Known, NoModel, Plan, failed},
+        sampling::Tools,
         tokenizer::Tokenizer,
         vocabulary, warm,
     },
@@ -101,7 +102,8 @@ fn serve_vocabulary(
     if let Err(reason) = last.take(&mut link, facts, 1) {
         return Err(tell(&mut link, reason));
     }
-    Ok(vocabulary::serve(Desk::new(link, tokenizer, plan.slots))?)
+    let desk = Desk::new(link, tokenizer, Tools::new(model), plan.slots);
+    Ok(vocabulary::serve(desk)?)
 }
 
 fn serve_encoder(
@@ -126,7 +128,8 @@ fn serve_encoder(
         Err(reason) => return Err(tell(&mut link, reason)),
     };
     let mut embedder = ManuallyDrop::new(embedder);
-    Ok(encoder::serve(Desk::new(link, tokenizer, plan.slots), &mut embedder)?)
+    let desk = Desk::new(link, tokenizer, Tools::new(model), plan.slots);
+    Ok(encoder::serve(desk, &mut embedder)?)
 }
 
 fn serve_weights(
@@ -149,7 +152,7 @@ fn serve_weights(
         Ok(context) => context,
         Err(reason) => return Err(tell(&mut link, reason)),
     };
-    let desk = Desk::new(link, tokenizer, plan.slots);
+    let desk = Desk::new(link, tokenizer, Tools::new(model), plan.slots);
     let embedder = Embedder::new(backend, model, plan);
     let mut inference = ManuallyDrop::new(Inference::new(desk, context, batch, embedder, plan));
     Ok(inference.serve()?)

@@ -17,6 +17,7 @@ use crate::{
         answers::Answers,
         embed::Text,
         inbox::{Inbox, Order, Request},
+        sampling::{Sampler, Tools},
         sequence::Prepared,
         tokenizer::Tokenizer,
     },
@@ -45,6 +46,7 @@ pub(crate) struct Desk<'m> {
     pub(crate) link: Link,
     /// The model's vocabulary.
     pub(crate) tokenizer: Tokenizer<'m>,
+    tools: Tools<'m>,
     /// Long answers on their way out.
     pub(crate) answers: Answers,
     /// Texts that wait to be embedded.
@@ -66,10 +68,11 @@ pub(crate) enum Cores {
 
 impl<'m> Desk<'m> {
     /// A desk for a worker with `slots` slots.
-    pub(crate) fn new(link: Link, tokenizer: Tokenizer<'m>, slots: u32) -> Self {
+    pub(crate) fn new(link: Link, tokenizer: Tokenizer<'m>, tools: Tools<'m>, slots: u32) -> Self {
         Self {
             link,
             tokenizer,
+            tools,
             answers: Answers::default(),
             texts: VecDeque::new(),
             inbox: Inbox::new(slots),
@@ -180,7 +183,11 @@ impl<'m> Desk<'m> {
                 self.answers.bytes(job, text.into_bytes())?;
                 Ok(None)
             }
-            JobKind::Compile(_) => Err(Refusal::new(Code::BadParameter, "not in this version")),
+            JobKind::Compile(grammar) => {
+                let _compiled = self.tools.grammars.compile(&grammar)?;
+                self.answers.bytes(job, Vec::new())?;
+                Ok(None)
+            }
             JobKind::Embed => {
                 let tokens = self.tokenizer.prompt(&prompt)?;
                 check_length(&tokens, length_max)?;
@@ -193,7 +200,9 @@ impl<'m> Desk<'m> {
                 tokens.extend(self.tokenizer.prompt(&Prompt::Tokens(emitted))?);
                 check_length(&tokens, length_max)?;
                 let sampling = known(*sampling);
-                Ok(Some(Prepared { job, class, reuse, tokens, prompt, sampling }))
+                let emitted = tokens.len() - prompt;
+                let sampler = Sampler::new(&sampling, &self.tools, &tokens, emitted)?;
+                Ok(Some(Prepared { job, class, reuse, tokens, prompt, sampling, sampler }))
             }
         }
     }

@@ -7,6 +7,7 @@ pub(crate) mod batch;
 pub(crate) mod desk;
 pub(crate) mod embed;
 pub(crate) mod encoder;
+pub(crate) mod grammar;
 pub(crate) mod inbox;
 pub(crate) mod inference;
 pub(crate) mod load;

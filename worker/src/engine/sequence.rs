@@ -20,6 +20,7 @@ use crate::{
     context::pool::Slot,
     engine::{
         batch::Want,
+        grammar::Standing,
         sampling::Sampler,
         streaming::{Flow, TextStream},
     },
@@ -66,16 +67,15 @@ impl Sequence {
     /// Starts `prepared` in `slot`, where its first `cached` tokens are in the KV cache already; it
     /// ends when it is `length_max` tokens long.
     pub(crate) fn new(prepared: Prepared, slot: Slot, cached: u32, length_max: u32) -> Self {
-        let sampler = Sampler::new(&prepared.sampling);
         let emitted = prepared.tokens.len() - prepared.prompt;
         Self {
             job: prepared.job,
             class: prepared.class,
             slot,
-            sampler,
+            length: prepared.cells(),
+            sampler: prepared.sampler,
             borrowed: None,
             row: None,
-            length: prepared.cells(),
             prompt: prepared.prompt,
             tokens: prepared.tokens,
             phase: Phase::Prefill(cached as usize),
@@ -172,8 +172,9 @@ impl Sequence {
     /// Bytes of text that are more than one token may show: a vocabulary that is not sane.
     pub(crate) fn advance(&mut self, chosen: &Chosen<'_>) -> Result<Outcome, usize> {
         self.first.get_or_insert_with(Instant::now);
-        if chosen.ends && self.end == EndOfGeneration::Stops {
-            return Ok(self.end_of_generation(chosen.token));
+        let ends = chosen.ends && self.end == EndOfGeneration::Stops;
+        if ends || chosen.standing == Standing::Ended {
+            return Ok(self.end_of_generation(chosen));
         }
         self.length += 1;
         self.emitted += 1;
@@ -181,13 +182,16 @@ impl Sequence {
         let full = self.emitted >= self.max_tokens || self.length >= self.length_max;
         let (text, finish) = match self.text.push(chosen.piece) {
             Flow::Stopped(text) => (text, Some(FinishReason::Stop)),
+            Flow::More(text) if chosen.standing == Standing::Complete => {
+                (text + &self.text.finish(), Some(FinishReason::Stop))
+            }
             Flow::More(text) if full => (text + &self.text.finish(), Some(FinishReason::Length)),
             Flow::More(text) => (text, None),
         };
         if text.len() > STEP_TEXT_BYTES_MAX {
             return Err(text.len());
         }
-        Ok(self.outcome(chosen.token, text, finish))
+        Ok(self.outcome(chosen, text, finish))
     }
 
     /// The end as the broker is told.
@@ -207,22 +211,23 @@ impl Sequence {
     }
 
     /// Ends at a token that is not shown, unless text waits that needs a token to come with.
-    fn end_of_generation(&mut self, token: LlamaToken) -> Outcome {
+    fn end_of_generation(&mut self, chosen: &Chosen<'_>) -> Outcome {
         if self.text.is_holding() {
             let text = self.text.finish();
-            return self.outcome(token, text, Some(FinishReason::Stop));
+            return self.outcome(chosen, text, Some(FinishReason::Stop));
         }
         Outcome { token: None, finish: Some(FinishReason::Stop) }
     }
 
-    fn outcome(&self, token: LlamaToken, text: String, finish: Option<FinishReason>) -> Outcome {
+    fn outcome(&self, chosen: &Chosen<'_>, text: String, finish: Option<FinishReason>) -> Outcome {
+        let logprobs = chosen.logprobs.clone();
         let token = StepToken {
             job: self.job,
             // Chosen among the vocabulary's ids, which start at 0.
-            token: u32::try_from(token.0).unwrap_or(u32::MAX),
+            token: u32::try_from(chosen.token.0).unwrap_or(u32::MAX),
             text,
-            logprob: None,
-            top: Vec::new(),
+            logprob: logprobs.as_ref().map(|told| told.chosen),
+            top: logprobs.map_or(Vec::new(), |told| told.top),
         };
         Outcome { token: Some(token), finish }
     }

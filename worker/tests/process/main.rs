@@ -5,6 +5,8 @@ mod boot;
 #[cfg(test)]
 mod embed;
 mod generate;
+#[cfg(test)]
+mod grammars;
 mod pausing;
 #[cfg(test)]
 mod player;

@@ -1,6 +1,13 @@
 //! Draws: the same where they must be the same, different where they may be.
 
-use core_wire::worker::Sampling;
+use core_wire::{
+    client::{
+        Priority, Prompt,
+        params::{Dry, Filters, Penalties, Xtc},
+    },
+    code::Code,
+    worker::{JobKind, Payload, Sampling},
+};
 
 use crate::player::{Worker, greedy, model};
 
@@ -46,4 +53,60 @@ fn extreme_parameters_work() {
         assert!(answer.refused.is_none(), "{sampling:?}: {:?}", answer.refused);
         assert_eq!(answer.tokens.len(), 24, "{sampling:?}");
     }
+}
+
+/// Everything that shapes a choice, at once.
+fn shaped(seed: u64) -> Sampling {
+    let dry = Dry { multiplier: 0.8, ..Dry::default() };
+    Sampling {
+        filters: Filters {
+            typical_p: 0.95,
+            top_n_sigma: 2.0,
+            xtc: Xtc { probability: 0.5, threshold: 0.1 },
+        },
+        penalties: Penalties { repeat: 1.2, frequency: 0.2, presence: 0.1, dry, last_n: 32 },
+        logit_bias: vec![(40, 2.0), (41, -100.0)],
+        logprobs: Some(4),
+        ..drawn(seed)
+    }
+}
+
+#[test]
+fn a_request_with_all_parameters_goes_on_after_an_interruption() {
+    let (mut worker, _) = Worker::ready(&model(), |_| {});
+    let prompt: Vec<u32> = (10..40).collect();
+    let mut tokens = |emitted: Vec<u32>| {
+        let kind = JobKind::Generate(Box::new(shaped(8)));
+        let payload = Payload { prompt: Prompt::Tokens(prompt.clone()), emitted };
+        let job = worker.send_as(Priority::Normal, None, kind, &payload);
+        let answer = worker.answers(&[job]).remove(0);
+        assert!(answer.refused.is_none(), "{:?}", answer.refused);
+        answer.tokens
+    };
+    let whole = tokens(Vec::new());
+    assert_eq!(whole.len(), 24);
+    let resumed = tokens(whole[..9].to_vec());
+    let same = resumed.iter().zip(&whole[9..]).filter(|(a, b)| a == b).count();
+    // Logits are not bit-equal across batch shapes, so a draw on an edge may fall otherwise.
+    assert!(resumed.len() == 15 && same >= 13, "{resumed:?} after {whole:?}");
+}
+
+#[test]
+fn a_bias_outside_the_vocabulary_is_refused_and_names_it() {
+    let (mut worker, ready) = Worker::ready(&model(), |_| {});
+    let outside = ready.facts.n_vocab;
+    let sampling = Sampling { logit_bias: vec![(outside, 1.0)], ..greedy(4) };
+    let refused = worker.complete(OPENING, sampling).refused.unwrap();
+    assert_eq!(refused.code, Code::BadToken);
+    assert!(refused.message.contains(&outside.to_string()), "{}", refused.message);
+}
+
+#[test]
+fn a_forbidden_token_does_not_come_and_a_forced_one_does() {
+    let (mut worker, _) = Worker::ready(&model(), |_| {});
+    let free = worker.complete(OPENING, greedy(12)).tokens;
+    let without = Sampling { logit_bias: vec![(free[0], -100.0)], ..greedy(12) };
+    assert!(!worker.complete(OPENING, without).tokens.contains(&free[0]));
+    let only = Sampling { logit_bias: vec![(free[0], 100.0)], ..drawn(3) };
+    assert_eq!(worker.complete(OPENING, only).tokens, vec![free[0]; 24]);
 }

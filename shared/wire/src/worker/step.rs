@@ -46,9 +46,11 @@ pub struct StepToken {
     pub token: u32,
     /// Text that became complete with it.
     pub text: String,
-    /// The natural logarithm of its probability, where asked for.
+    /// The natural logarithm of its probability in the model's own distribution (the softmax of
+    /// the raw logits), where asked for.
     pub logprob: Option<f32>,
-    /// The likeliest tokens at its place with theirs, as many as were asked for.
+    /// The likeliest tokens at its place with theirs, likeliest first; as many as were asked for,
+    /// or fewer where the model itself forbids the others.
     pub top: Vec<(u32, f32)>,
 }
 

@@ -13,6 +13,7 @@ use crate::{
     engine::{
         batch::{self, Want},
         pace::Load,
+        sampling::{NoChoice, Picked},
         sequence::{Chosen, Outcome, Sequence},
     },
     fault::Fault,
@@ -148,13 +149,14 @@ impl Inference<'_> {
         let sequence = &mut self.running[at];
         let logits = self.context.get_logits_ith(row);
         let position = sequence.length();
-        let token = sequence
+        let Picked { token, standing, logprobs } = sequence
             .sampler
             .choose(logits, position, &mut self.candidates)
-            .map_err(|error| Refusal::new(Code::Internal, error.to_string()))?;
+            .map_err(NoChoice::refusal)?;
         self.piece.clear();
         self.desk.tokenizer.piece(token, &mut self.piece);
-        let chosen = Chosen { token, piece: &self.piece, ends: self.desk.tokenizer.ends(token) };
+        let ends = self.desk.tokenizer.ends(token);
+        let chosen = Chosen { token, piece: &self.piece, ends, standing, logprobs };
         sequence.advance(&chosen).map_err(|bytes| {
             let message =
                 format!("a token of this model shows as {bytes} bytes, which is too long");

@@ -7,6 +7,11 @@ use core_wire::{
 };
 use llama_cpp_2::token::LlamaToken;
 
+use crate::engine::{
+    grammar::Standing,
+    sampling::{Logprobs, Sampler},
+};
+
 /// A request that was tokenized and found to fit.
 pub(crate) struct Prepared {
     /// The job.
@@ -22,6 +27,8 @@ pub(crate) struct Prepared {
     pub(crate) prompt: usize,
     /// How its tokens are chosen.
     pub(crate) sampling: Sampling,
+    /// What chooses them; it knows the tokens above.
+    pub(crate) sampler: Sampler,
 }
 
 impl Prepared {
@@ -55,6 +62,10 @@ pub(crate) struct Chosen<'a> {
     pub(crate) piece: &'a [u8],
     /// Whether it ends an answer.
     pub(crate) ends: bool,
+    /// Where the grammar stands after it.
+    pub(crate) standing: Standing,
+    /// Its probability, where asked for.
+    pub(crate) logprobs: Option<Logprobs>,
 }
 
 /// Cells of another sequence.

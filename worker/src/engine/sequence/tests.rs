@@ -7,7 +7,14 @@ use core_wire::{
 use llama_cpp_2::token::LlamaToken;
 
 use super::{Chosen, Outcome, Prepared, Sequence};
-use crate::{context::pool::Pool, engine::batch::Want};
+use crate::{
+    context::pool::Pool,
+    engine::{
+        batch::Want,
+        grammar::Standing,
+        sampling::{Logprobs, Sampler},
+    },
+};
 
 const EOG: i32 = 2;
 
@@ -29,14 +36,23 @@ fn sequence(prompt: i32, max_tokens: u32, stop: &[&str], end: EndOfGeneration) -
             end,
             ..Sampling::default()
         },
+        sampler: Sampler::default(),
     };
     Sequence::new(prepared, Pool::new(1).take().unwrap(), 0, 10)
 }
 
 fn advance(sequence: &mut Sequence, token: i32, piece: &str) -> Outcome {
-    let chosen =
-        Chosen { token: LlamaToken::new(token), piece: piece.as_bytes(), ends: token == EOG };
-    sequence.advance(&chosen).unwrap()
+    sequence.advance(&chosen(token, piece.as_bytes())).unwrap()
+}
+
+fn chosen(token: i32, piece: &[u8]) -> Chosen<'_> {
+    Chosen {
+        token: LlamaToken::new(token),
+        piece,
+        ends: token == EOG,
+        standing: Standing::Open,
+        logprobs: None,
+    }
 }
 
 /// Token id, text and reason of an outcome.
@@ -114,7 +130,7 @@ fn the_last_token_takes_what_is_held_with_it() {
     let last = seen(advance(&mut held, 7, "ab"));
     assert_eq!(last, (Some((7, "ab".into())), Some(FinishReason::Length)));
     let mut open = sequence(1, 1, &[], EndOfGeneration::Stops);
-    let chosen = Chosen { token: LlamaToken::new(7), piece: &"é".as_bytes()[..1], ends: false };
+    let chosen = chosen(7, &"é".as_bytes()[..1]);
     let token = open.advance(&chosen).unwrap().token.unwrap();
     assert_eq!(token.text, "\u{fffd}");
 }
@@ -123,7 +139,7 @@ fn the_last_token_takes_what_is_held_with_it() {
 fn a_token_with_too_much_text_is_an_error() {
     let mut sequence = sequence(1, 9, &[], EndOfGeneration::Stops);
     let piece = vec![b'x'; STEP_TEXT_BYTES_MAX + 1];
-    let chosen = Chosen { token: LlamaToken::new(7), piece: &piece, ends: false };
+    let chosen = chosen(7, &piece);
     assert_eq!(sequence.advance(&chosen), Err(STEP_TEXT_BYTES_MAX + 1));
 }
 
@@ -136,4 +152,24 @@ fn the_clock_runs_from_the_start_to_the_first_token_and_from_there() {
     std::thread::sleep(std::time::Duration::from_millis(2));
     let late = sequence.ended(FinishReason::Stop);
     assert!(late.decode_us >= 2000);
+}
+
+#[test]
+fn the_end_of_a_grammar_ends_it_whatever_was_asked() {
+    let stands = |token, piece, standing| Chosen { standing, ..chosen(token, piece) };
+    let mut last = sequence(1, 1, &["abc"], EndOfGeneration::IsAToken);
+    let outcome = last.advance(&stands(7, b"ab", Standing::Complete)).unwrap();
+    assert_eq!(seen(outcome), (Some((7, "ab".into())), Some(FinishReason::Stop)));
+    let mut over = sequence(1, 9, &[], EndOfGeneration::IsAToken);
+    let outcome = over.advance(&stands(EOG, b"", Standing::Ended)).unwrap();
+    assert_eq!(seen(outcome), (None, Some(FinishReason::Stop)));
+}
+
+#[test]
+fn a_probability_goes_out_with_its_token() {
+    let told = Logprobs { chosen: -0.5, top: vec![(7, -0.5), (3, -1.0)] };
+    let chosen = Chosen { logprobs: Some(told), ..chosen(7, b"a") };
+    let token = sequence(1, 9, &[], EndOfGeneration::Stops).advance(&chosen).unwrap().token;
+    let token = token.unwrap();
+    assert_eq!((token.logprob, token.top), (Some(-0.5), vec![(7, -0.5), (3, -1.0)]));
 }

@@ -57,7 +57,12 @@ fn dry(dry: &Dry) -> Result<(), Refusal> {
     real("dry_base", dry.base, 1.0, DRY_BASE_MAX)?;
     whole("dry_allowed_length", dry.allowed_length, 1, PENALTY_LAST_N_MAX)?;
     whole("dry_last_n", dry.last_n, 0, PENALTY_LAST_N_MAX)?;
-    texts("DRY breaker", &dry.breakers, DRY_BREAKERS_MAX)
+    texts("DRY breaker", &dry.breakers, DRY_BREAKERS_MAX)?;
+    // It goes to C as a string that ends there.
+    match dry.breakers.iter().any(|breaker| breaker.contains('\0')) {
+        true => Err(bad("a DRY breaker holds a NUL byte; leave it out".to_owned())),
+        false => Ok(()),
+    }
 }
 
 fn logit_bias(biases: &[(u32, f32)]) -> Result<(), Refusal> {

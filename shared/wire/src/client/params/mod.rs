@@ -62,7 +62,8 @@ pub struct Params {
     /// vocabulary's ids, each up to [`crate::limits::LOGIT_BIAS_RANGE`] either way.
     pub logit_bias: Vec<(u32, f32)>,
     /// Tells each token's probability, and those of so many alternatives, 0 to
-    /// [`crate::limits::LOGPROBS_MAX`].
+    /// [`crate::limits::LOGPROBS_MAX`]. It is the model's own: natural logarithms of the softmax of
+    /// the raw logits, before grammar, bias, penalties, filters and temperature.
     pub logprobs: Option<u32>,
     /// What the answer has to be.
     pub grammar: Option<Grammar>,

@@ -4,7 +4,7 @@ use crate::{code::Code, limits::GRAMMAR_BYTES_MAX};
 type Change = fn(&mut Params);
 
 /// Each out of its range, with the words that the refusal must hold.
-const BAD: [(Change, &str); 27] = [
+const BAD: [(Change, &str); 28] = [
     (|p| p.max_tokens = 0, "max_tokens is 0"),
     (|p| p.temperature = f32::NAN, "temperature is NaN"),
     (|p| p.temperature = -0.1, "temperature is -0.1"),
@@ -29,6 +29,7 @@ const BAD: [(Change, &str); 27] = [
     (|p| p.penalties.dry.base = 0.5, "dry_base is 0.5"),
     (|p| p.penalties.dry.allowed_length = 0, "dry_allowed_length is 0"),
     (|p| p.penalties.dry.breakers = vec!["x".into(); 17], "17 DRY breakers"),
+    (|p| p.penalties.dry.breakers = vec!["a\0".into()], "a DRY breaker holds a NUL"),
     (|p| p.logit_bias = vec![(1, f32::NAN)], "a logit bias is NaN"),
     (|p| p.logit_bias = vec![(u32::MAX, 1.0)], "a token of logit_bias is 4294967295"),
     (|p| p.logit_bias = vec![(1, 1.0); 1025], "1025 logit biases"),

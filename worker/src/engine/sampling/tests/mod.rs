@@ -1,7 +1,47 @@
-use core_wire::worker::{Sampling, job::EndOfGeneration};
-use llama_cpp_2::token::{LlamaToken, data::LlamaTokenData};
+mod filters;
+mod logprobs;
+mod penalties;
+mod replay;
 
-use super::{Candidates, NoChoice, Sampler, argmax, draw::uniform, pick};
+use std::{path::Path, sync::LazyLock};
+
+use core_wire::worker::{Sampling, job::EndOfGeneration};
+use llama_cpp_2::{
+    llama_backend::LlamaBackend,
+    model::{LlamaModel, params::LlamaModelParams},
+    token::LlamaToken,
+};
+
+use super::{Candidates, NoChoice, Sampler, Tools, argmax, draw, logprobs::narrowed};
+
+/// The vocabulary of the model that ships; some tests want one of the engine's own.
+static VOCABULARY: LazyLock<LlamaModel> = LazyLock::new(|| {
+    crate::llama::route_log();
+    let backend = LlamaBackend::init().unwrap();
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/model/story.gguf");
+    let params = LlamaModelParams::default().with_vocab_only(true);
+    LlamaModel::load_from_file(&backend, path, &params).unwrap()
+});
+
+/// What samplers are made from, as in a worker that holds the vocabulary that ships.
+pub(crate) fn tools() -> Tools<'static> {
+    Tools::new(&VOCABULARY)
+}
+
+fn uniform(seed: u64, position: u32) -> f64 {
+    draw::uniform(seed, position, draw::FOR_TOKEN)
+}
+
+/// A whole number of `0..count` for every `seed` and `at`.
+fn below(count: u32, seed: u64, at: u32) -> i32 {
+    let share = uniform(seed, at) * f64::from(count);
+    (0..count).take_while(|&n| f64::from(n + 1) <= share).count().try_into().unwrap()
+}
+
+/// Logits of `count` tokens between -`spread` and `spread`, others for every `seed`.
+fn random_logits(seed: u64, count: u32, spread: f32) -> Vec<f32> {
+    (0..count).map(|id| (narrowed(uniform(seed, id)) * 2.0 - 1.0) * spread).collect()
+}
 
 fn sampling(temperature: f32, top_k: u32, top_p: f32, min_p: f32, seed: u64) -> Sampling {
     Sampling {
@@ -19,17 +59,17 @@ fn sampling(temperature: f32, top_k: u32, top_p: f32, min_p: f32, seed: u64) -> 
 
 fn chosen(sampling: &Sampling, logits: &[f32], position: u32) -> Result<i32, NoChoice> {
     let mut candidates = Candidates::new();
-    let token = Sampler::new(sampling).choose(logits, position, &mut candidates)?;
-    Ok(token.0)
+    let mut sampler = Sampler::new(sampling, &tools(), &[], 0).unwrap();
+    Ok(sampler.choose(logits, position, &mut candidates)?.token.0)
 }
 
 /// How often each of `logits` is chosen over `draws` positions.
 fn counts(sampling: &Sampling, logits: &[f32], draws: u32) -> Vec<u32> {
     let mut counts = vec![0; logits.len()];
     let mut candidates = Candidates::new();
-    let mut sampler = Sampler::new(sampling);
+    let mut sampler = Sampler::new(sampling, &tools(), &[], 0).unwrap();
     for position in 0..draws {
-        let token = sampler.choose(logits, position, &mut candidates).unwrap();
+        let token = sampler.choose(logits, position, &mut candidates).unwrap().token;
         counts[usize::try_from(token.0).unwrap()] += 1;
     }
     counts
@@ -56,8 +96,8 @@ fn logits_that_are_no_numbers_are_refused() {
         vec![f32::NEG_INFINITY; 3],
     ];
     for logits in bad {
-        assert_eq!(chosen(&sampling(0.0, 0, 1.0, 0.0, 1), &logits, 0), Err(NoChoice));
-        assert_eq!(chosen(&sampling(0.8, 2, 0.9, 0.1, 1), &logits, 0), Err(NoChoice));
+        assert_eq!(chosen(&sampling(0.0, 0, 1.0, 0.0, 1), &logits, 0), Err(NoChoice::Logits));
+        assert_eq!(chosen(&sampling(0.8, 2, 0.9, 0.1, 1), &logits, 0), Err(NoChoice::Logits));
     }
 }
 
@@ -148,11 +188,41 @@ fn a_wide_vocabulary_is_filtered_like_a_small_one() {
 
 #[test]
 fn the_edges_of_the_draw_hit_the_first_and_the_last() {
-    let entry = |id, logit| LlamaTokenData::new(LlamaToken::new(id), logit, 0.0);
-    let two = [entry(4, 0.0), entry(9, 0.0), entry(2, f32::NEG_INFINITY)];
-    assert_eq!(pick(&two, 0.0), Ok(LlamaToken::new(4)));
-    assert_eq!(pick(&two, 0.499), Ok(LlamaToken::new(4)));
-    assert_eq!(pick(&two, 0.5), Ok(LlamaToken::new(9)));
-    assert_eq!(pick(&two, 1.0 - f64::EPSILON / 2.0), Ok(LlamaToken::new(9)));
-    assert_eq!(pick(&[], 0.5), Err(NoChoice));
+    let mut two = Candidates::new();
+    two.fill(&[0.0, f32::NEG_INFINITY, 0.0], None);
+    assert_eq!(two.pick(0.0), Ok(LlamaToken::new(0)));
+    assert_eq!(two.pick(0.499), Ok(LlamaToken::new(0)));
+    assert_eq!(two.pick(0.5), Ok(LlamaToken::new(2)));
+    assert_eq!(two.pick(1.0 - f64::EPSILON / 2.0), Ok(LlamaToken::new(2)));
+    assert_eq!(Candidates::new().pick(0.5), Err(NoChoice::Logits));
+}
+
+#[test]
+fn draws_of_recorded_answers_stay_what_they_were() {
+    assert_eq!(uniform(0, 0), 0.652_448_486_374_032_2);
+    assert_eq!(uniform(7, 3), 0.604_234_805_368_314_5);
+    assert_eq!(uniform(u64::MAX, u32::MAX), 0.774_697_827_217_258);
+}
+
+#[test]
+fn uses_of_one_position_have_nothing_in_common() {
+    const DRAWS: u32 = 20_000;
+    let centred = |i, k| draw::uniform(1, i, k) - 0.5;
+    let covariance: f64 = (0..DRAWS).map(|i| centred(i, 0) * centred(i, draw::FOR_XTC)).sum();
+    let correlation = covariance / f64::from(DRAWS) * 12.0;
+    // Four standard deviations of the estimate.
+    assert!(correlation.abs() < 4.0 / f64::from(DRAWS).sqrt(), "{correlation}");
+    assert_ne!(draw::uniform(1, 1, 1).to_bits(), draw::uniform(1, 1, 2).to_bits());
+}
+
+#[test]
+fn a_bias_forbids_and_forces_and_must_name_a_token() {
+    let logits = [1.0_f32, 2.0, 3.0];
+    let bias = |bias| Sampling { logit_bias: bias, ..sampling(0.0, 0, 1.0, 0.0, 1) };
+    assert_eq!(chosen(&bias(vec![(2, -100.0)]), &logits, 0), Ok(1));
+    assert_eq!(chosen(&bias(vec![(0, 1.5), (0, 1.5)]), &logits, 0), Ok(0), "they add up");
+    let drawn = Sampling { temperature: 1.0, ..bias(vec![(0, 100.0)]) };
+    assert_eq!(chosen(&drawn, &logits, 0), Ok(0));
+    let outside = Sampler::new(&bias(vec![(1 << 20, 1.0)]), &tools(), &[], 0);
+    assert_eq!(outside.err().unwrap().code, core_wire::code::Code::BadToken);
 }

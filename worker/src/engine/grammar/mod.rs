@@ -1,0 +1,142 @@
+//! What an answer has to be: grammars, as masks over the vocabulary.
+//!
+//! A grammar is the client's program for a parser that is not ours, so it meets bounds of ours
+//! first (`guard`), then the parser's own in fuel and states; both are counts and no clocks, so the
+//! same grammar always has the same fate. The parser catches its own panics, which
+//! `panic = "abort"` defeats: the broker lets a throwaway worker compile a grammar before a serving
+//! one meets it. An error while serving ends the request; never is a token chosen without its mask.
+
+mod gbnf;
+mod guard;
+mod limits;
+mod refusal;
+mod vocabulary;
+
+#[cfg(test)]
+mod tests;
+
+use std::{cell::OnceCell, fmt};
+
+use core_wire::{client::params::Grammar, code::Refusal};
+use llama_cpp_2::{model::LlamaModel, token::LlamaToken};
+use llguidance::{
+    Matcher, ParserFactory,
+    earley::SlicedBiasComputer,
+    toktrie::{InferenceCapabilities, SimpleVob, TokEnv},
+};
+use thiserror::Error;
+
+/// A grammar cannot be followed further: its parser ran into a limit, or nothing that it allows
+/// next is in the vocabulary.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("the grammar cannot be followed further with this vocabulary and these limits")]
+pub(crate) struct Failed;
+
+/// Where a grammar stands after a token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Standing {
+    /// It goes on, or may.
+    Open,
+    /// The token completes the answer, and nothing may follow.
+    Complete,
+    /// The token is the end of an answer that was complete before it.
+    Ended,
+}
+
+/// Compiles grammars for one vocabulary.
+pub(crate) struct Grammars<'m> {
+    model: &'m LlamaModel,
+    /// Made with the first grammar: most workers never see one.
+    factory: OnceCell<Option<ParserFactory>>,
+}
+
+impl<'m> Grammars<'m> {
+    /// Costs nothing until the first grammar comes.
+    pub(crate) fn new(model: &'m LlamaModel) -> Self {
+        Self { model, factory: OnceCell::new() }
+    }
+
+    /// Compiles `grammar` and tries its first step.
+    ///
+    /// # Errors
+    /// `BAD_GRAMMAR`, with a sentence that names a limit or a place and never a piece of it.
+    pub(crate) fn compile(&self, grammar: &Grammar) -> Result<Constraint, Refusal> {
+        let checked = guard::checked(grammar)?;
+        let factory = self.factory.get_or_init(|| factory(self.model)).as_ref();
+        let factory = factory.ok_or_else(|| {
+            refusal::bad("the model's vocabulary is too large for grammars; send none".into())
+        })?;
+        let mut matcher = Matcher::new(factory.create_parser(checked));
+        let first = matcher.compute_mask_or_eos();
+        match (matcher.get_error(), first) {
+            (None, Ok(_)) => Ok(Constraint { matcher, vocabulary: factory.tok_env().clone() }),
+            (Some(said), _) => Err(refusal::of(&said)),
+            (None, Err(said)) => Err(refusal::of(&said.to_string())),
+        }
+    }
+}
+
+fn factory(model: &LlamaModel) -> Option<ParserFactory> {
+    let vocabulary = vocabulary::trie(model)?;
+    let slices = SlicedBiasComputer::general_slices();
+    let capabilities = InferenceCapabilities::default();
+    let mut factory = ParserFactory::new(&vocabulary, capabilities, &slices).ok()?;
+    // Whatever it has to say may be a piece of a grammar.
+    factory.quiet();
+    *factory.limits_mut() = limits::parser();
+    Some(factory)
+}
+
+/// A compiled grammar, and how far an answer has followed it.
+pub(crate) struct Constraint {
+    matcher: Matcher,
+    vocabulary: TokEnv,
+}
+
+impl Constraint {
+    /// The tokens that may come next; of a complete answer only those that end it.
+    ///
+    /// # Errors
+    /// [`Failed`].
+    pub(crate) fn mask(&mut self) -> Result<SimpleVob, Failed> {
+        if !self.matcher.stop_reason().is_ok() {
+            return Err(Failed);
+        }
+        self.matcher.compute_mask_or_eos().map_err(|_| Failed)
+    }
+
+    /// Takes a token in that the last mask allowed, or that an earlier run chose.
+    ///
+    /// # Errors
+    /// [`Failed`].
+    pub(crate) fn accept(&mut self, token: LlamaToken) -> Result<Standing, Failed> {
+        let id = u32::try_from(token.0).map_err(|_| Failed)?;
+        if self.vocabulary.tok_trie().eos_tokens().contains(&id) {
+            return Ok(Standing::Ended);
+        }
+        self.matcher.consume_token(id).map_err(|_| Failed)?;
+        match (self.matcher.is_stopped(), self.matcher.stop_reason().is_ok()) {
+            (false, _) => Ok(Standing::Open),
+            (true, true) => Ok(Standing::Complete),
+            (true, false) => Err(Failed),
+        }
+    }
+}
+
+// A grammar may hold what somebody asks for.
+impl fmt::Debug for Constraint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Constraint(..)")
+    }
+}
+
+/// Lets llguidance install the panic hook that it wants, so that the caller's comes after it: its
+/// own would collect a backtrace and swallow the place. Costs a parser for an empty vocabulary.
+pub(crate) fn settle_panic_hook() {
+    let vocabulary = vocabulary::bytes();
+    let factory = ParserFactory::new(&vocabulary, InferenceCapabilities::default(), &[]);
+    if let Ok(mut factory) = factory {
+        factory.quiet();
+        let _parser = Matcher::new(factory.create_parser(guard::smallest()));
+    }
+}

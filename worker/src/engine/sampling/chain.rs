@@ -35,7 +35,7 @@ pub(super) fn penalties(
 
 fn dont_repeat(dry: &Dry, model: &LlamaModel) -> Result<LlamaSampler, Refusal> {
     if dry.breakers.iter().any(|breaker| breaker.contains('\0')) {
-        let message = "a DRY breaker holds a NUL byte; leave it out";
+        let message = "a DRY breaker holds a NUL byte; all others are allowed";
         return Err(Refusal::new(Code::BadParameter, message));
     }
     let cut = |breaker: &String| {

@@ -60,7 +60,7 @@ fn dry(dry: &Dry) -> Result<(), Refusal> {
     texts("DRY breaker", &dry.breakers, DRY_BREAKERS_MAX)?;
     // It goes to C as a string that ends there.
     match dry.breakers.iter().any(|breaker| breaker.contains('\0')) {
-        true => Err(bad("a DRY breaker holds a NUL byte; leave it out".to_owned())),
+        true => Err(bad("a DRY breaker holds a NUL byte; all others are allowed".to_owned())),
         false => Ok(()),
     }
 }

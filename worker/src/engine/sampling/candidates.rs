@@ -38,13 +38,20 @@ impl Candidates {
         self.0.data.clear();
         match mask {
             None => {
-                let entries = (0..).zip(logits).filter_map(|(id, &logit)| entry(id, logit));
+                let ids = (0..).map(LlamaToken::new);
+                let entries = ids.zip(logits).map(|(id, &l)| LlamaTokenData::new(id, l, 0.0));
                 self.0.data.extend(entries);
+                // Rare, and asked first: looking costs less than taking each in by itself.
+                if logits.contains(&f32::NEG_INFINITY) {
+                    self.0.data.retain(|candidate| is_possible(candidate.logit()));
+                }
             }
             Some(mask) => mask.iter_set_entries(|at| {
                 let logit = logits.get(at).copied().unwrap_or(f32::NEG_INFINITY);
                 let id = i32::try_from(at).unwrap_or(i32::MAX);
-                self.0.data.extend(entry(id, logit));
+                if is_possible(logit) {
+                    self.0.data.push(LlamaTokenData::new(LlamaToken::new(id), logit, 0.0));
+                }
             }),
         }
     }
@@ -158,9 +165,9 @@ impl Candidates {
     }
 }
 
-/// A token in question; minus infinity is how the model itself forbids one.
-fn entry(id: i32, logit: f32) -> Option<LlamaTokenData> {
-    (logit > f32::NEG_INFINITY).then(|| LlamaTokenData::new(LlamaToken::new(id), logit, 0.0))
+/// Minus infinity is how the model itself forbids a token.
+fn is_possible(logit: f32) -> bool {
+    logit > f32::NEG_INFINITY
 }
 
 /// A candidate's part of the probability, 1 for the likeliest.

@@ -90,6 +90,7 @@ fn a_refusal_names_a_limit_or_a_place_and_quotes_nothing() {
         (lark("start: sesame"), "not valid"),
         (lark(&format!("start: {}\"sesame\"{}", "(".repeat(200), ")".repeat(200))), "at most 100"),
         (lark(&format!("start: A\nA: {}/sesame/", "/a/ & ".repeat(40))), "at most 16"),
+        (lark("start: x::0xffff \"sesame\"\nx::_: \"a\" x::incr(_)"), "parameters (::)"),
         (lark("start: %json {\"const\": \"sesame\"}"), "%json is not supported"),
         (schema("{\"const\": \"sesame\""), "no JSON at line 1"),
         (schema("{\"type\": \"sesame\"}"), "not valid"),

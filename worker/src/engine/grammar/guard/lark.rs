@@ -31,6 +31,8 @@ struct Counts {
     deepest: usize,
     rule_began: usize,
     longest_rule: usize,
+    /// Two colons in a row. One without a value made the parser panic.
+    parameters: usize,
 }
 
 /// Checks a grammar.
@@ -45,6 +47,10 @@ pub(super) fn check(source: &str) -> Result<(), Refusal> {
         return Err(bad(message));
     }
     let counts = count(source);
+    if counts.parameters > 0 {
+        let message = "rules with parameters (::) are not supported; write one rule for each value";
+        return Err(bad(message.into()));
+    }
     at_most("bytes of a Lark rule", counts.longest_rule, LARK_RULE_BYTES_MAX)?;
     at_most("operators & and ~ of the grammar", counts.operators, LARK_OPERATORS_MAX)?;
     let depth = counts.rules.saturating_mul(counts.deepest + 1);
@@ -61,6 +67,7 @@ fn count(source: &str) -> Counts {
         let (after, taken) = step(within, byte, next);
         if within == Within::Grammar {
             counts.take(byte, at);
+            counts.parameters += usize::from(byte == b':' && next == Some(b':'));
         }
         within = after;
         at += taken;

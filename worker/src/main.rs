@@ -38,7 +38,6 @@ const LINE_BYTES_MAX: usize = 512;
 
 fn main() {
     let began = Instant::now();
-    engine::grammar::settle_panic_hook();
     panic::set_hook(Box::new(on_panic));
     match boot::run(began) {
         Ok(()) => leave(EXIT_STOPPED),

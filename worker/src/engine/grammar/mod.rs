@@ -15,7 +15,7 @@ mod vocabulary;
 #[cfg(test)]
 mod tests;
 
-use std::{cell::OnceCell, fmt};
+use std::{cell::OnceCell, fmt, panic};
 
 use core_wire::{client::params::Grammar, code::Refusal};
 use llama_cpp_2::{model::LlamaModel, token::LlamaToken};
@@ -84,6 +84,7 @@ fn factory(model: &LlamaModel) -> Option<ParserFactory> {
     // Whatever it has to say may be a piece of a grammar.
     factory.quiet();
     *factory.limits_mut() = limits::parser();
+    keep_panic_hook(&factory);
     Some(factory)
 }
 
@@ -130,13 +131,10 @@ impl fmt::Debug for Constraint {
     }
 }
 
-/// Lets llguidance install the panic hook that it wants, so that the caller's comes after it: its
-/// own would collect a backtrace and swallow the place. Costs a parser for an empty vocabulary.
-pub(crate) fn settle_panic_hook() {
-    let vocabulary = vocabulary::bytes();
-    let factory = ParserFactory::new(&vocabulary, InferenceCapabilities::default(), &[]);
-    if let Ok(mut factory) = factory {
-        factory.quiet();
-        let _parser = Matcher::new(factory.create_parser(guard::smallest()));
-    }
+/// Lets llguidance install the panic hook that it installs once, and puts ours back in its place:
+/// its own would collect a backtrace and swallow where the panic was.
+fn keep_panic_hook(factory: &ParserFactory) {
+    let ours = panic::take_hook();
+    let _parser = Matcher::new(factory.create_parser(guard::smallest()));
+    panic::set_hook(ours);
 }

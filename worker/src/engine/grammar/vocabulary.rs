@@ -48,11 +48,6 @@ pub(super) fn trie(model: &LlamaModel) -> Option<TokEnv> {
     Some(Arc::new(ApproximateTokEnv::new(trie)))
 }
 
-/// A vocabulary of the bytes alone.
-pub(super) fn bytes() -> TokEnv {
-    ApproximateTokEnv::single_byte_env()
-}
-
 /// The name of a token that shows as nothing, behind the marker.
 fn marked(model: &LlamaModel, token: LlamaToken) -> Vec<u8> {
     let mut name = vec![TokTrie::SPECIAL_TOKEN_MARKER];

@@ -9,6 +9,8 @@ const SIZES: [usize; 5] = [10, 100, 1000, 10_000, 30_000];
 /// All of them, none longer than the broker lets through.
 pub(super) fn all() -> Vec<Grammar> {
     let mut all: Vec<Grammar> = SIZES.iter().flat_map(|&size| growing(size)).collect();
+    // Just within the bound on rules times brackets, so that the stack has to hold.
+    all.extend([deep('a'), deep('A')]);
     all.extend(LARK.map(|source| Grammar::Lark(source.into())));
     all.extend(REGEX.map(|source| Grammar::Regex(source.into())));
     all.extend(SCHEMAS.map(|source| Grammar::JsonSchema(source.into())));
@@ -16,6 +18,15 @@ pub(super) fn all() -> Vec<Grammar> {
     all.extend((0..20).map(noise));
     all.retain(|grammar| (1..=GRAMMAR_BYTES_MAX).contains(&grammar.source().len()));
     all
+}
+
+/// A chain of rules or of terminals, each through many brackets.
+fn deep(name: char) -> Grammar {
+    const RULES: usize = 94;
+    let (open, close) = ("(".repeat(20), ")".repeat(20));
+    let rule = |i| format!("{name}{i}: {open}\"b\" {name}{} | \"c\"{close}\n", i + 1);
+    let rules: String = (0..RULES).map(rule).collect();
+    Grammar::Lark(format!("start: {name}0\n{rules}{name}{RULES}: \"a\""))
 }
 
 fn growing(n: usize) -> Vec<Grammar> {
@@ -78,18 +89,18 @@ fn schemas(n: usize) -> Vec<String> {
 }
 
 /// A text of 64 KiB or less in which every character means something somewhere.
-fn noise(seed: u64) -> Grammar {
+fn noise(seed: u32) -> Grammar {
     const LETTERS: &[char] = &[
         's', 't', 'a', 'r', 'A', ':', '|', '(', ')', '[', ']', '{', '}', '*', '+', '?', '~', '"',
         '/', '\\', '\n', ' ', '<', '>', '@', '%', ',', '.', '&', '=', '_', '0', '9', '#', 'ü',
         '😀',
     ];
-    let mut state = seed;
+    let mut state = u64::from(seed);
     let mut next = || {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(seed * 2 + 1);
-        LETTERS[(state >> 33) as usize % LETTERS.len()]
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(u64::from(seed) * 2 + 1);
+        LETTERS[usize::try_from(state >> 33).unwrap() % LETTERS.len()]
     };
-    let length = [30, 300, 3000, 20_000][seed as usize % 4];
+    let length = [30, 300, 3000, 20_000][usize::try_from(seed % 4).unwrap()];
     let text: String = (0..length).map(|_| next()).collect();
     match seed / 4 {
         0 => Grammar::Lark(format!("start: {text}")),

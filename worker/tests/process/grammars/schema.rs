@@ -9,10 +9,10 @@ const DEPTH: u32 = 3;
 struct Random(u64);
 
 impl Random {
-    fn below(&mut self, count: u64) -> u64 {
+    fn below(&mut self, count: usize) -> usize {
         self.0 =
             self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (self.0 >> 33) % count
+        usize::try_from(self.0 >> 33).unwrap() % count
     }
 }
 
@@ -35,7 +35,7 @@ fn any(random: &mut Random, depth: u32) -> Value {
         }
         3 => {
             let values = [json!("red kite"), json!(7), json!(null), json!("ä\"\\"), json!(true)];
-            json!({"enum": values[..1 + random.below(5) as usize]})
+            json!({"enum": values[..1 + random.below(5)]})
         }
         4 => json!({"type": "string", "maxLength": 1 + random.below(9)}),
         5 => json!({"anyOf": [{"type": "boolean"}, {"type": "string", "maxLength": 4}]}),
@@ -51,7 +51,7 @@ fn object(random: &mut Random, depth: u32) -> Value {
     let names: Vec<String> = (0..=random.below(3)).map(|i| format!("p{i}")).collect();
     let members = names.iter().map(|name| (name.clone(), any(random, depth.saturating_sub(1))));
     let properties: serde_json::Map<String, Value> = members.collect();
-    let required = &names[..random.below(names.len() as u64 + 1) as usize];
+    let required = &names[..random.below(names.len() + 1)];
     json!({
         "type": "object",
         "properties": properties,

@@ -4,7 +4,10 @@ use core_wire::client::Priority;
 use proptest::prelude::*;
 
 use super::sim::{Kind, Sim};
-use crate::scheduler::Cost;
+use crate::{
+    ipc::ConnId,
+    scheduler::{Cost, Ticket, priority::Lanes},
+};
 
 fn kind(conn: u64, class: Priority, max_tokens: u32) -> Kind {
     Kind { conn, class, cost: Cost { prompt: 1, max_tokens } }
@@ -125,4 +128,40 @@ fn a_class_is_served_once_it_is_over_its_age_and_not_before() {
     // A slot is free each 10 ms, so nobody waits longer than one such time after the age.
     assert!((2_000..=2_010).contains(&normal_ms.unwrap()), "{normal_ms:?}");
     assert!((10_000..=10_010).contains(&batch_ms.unwrap()), "{batch_ms:?}");
+}
+
+#[test]
+fn of_classes_that_are_all_over_their_age_the_highest_has_every_other_turn() {
+    let mut lanes = Lanes::default();
+    let classes = [Priority::Interactive, Priority::Normal, Priority::Batch];
+    for (class, ticket) in classes.into_iter().cycle().zip(1..=6) {
+        lanes.push(class, (ConnId(1), Ticket(ticket)), 1, 0);
+    }
+    let mut turns = Vec::new();
+    for round in 1..=6 {
+        // Longer than any age, so that whoever waits is due each time.
+        let now_ms = round * 60_000;
+        let next = lanes.next(now_ms).expect("somebody waits");
+        lanes.serve(next);
+        lanes.lane_mut(next.class).left(now_ms);
+        turns.push(next.place.ticket().0);
+    }
+    assert_eq!(turns, [2, 1, 3, 4, 5, 6]);
+}
+
+#[test]
+fn a_class_that_is_served_does_not_age() {
+    let mut sim = Sim::new(2, 1 << 20);
+    sim.generate(kind(0, Priority::Normal, 5_000));
+    sim.generate(kind(1, Priority::Interactive, 10));
+    let second = sim.generate(kind(0, Priority::Normal, 10));
+    while !sim.began.contains(&second) {
+        assert!(sim.now_ms < 10_000, "it starves");
+        if sim.state.depth(Priority::Interactive) < 2 {
+            sim.generate(kind(1, Priority::Interactive, 10));
+        }
+        sim.tick();
+    }
+    // The first one runs for 5 s; from then on nobody of the class is served.
+    assert!((7_000..=7_010).contains(&sim.now_ms), "{}", sim.now_ms);
 }

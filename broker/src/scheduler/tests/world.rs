@@ -107,8 +107,11 @@ impl World {
             Op::Open(conn) => self.step(Event::Opened(ConnId(conn.into()))),
             Op::Close(conn) => self.step(Event::Closed(ConnId(conn.into()))),
             Op::Arrive(asked) => self.arrive(&asked),
-            Op::Cancel(conn, id) => self
-                .step(Event::Cancelled { conn: ConnId(conn.into()), target: request(id).into() }),
+            Op::Cancel(conn, id) => {
+                let (conn, id) = (ConnId(conn.into()), request(id));
+                self.step(Event::Cancelled { conn, target: id.clone().into() });
+                assert!(!self.state.is_open(conn, &id), "all that share a name end with it");
+            }
             Op::Abandon(number) => {
                 if let Some(ticket) = pick(self.open.keys().copied(), number) {
                     self.step(Event::Abandoned { ticket, refusal: lost() });
@@ -132,6 +135,10 @@ impl World {
 
     fn arrive(&mut self, asked: &Asked) {
         let ticket = Ticket(self.next());
+        let (conn, id) = (ConnId(asked.conn.into()), request(asked.id));
+        // Half of those whose name is open are further completions, the others are duplicates.
+        let joins = ticket.0.is_multiple_of(2) && self.state.is_open(conn, &id);
+        let entry = if joins { Entry::Joins } else { Entry::Opens };
         let task = task_of(asked.task, line(asked.model));
         let classes = [Priority::Interactive, Priority::Normal, Priority::Batch];
         let class = classes[usize::from(asked.class)];
@@ -144,9 +151,9 @@ impl World {
         });
         self.step(Event::Arrived(Arrival {
             ticket,
-            conn: ConnId(asked.conn.into()),
-            id: request(asked.id),
-            entry: Entry::Opens,
+            conn,
+            id,
+            entry,
             task,
             class,
             cost: Cost { prompt, max_tokens },

@@ -8,12 +8,17 @@ mod schema;
 
 use core_wire::{client::params::Grammar, code::Refusal};
 use llguidance::api::TopLevelGrammar;
+use serde_json::{Map, Value, json};
 
 use super::{
     gbnf,
     limits::{NESTING_MAX, REGEX_BYTES_MAX},
     refusal::bad,
 };
+
+/// What may stand between two parts of a JSON value: nothing, a space, or a new line and as much
+/// as five levels of four spaces.
+const WHITESPACE: &str = r"\x20|\n\x20{0,20}";
 
 /// The grammar for the parser, if it is within all bounds.
 ///
@@ -28,7 +33,7 @@ pub(super) fn checked(grammar: &Grammar) -> Result<TopLevelGrammar, Refusal> {
                 bad(format!("the schema is no JSON at line {line}, column {column}"))
             })?;
             schema::check(&schema)?;
-            Ok(TopLevelGrammar::from_json_schema(schema))
+            Ok(TopLevelGrammar::from_json_schema(with_bounded_whitespace(schema)))
         }
         Grammar::Regex(source) => {
             at_most("bytes of the regular expression", source.len(), REGEX_BYTES_MAX)?;
@@ -45,6 +50,20 @@ pub(super) fn checked(grammar: &Grammar) -> Result<TopLevelGrammar, Refusal> {
             Ok(TopLevelGrammar::from_lark(translated))
         }
     }
+}
+
+/// The schema with a bound on whitespace, unless it brings its own: without one a model that likes
+/// newlines never comes to the closing bracket.
+fn with_bounded_whitespace(schema: Value) -> Value {
+    let mut schema = match schema {
+        Value::Bool(true) => Value::Object(Map::new()),
+        other => other,
+    };
+    if let Some(object) = schema.as_object_mut() {
+        let options = json!({ "whitespace_pattern": WHITESPACE });
+        object.entry("x-guidance").or_insert(options);
+    }
+    schema
 }
 
 /// A grammar that is always valid.

@@ -72,7 +72,6 @@ fn grammars() -> Vec<(&'static str, Grammar)> {
         ("a nest of 20,000", Grammar::JsonSchema(deep)),
         ("no regex", Grammar::Regex("(((".into())),
         ("no GBNF", Grammar::Gbnf("root ::= (".into())),
-        ("repetitions", Grammar::Regex("((a{1000}){1000}){1000}".into())),
         ("an unknown rule", Grammar::Lark(format!("start: a0\n{alternatives}"))),
     ]
 }

@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use core_client::{Generate, Priority};
+use core_tests::harness::Broker;
 
-use crate::talk::{ask, broker_with, connect, greedy, of_class, same_until_close, talk};
+use crate::talk::{ask, broker_with, common, connect, greedy, of_class, same_until_close, talk};
 
 /// One slot, so that one of two must wait.
 const ONE_SLOT: &str = "[defaults]\nslots = 1\n";
@@ -12,6 +13,11 @@ const ONE_SLOT: &str = "[defaults]\nslots = 1\n";
 const BATCH: u32 = 400;
 /// Interruptions of one batch request.
 const TIMES: usize = 3;
+/// How long it runs between them: some ten tokens, so that the first comes while the two runs can
+/// still be compared.
+const INTO_IT: Duration = Duration::from_millis(15);
+/// Tries, of which one has to go on with the same tokens after a pause.
+const TRIES: usize = 3;
 
 fn batch(temperature: f32) -> Generate {
     let mut request = of_class(Priority::Batch, greedy("long", "Once upon a time", BATCH));
@@ -21,36 +27,43 @@ fn batch(temperature: f32) -> Generate {
     request
 }
 
+/// One run alone and one that is disturbed; how many tokens are the same, and how many there were
+/// at the first disturbance.
+async fn disturbed(broker: &Broker, temperature: f32) -> (usize, usize) {
+    let (worker, screen) = (connect(broker).await, connect(broker).await);
+    let alone = ask(&worker, batch(temperature)).await;
+    let parked = tokio::spawn(async move { ask(&worker, batch(temperature)).await });
+    let mut ends = Vec::new();
+    for _ in 0..TIMES {
+        tokio::time::sleep(INTO_IT).await;
+        let answer = of_class(Priority::Interactive, greedy("long", "Somebody", 10));
+        let answer = ask(&screen, answer).await;
+        answer.done();
+        ends.push(answer.ended);
+    }
+    let parked = parked.await.expect("no panic");
+    assert!(ends[TIMES - 1] < parked.ended, "it ended before it was disturbed");
+    assert_eq!(parked.said.len(), BATCH as usize);
+    let (usage, expected) = (parked.done().usage, alone.done().usage);
+    assert_eq!(usage.completion_tokens, BATCH);
+    assert_eq!(usage.prompt_tokens, expected.prompt_tokens);
+    let before = parked.said.iter().filter(|said| said.at < ends[0]).count();
+    let same = match temperature {
+        0.0 => same_until_close(&alone, &parked),
+        _ => common(&alone, &parked),
+    };
+    (same, before)
+}
+
 #[test]
 fn a_parked_request_says_what_it_would_have_said() {
     let broker = broker_with(ONE_SLOT);
-    talk(async {
-        let (worker, screen) = (connect(&broker).await, connect(&broker).await);
-        for temperature in [0.0, 0.8] {
-            let alone = ask(&worker, batch(temperature)).await;
-            let client = worker.clone();
-            let parked = tokio::spawn(async move { ask(&client, batch(temperature)).await });
-            let mut ends = Vec::new();
-            for _ in 0..TIMES {
-                tokio::time::sleep(Duration::from_millis(60)).await;
-                let answer = greedy("long", "Somebody", 10);
-                let answer = ask(&screen, of_class(Priority::Interactive, answer)).await;
-                answer.done();
-                ends.push(answer.ended);
-            }
-            let parked = parked.await.expect("no panic");
-            assert!(ends[0] < parked.ended, "the batch request ended before it was disturbed");
-            // What it waited for came in between, and not after it.
-            let first = parked.said.first().expect("a token").at;
-            let pause = parked.said.windows(2).any(|p| p[0].at <= ends[0] && ends[0] <= p[1].at);
-            assert!(pause || ends[0] < first, "nothing was interrupted");
-            assert_eq!(parked.said.len(), BATCH as usize);
-            let same = same_until_close(&alone, &parked);
-            println!("temperature {temperature}: {same} of {BATCH} tokens compared");
-            assert!(same >= 16, "only {same} tokens could be compared");
-            let usage = parked.done().usage;
-            assert_eq!(usage.completion_tokens, BATCH);
-            assert_eq!(usage.prompt_tokens, alone.done().usage.prompt_tokens);
+    for temperature in [0.0, 0.8] {
+        let mut tries = Vec::new();
+        while tries.len() < TRIES && tries.iter().all(|(same, before)| same <= before) {
+            tries.push(talk(disturbed(&broker, temperature)));
         }
-    });
+        println!("temperature {temperature}: (the same, before the first pause) {tries:?}");
+        assert!(tries.iter().any(|(same, before)| same > before), "{temperature}: {tries:?}");
+    }
 }

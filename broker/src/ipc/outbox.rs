@@ -133,8 +133,8 @@ impl Outbox {
         }
     }
 
-    /// Waits until half of the outbox is empty. A client that asks faster than it reads the answers is
-    /// not read any further until then: its own socket fills, and its answers always find room.
+    /// Waits until half of the outbox is empty. A client that asks faster than it reads the answers
+    /// is not read any further until then: its own socket fills, and its answers always find room.
     /// One task of the connection waits here.
     pub(super) async fn half_empty(&self) {
         while self.is_fuller_than_half() {

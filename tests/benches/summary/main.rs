@@ -1,9 +1,9 @@
 //! `make bench`: this runtime beside the bare engine, in one run, interleaved.
 //!
-//! Prints ratios and writes `target/bench/summary.json` (keys of the contract; what was not measured
-//! is absent) with the raw samples beside it. Each part measures what it compares in turns, and who
-//! goes first changes from round to round, so that a machine whose speed drifts moves both; a figure
-//! is the median over rounds. `make bench ONLY=gap,cancel` runs only these parts.
+//! Prints ratios and writes `target/bench/summary.json` (keys of the contract; what was not
+//! measured is absent) with the raw samples beside it. Each part measures what it compares in
+//! turns, and who goes first changes from round to round, so that a machine whose speed drifts
+//! moves both; a figure is the median over rounds. `make bench ONLY=gap,cancel` runs these parts.
 
 #![expect(clippy::print_stdout, reason = "what is printed is the result")]
 
@@ -70,7 +70,8 @@ fn chosen(only: &str) -> Setup<Vec<(&'static str, Part)>> {
     Ok(PARTS.into_iter().filter(|(name, _)| wanted(name)).collect())
 }
 
-/// The models of all parts. The large one is one file under three names, each served in its own way.
+/// The models of all parts. The large one is one file under four names, each served in its own
+/// way.
 fn install() -> Setup<Install> {
     let install = Install::new()?;
     gguf::write_model(&Shape::m164(), &install.model(rates::MODEL))?;

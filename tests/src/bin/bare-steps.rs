@@ -1,6 +1,6 @@
 //! What single steps of the bare engine cost at a depth: a step of the whole n_batch, and the
-//! smallest one that does anything for two, a decode token of one sequence beside a prefill token of
-//! another. Prints one JSON line with medians in milliseconds.
+//! smallest one that does anything for two, a decode token of one sequence beside a prefill token
+//! of another. Prints one JSON line with medians in milliseconds.
 #![forbid(unsafe_code)]
 
 use std::{error::Error, io::Write, io::stdout, num::NonZeroU32, time::Instant};

@@ -106,6 +106,10 @@ fn each_flag_reaches_its_parameter() {
         ..Params::default()
     };
     assert_eq!(parsed.unwrap(), expected);
+}
+
+#[test]
+fn a_bias_is_a_token_and_a_number() {
     for wrong in ["4", "=1", "x=1", "4=much", "-1=2"] {
         let line = ["corectl", "run", "m", "p", "--logit-bias", wrong];
         assert!(Cli::try_parse_from(line).is_err(), "{wrong}");

@@ -1,7 +1,13 @@
 //! A broker's launch, played by a shell script that does what the contract says of the real one.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on must fail")]
 
-use std::{fs, os::unix::fs::PermissionsExt, path::PathBuf, time::Duration};
+use std::{
+    fs,
+    os::unix::fs::PermissionsExt,
+    path::PathBuf,
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
 use core_client::{Launch, LaunchError, Token};
 use tempfile::TempDir;
@@ -26,18 +32,24 @@ const SERVE: &str = "\ncat \"/proc/self/fd/$control\"\necho drained > \"$0.end\"
 /// Far above what a shell takes on a loaded machine.
 const PATIENCE: Duration = Duration::from_secs(20);
 
+/// One script at a time: while another test forks, its child holds what is being written here, and
+/// a program that somebody may write cannot be executed (ETXTBSY, man 2 execve).
+static ALONE: Mutex<()> = Mutex::new(());
+
 struct Script {
     _dir: TempDir,
     path: PathBuf,
+    _alone: MutexGuard<'static, ()>,
 }
 
 impl Script {
     fn new(parts: &[&str]) -> Self {
+        let alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("broker");
         fs::write(&path, parts.concat()).unwrap();
         fs::set_permissions(&path, fs::Permissions::from_mode(0o700)).unwrap();
-        Self { _dir: dir, path }
+        Self { _dir: dir, path, _alone: alone }
     }
 
     fn launch(&self) -> Launch {

@@ -40,6 +40,10 @@ const PROBE_EVERY: u64 = 16;
 /// Slices after which a size counts as not seen for long.
 const STALE_AFTER: u64 = 64;
 
+/// How much longer than its decoding alone a step may take where that is beyond the target: on a
+/// large model some tokens of a prompt cost next to nothing beside reading all weights.
+const STRETCH: f64 = 1.15;
+
 /// What the old estimate of a step without a slice weighs against a new one.
 const OLD_WEIGHT: f64 = 3.0;
 
@@ -84,7 +88,7 @@ impl Pace {
         let base = self.decode_cost(decoding);
         let (time, share) = match decoding {
             0 => (nanos(ALONE), SHARE_ALONE),
-            _ => (self.target, SHARE_BESIDE),
+            _ => (self.target.max(base * STRETCH), SHARE_BESIDE),
         };
         let left = (time - base).max(0.0);
         let choices: Vec<_> =

@@ -107,3 +107,12 @@ fn a_new_prompt_after_a_deep_one_starts_within_the_target() {
     let time = steep(Load { decoding: 1, slice, depth: 0 });
     assert!(Duration::from_nanos(time) <= TARGET.mul_f64(1.5), "{slice} tokens took {time} ns");
 }
+
+#[test]
+fn where_decoding_takes_longer_than_the_target_a_prompt_still_moves() {
+    let large: Machine = |load| 400_000_000 + u64::from(load.slice) * 2_000_000;
+    let mut pace = known(large, 1);
+    let (slices, longest) = run(&mut pace, large, 1, 2_000);
+    assert!(slices[slices.len() / 2] >= 16, "{slices:?}");
+    assert!(longest <= Duration::from_millis(480), "{longest:?}: 1.2 times the decoding");
+}

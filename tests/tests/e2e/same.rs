@@ -7,6 +7,9 @@ use crate::talk::{Heard, ask, common, connect, greedy, same_until_close, talk};
 
 /// Tokens of the request that is compared.
 const TOKENS: u32 = 60;
+/// Seeds that are tried, and tokens of each.
+const SEEDS: u64 = 8;
+const SEED_TOKENS: u32 = 24;
 /// Completions of one prompt.
 const CHOICES: u32 = 3;
 /// Tokens of each.
@@ -44,20 +47,35 @@ fn others_do_not_change_what_is_said() {
     broker.load("story");
     talk(async {
         let client = connect(&broker).await;
-        for temperature in [0.0, 0.7] {
-            let alone = ask(&client, request(temperature, 5, TOKENS)).await;
-            let mut same = 0;
-            for _ in 0..3 {
-                let crowded = beside(&client, request(temperature, 5, TOKENS)).await;
-                let now = match temperature {
-                    0.0 => same_until_close(&alone, &crowded),
-                    _ => common(&alone, &crowded),
-                };
-                same = same.max(now);
-            }
-            println!("temperature {temperature}: {same} of {TOKENS} tokens compared");
-            assert!(same >= 16, "only {same} tokens could be compared");
+        let alone = ask(&client, request(0.0, 5, TOKENS)).await;
+        let mut same = 0;
+        for _ in 0..3 {
+            let crowded = beside(&client, request(0.0, 5, TOKENS)).await;
+            same = same.max(same_until_close(&alone, &crowded));
         }
+        println!("greedy: {same} of {TOKENS} tokens compared");
+        assert!(same >= 16, "only {same} tokens could be compared");
+    });
+}
+
+/// Beside others a step computes in other shapes, and log probabilities differ by a hundredth; so a
+/// draw is tipped now and then, and then the rest is another text. A draw that depended on who else
+/// runs would differ after a token or two for every seed.
+#[test]
+fn others_do_not_change_what_is_drawn() {
+    let broker = Broker::with_story().expect("a broker");
+    broker.load("story");
+    talk(async {
+        let client = connect(&broker).await;
+        let mut same = 0;
+        for seed in 1..=SEEDS {
+            let alone = ask(&client, request(0.7, seed, SEED_TOKENS)).await;
+            let crowded = beside(&client, request(0.7, seed, SEED_TOKENS)).await;
+            same += common(&alone, &crowded);
+        }
+        let all = usize::try_from(SEEDS).expect("a few") * SEED_TOKENS as usize;
+        println!("drawn: {same} of {all} tokens before a first difference");
+        assert!(same * 4 > all, "only {same} of {all} tokens agree");
     });
 }
 

@@ -17,8 +17,9 @@ use std::time::Duration;
 use self::curve::Curve;
 
 /// How long a step with nobody's next token in it may take: a cancel lands between two steps and
-/// has to be through within 250 ms, whatever the depth.
-const ALONE: Duration = Duration::from_millis(150);
+/// has to be through within 250 ms, whatever the depth. Less would keep deep prompts from the sizes
+/// at which kernels work in tiles, which halved their speed.
+const ALONE: Duration = Duration::from_millis(220);
 
 /// The slice before anything was measured; prefill is near its fastest there on small machines.
 const SLICE_UNKNOWN: u32 = 16;
@@ -33,12 +34,20 @@ const SHARE_BESIDE: f64 = 0.85;
 /// The same while nobody does; only the cancel gains from smaller slices then.
 const SHARE_ALONE: f64 = 0.97;
 
-/// Every so many slices a larger size that was not seen for long is tried, so that what was learnt
-/// at one depth, or beside a busy neighbour, is not believed for ever.
-const PROBE_EVERY: u64 = 16;
+/// Slices after which a size counts as unknown again, so that what was learnt at one depth, or
+/// beside a busy neighbour, is not believed for ever. A try in so many is none of a hundred.
+const STALE_AFTER: u64 = 256;
 
-/// Slices after which a size counts as not seen for long.
-const STALE_AFTER: u64 = 64;
+/// How much dearer a token may be in a larger slice than in a smaller one. More was never seen, and
+/// is taken for a step that was held up: that size is tried again soon.
+const DEARER_MAX: f64 = 2.0;
+
+/// Slices after which such a size is tried again.
+const DOUBTED_FOR: u64 = 16;
+
+/// How much longer than the shortest step one may take where none is short enough for a cancel: on
+/// a large model sixteen tokens take little longer than one.
+const STRETCH_ALONE: f64 = 1.5;
 
 /// How much longer than its decoding alone a step may take where that is beyond the target: on a
 /// large model some tokens of a prompt cost next to nothing beside reading all weights.
@@ -91,16 +100,17 @@ impl Pace {
             _ => (self.target.max(base * STRETCH), SHARE_BESIDE),
         };
         let left = (time - base).max(0.0);
-        let choices: Vec<_> =
-            (0..SIZES).filter_map(|size| self.choice(size, base, left, depth, most)).collect();
-        if self.seen.iter().all(|&seen| seen == 0) {
+        if self.slices == 0 {
             return SLICE_UNKNOWN.min(most);
         }
+        let costs = self.costs(f64::from(depth));
+        let choice = |size| choice(size, token_cost(&costs, size)?, base, left, most);
+        let choices: Vec<_> = (0..SIZES).filter_map(choice).collect();
         let best = choices.iter().map(|choice| choice.speed).fold(0.0, f64::max);
         let Some(good) = choices.iter().position(|choice| choice.speed >= share * best) else {
-            return 1;
+            return if decoding == 0 { shortest(&costs).min(most) } else { 1 };
         };
-        let probed = choices[good + 1..].iter().find(|choice| self.is_worth_a_try(choice.size));
+        let probed = choices[good + 1..].iter().find(|choice| costs[choice.size].is_none());
         probed.unwrap_or(&choices[good]).tokens
     }
 
@@ -121,24 +131,22 @@ impl Pace {
         self.token[size].learn(f64::from(load.depth), token);
     }
 
-    /// The largest slice of a size that fits the time, if one does.
-    fn choice(&self, size: usize, base: f64, left: f64, depth: u32, most: u32) -> Option<Choice> {
-        let least = 1_u32 << size;
-        let token = self.token_cost(size, f64::from(depth))?;
-        // A float too large for a u32 becomes its maximum.
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturates")]
-        let fitting = (left / token) as u32;
-        let tokens = fitting.min(2 * least - 1).min(most);
-        let speed = f64::from(tokens) / (base + f64::from(tokens) * token);
-        (tokens >= least).then_some(Choice { size, tokens, speed })
-    }
-
-    /// What a token costs in a slice of this size: measured, or as in the nearest smaller size that
-    /// was, or else in the nearest larger.
-    fn token_cost(&self, size: usize, depth: f64) -> Option<f64> {
-        let smaller = (0..=size).rev();
-        let mut nearest = smaller.chain(size + 1..SIZES);
-        nearest.find_map(|size| self.token[size].at(depth))
+    /// What a token costs at `depth` in each size of slice that is known and believed.
+    fn costs(&self, depth: f64) -> Costs {
+        let mut costs = [None; SIZES];
+        let mut smaller = f64::INFINITY;
+        for size in 0..SIZES {
+            let Some(cost) = self.token[size].at(depth).filter(|_| self.is_known(size)) else {
+                continue;
+            };
+            let doubted = cost > smaller * DEARER_MAX;
+            if doubted && self.slices - self.seen[size] >= DOUBTED_FOR {
+                continue;
+            }
+            costs[size] = Some(cost);
+            smaller = smaller.min(cost);
+        }
+        costs
     }
 
     fn decode_cost(&self, decoding: u32) -> f64 {
@@ -150,10 +158,42 @@ impl Pace {
         nearest.find_map(|size| self.decode[size]).unwrap_or(0.0)
     }
 
-    fn is_worth_a_try(&self, size: usize) -> bool {
-        let seen = self.seen[size];
-        seen == 0 || (self.slices - seen > STALE_AFTER && self.slices.is_multiple_of(PROBE_EVERY))
+    /// Whether the size was measured lately.
+    fn is_known(&self, size: usize) -> bool {
+        self.seen[size] > 0 && self.slices - self.seen[size] <= STALE_AFTER
     }
+}
+
+/// What a token costs, by the size of the slice; `None` where that is not known.
+type Costs = [Option<f64>; SIZES];
+
+/// The cost of a size: its own, or that of the nearest smaller one, or else of the nearest larger.
+fn token_cost(costs: &Costs, size: usize) -> Option<f64> {
+    let nearest = costs[..=size].iter().rev().chain(&costs[size + 1..]);
+    nearest.copied().find_map(|cost| cost)
+}
+
+/// The largest slice of a size that fits the time, if one does.
+fn choice(size: usize, token: f64, base: f64, left: f64, most: u32) -> Option<Choice> {
+    let least = 1_u32 << size;
+    // A float too large for a u32 becomes its maximum.
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturates")]
+    let fitting = (left / token) as u32;
+    let tokens = fitting.min(2 * least - 1).min(most);
+    let speed = f64::from(tokens) / (base + f64::from(tokens) * token);
+    (tokens >= least).then_some(Choice { size, tokens, speed })
+}
+
+/// The largest slice of a known size that takes little longer than the shortest step.
+fn shortest(costs: &Costs) -> u32 {
+    let step = |(size, cost): (usize, &Option<f64>)| {
+        let tokens = 1_u32 << size;
+        cost.map(|token| (tokens, f64::from(tokens) * token))
+    };
+    let steps: Vec<_> = costs.iter().enumerate().filter_map(step).collect();
+    let least = steps.iter().map(|&(_, time)| time).fold(f64::INFINITY, f64::min);
+    let long = steps.iter().rev().find(|(_, time)| *time <= STRETCH_ALONE * least);
+    long.map_or(1, |&(tokens, _)| tokens)
 }
 
 /// A slice that fits, and how fast a prompt would be with it.

@@ -116,3 +116,30 @@ fn where_decoding_takes_longer_than_the_target_a_prompt_still_moves() {
     assert!(slices[slices.len() / 2] >= 16, "{slices:?}");
     assert!(longest <= Duration::from_millis(480), "{longest:?}: 1.2 times the decoding");
 }
+
+#[test]
+fn a_step_that_was_held_up_is_forgotten() {
+    let mut pace = known(tiled, 1);
+    pace.took(Load { decoding: 1, slice: 16, depth: 0 }, Duration::from_millis(192));
+    let (slices, _) = run(&mut pace, tiled, 1, 20_000);
+    assert!(slices[slices.len() / 2] >= 256, "{slices:?}");
+}
+
+#[test]
+fn what_was_learnt_beside_a_busy_neighbour_is_tried_again() {
+    let busy: Machine = |load| 4 * tiled(load);
+    let mut pace = known(tiled, 1);
+    run(&mut pace, busy, 1, 20_000);
+    run(&mut pace, tiled, 1, 60_000);
+    let (slices, _) = run(&mut pace, tiled, 1, 20_000);
+    assert!(slices[slices.len() / 2] >= 256, "{slices:?}");
+}
+
+#[test]
+fn a_prompt_of_a_large_model_is_not_read_token_by_token() {
+    let large: Machine = |load| 500_000_000 + u64::from(load.slice) * 6_000_000;
+    let mut pace = Pace::new(TARGET);
+    let (slices, longest) = run(&mut pace, large, 0, 2_000);
+    assert!(slices[slices.len() / 2] >= 16, "{slices:?}");
+    assert!(longest <= Duration::from_millis(800), "{longest:?}");
+}

@@ -85,6 +85,19 @@ fn a_request_whose_cells_were_dropped_is_computed_again() {
     assert_eq!(cached, 0, "nobody named it");
 }
 
+/// The broker names a kept job for its continuation alone; a worker must not rely on it.
+#[test]
+fn cells_that_reach_beyond_a_request_are_not_its_own() {
+    let (mut worker, _) = Worker::ready(&model(), |plan| plan.idle_cells_max = 256);
+    let whole = worker.complete("Once upon a time", greedy(60));
+    let first = payload("Once upon a time", &[]);
+    let job = worker.send_as(Priority::Batch, None, kind(&greedy(120)), &first);
+    parked_after(&mut worker, job, 30);
+    let job = worker.send_as(Priority::Batch, Some(job), kind(&greedy(60)), &first);
+    let answer = worker.answers(&[job]).remove(0);
+    assert_eq!((answer.cached_tokens, answer.tokens), (0, whole.tokens));
+}
+
 #[test]
 fn several_answers_to_one_prompt_compute_it_once() {
     let (mut worker, _) = Worker::ready(&model(), |_| {});

@@ -8,6 +8,7 @@ use core_wire::{
 use super::Inference;
 use crate::{
     context::{
+        kept::Paused,
         pool::Slot,
         prefix::{self, Residue},
     },
@@ -87,9 +88,9 @@ impl Inference<'_> {
     }
 
     fn start(&mut self, prepared: Prepared) -> Result<(), Fault> {
-        let paused = prepared.reuse.and_then(|job| self.kept.take(job));
+        let paused = self.kept_for(&prepared)?;
         let (slot, cached, borrowed) = match paused {
-            Some(paused) => (paused.slot, paused.cells.min(prepared.cells() - 1), None),
+            Some(paused) => (paused.slot, paused.cells, None),
             None => {
                 let slot = self.free_slot()?;
                 let borrowed = self.borrow(&prepared, &slot)?;
@@ -108,6 +109,18 @@ impl Inference<'_> {
         self.running.push(sequence);
         self.residue = Residue::Some;
         Ok(())
+    }
+
+    /// What is kept of the job that a request names, if the request goes on behind it: whoever
+    /// brings no token more is not that job continued, and must not see cells behind its own end.
+    fn kept_for(&mut self, prepared: &Prepared) -> Result<Option<Paused>, Fault> {
+        match prepared.reuse.and_then(|job| self.kept.take(job)) {
+            Some(paused) if paused.cells >= prepared.cells() => {
+                self.drop_paused(paused)?;
+                Ok(None)
+            }
+            paused => Ok(paused),
+        }
     }
 
     /// A slot that nobody uses; what is kept gives one back where there is none.

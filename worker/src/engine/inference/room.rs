@@ -119,8 +119,17 @@ impl Inference<'_> {
         let Some(paused) = self.kept.oldest_but(spared) else {
             return Ok(false);
         };
+        self.drop_paused(paused)?;
+        Ok(true)
+    }
+
+    /// Frees what a sequence that pauses holds.
+    ///
+    /// # Errors
+    /// [`Fault`].
+    pub(super) fn drop_paused(&mut self, paused: Paused) -> Result<(), Fault> {
         prefix::forget(&mut self.context, &paused.slot)?;
         self.pool.give(paused.slot);
-        Ok(true)
+        Ok(())
     }
 }

@@ -10,7 +10,7 @@ use core_wire::{
     code::Code,
     codec,
     ids::JobId,
-    limits::CLIENT_FRAME_BYTES_CEILING,
+    limits::{CLIENT_FRAME_BYTES_CEILING, MAX_TOKENS_MAX},
     worker::{Fragment, Job, JobKind, Payload, Refused, ToWorker},
 };
 
@@ -19,6 +19,10 @@ use crate::fault::Fault;
 /// Requests that may wait beyond one for each slot: tokenizing needs no slot, and the broker may be
 /// a step ahead of what it has read.
 const WAITING_EXTRA: usize = 64;
+
+/// Bytes of one job: the largest prompt, and all that a request may have got already, which comes
+/// with it when it goes on. A token is five bytes at worst.
+const JOB_BYTES_MAX: usize = CLIENT_FRAME_BYTES_CEILING + 5 * MAX_TOKENS_MAX as usize;
 
 /// Bytes of prompts that may wait: eight of the largest. A worker's memory is budgeted for its
 /// model, so what waits for it must stay small beside that.
@@ -139,9 +143,10 @@ impl Inbox {
     /// Why a job is not even read, if there is a reason.
     fn objection(&self, head: &Job) -> Option<Refused> {
         let bytes = head.prompt_bytes;
-        if bytes as usize > CLIENT_FRAME_BYTES_CEILING {
-            let message =
-                format!("a prompt of {bytes} bytes; at most {CLIENT_FRAME_BYTES_CEILING} fit");
+        if bytes as usize > JOB_BYTES_MAX {
+            let message = format!(
+                "a prompt of {bytes} bytes; at most {JOB_BYTES_MAX} fit, send a shorter one"
+            );
             return Some(Refused::new(head.job, Code::PromptTooLong, &message));
         }
         let waiting: usize = self.waiting.iter().map(|request| request.bytes).sum();

@@ -3,11 +3,11 @@ use core_wire::{
     code::Code,
     codec,
     ids::JobId,
-    limits::CLIENT_FRAME_BYTES_CEILING,
+    limits::{CLIENT_FRAME_BYTES_CEILING, MAX_TOKENS_MAX},
     worker::{Fragment, Job, JobKind, Payload, ToWorker},
 };
 
-use super::{Inbox, Order, WAITING_EXTRA};
+use super::{Inbox, JOB_BYTES_MAX, Order, WAITING_EXTRA};
 use crate::fault::Fault;
 
 fn head(job: u64, prompt_bytes: usize) -> ToWorker {
@@ -81,13 +81,26 @@ fn bytes_that_are_no_prompt_refuse_that_job_only() {
 #[test]
 fn a_prompt_over_the_bound_is_refused_and_not_kept() {
     let mut inbox = Inbox::new(1);
-    let total = CLIENT_FRAME_BYTES_CEILING + 8;
+    let total = JOB_BYTES_MAX + 8;
     inbox.take(head(1, total)).unwrap();
     let half = vec![0; total / 2];
     assert_eq!(inbox.take(fragment(1, 0, &half)).unwrap(), Order::None);
     assert!(inbox.open.as_ref().unwrap().bytes.is_empty());
     let order = inbox.take(fragment(1, total / 2, &half)).unwrap();
     assert!(matches!(order, Order::Refuse(r) if r.code == Code::PromptTooLong));
+}
+
+#[test]
+fn the_largest_prompt_comes_again_with_all_that_it_got() {
+    let text = "x".repeat(CLIENT_FRAME_BYTES_CEILING - 16);
+    let emitted = vec![u32::MAX; MAX_TOKENS_MAX as usize - 1];
+    let payload = Payload { prompt: Prompt::Text(text), emitted };
+    let bytes = codec::encode(&payload).unwrap();
+    assert!(bytes.len() > 2 * CLIENT_FRAME_BYTES_CEILING);
+    let mut inbox = Inbox::new(1);
+    assert_eq!(put(&mut inbox, 1, &bytes), Order::None);
+    let request = inbox.next().unwrap();
+    assert!(request.prompt == payload.prompt && request.emitted == payload.emitted);
 }
 
 #[test]

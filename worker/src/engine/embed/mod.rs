@@ -149,10 +149,24 @@ impl<'m> Embedder<'m> {
     /// # Errors
     /// `INTERNAL`: the engine failed on it, or computed what is no number.
     pub(crate) fn advance(&mut self, beside: Beside) -> Result<Option<Vec<f32>>, Refusal> {
-        let broken = || Refusal::new(Code::Internal, "the engine cannot embed this text");
-        let (Some(mut work), Some(context)) = (self.work.take(), self.context.as_mut()) else {
+        let Some(mut work) = self.work.take() else {
             return Ok(None);
         };
+        let computed = self.compute(&mut work, beside);
+        if computed.is_ok() && work.fed < work.text.tokens.len() {
+            self.work = Some(work);
+            return Ok(None);
+        }
+        // The next text starts in an empty cache, and this one leaves nothing behind, whether or
+        // not the engine could compute it.
+        self.clear();
+        computed?;
+        work.pooled.finish().map(Some).ok_or_else(broken)
+    }
+
+    /// Computes a slice and takes its rows in, of which there are none where the engine failed.
+    fn compute(&mut self, work: &mut Work, beside: Beside) -> Result<(), Refusal> {
+        let context = self.context.as_mut().ok_or_else(broken)?;
         let most = match (self.reading, beside) {
             (Reading::AtOnce, _) => work.text.tokens.len(),
             (Reading::InOrder, Beside::Nobody) => SLICE_ALONE,
@@ -165,32 +179,29 @@ impl<'m> Embedder<'m> {
             let added = self.batch.add(work.text.tokens[at], position, &[0], true);
             added.map_err(|_| broken())?;
         }
-        let computed = context.decode(&mut self.batch);
+        context.decode(&mut self.batch).map_err(|_| broken())?;
         for row in 0..self.batch.n_tokens() {
             work.pooled.add(context.embeddings_ith(row).map_err(|_| broken())?);
         }
         work.fed = end;
-        if computed.is_ok() && end < work.text.tokens.len() {
-            self.work = Some(work);
-            return Ok(None);
-        }
-        // The next text starts in an empty cache, and this one leaves nothing behind.
-        context.clear_kv_cache();
-        computed.map_err(|_| broken())?;
-        work.pooled.finish().map(Some).ok_or_else(broken)
+        Ok(())
     }
 
     /// Gives the text in work up.
     pub(crate) fn stop(&mut self) {
         self.work = None;
-        if let Some(context) = self.context.as_mut() {
-            context.clear_kv_cache();
-        }
+        self.clear();
     }
 
     /// Tokens of a text at most.
     pub(crate) fn tokens_max(&self) -> u32 {
         TEXT_TOKENS_MAX.min(self.plan.n_ctx)
+    }
+
+    fn clear(&mut self) {
+        if let Some(context) = self.context.as_mut() {
+            context.clear_kv_cache();
+        }
     }
 
     fn make(&self) -> Result<ManuallyDrop<LlamaContext<'m>>, Refusal> {
@@ -213,4 +224,8 @@ impl<'m> Embedder<'m> {
         made.map(ManuallyDrop::new)
             .map_err(|_| Refusal::new(Code::Memory, "there is no memory for a context that embeds"))
     }
+}
+
+fn broken() -> Refusal {
+    Refusal::new(Code::Internal, "the engine cannot embed this text")
 }

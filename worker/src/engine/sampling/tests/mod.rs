@@ -14,14 +14,21 @@ use llama_cpp_2::{
 
 use super::{Candidates, NoChoice, Sampler, Tools, argmax, draw, logprobs::narrowed};
 
-/// The vocabulary of the model that ships; some tests want one of the engine's own.
-static VOCABULARY: LazyLock<LlamaModel> = LazyLock::new(|| {
+/// The engine, which a process starts once.
+pub(crate) static BACKEND: LazyLock<LlamaBackend> = LazyLock::new(|| {
     crate::llama::route_log();
-    let backend = LlamaBackend::init().unwrap();
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/model/story.gguf");
-    let params = LlamaModelParams::default().with_vocab_only(true);
-    LlamaModel::load_from_file(&backend, path, &params).unwrap()
+    LlamaBackend::init().unwrap()
 });
+
+/// The vocabulary of the model that ships; some tests want one of the engine's own.
+static VOCABULARY: LazyLock<LlamaModel> =
+    LazyLock::new(|| shipped(&LlamaModelParams::default().with_vocab_only(true)));
+
+/// The model that ships.
+pub(crate) fn shipped(params: &LlamaModelParams) -> LlamaModel {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/model/story.gguf");
+    LlamaModel::load_from_file(&BACKEND, path, params).unwrap()
+}
 
 /// What samplers are made from, as in a worker that holds the vocabulary that ships.
 pub(crate) fn tools() -> Tools<'static> {

@@ -59,7 +59,10 @@ fn embed_next(desk: &mut Desk<'_>, embedder: &mut Embedder<'_>) -> Result<(), Fa
         return Ok(());
     };
     let job = text.job;
+    // The text is computed in one piece: the broker counts its silence from here.
+    desk.link.beat();
     let embedding = embedder.begin(text).and_then(|()| embedder.advance(Beside::Nobody));
+    desk.link.beat();
     let answered = embedding.and_then(|embedding| {
         let embedding = embedding.unwrap_or_default();
         desk.answers.floats(job, &embedding)

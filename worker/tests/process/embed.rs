@@ -33,7 +33,7 @@ fn texts_that_say_the_same_are_alike() {
 #[test]
 fn a_text_is_embedded_while_others_are_answered() {
     let (mut worker, _) = Worker::ready(&model(), |_| {});
-    let text = "Mira gave the red kite to Tom. ".repeat(20);
+    let text = "Mira gave the red kite to Tom. ".repeat(40);
     let alone = embedding(&mut worker, &text);
     let running = worker.generate("Once", greedy(400));
     let job = worker.send(JobKind::Embed, &Prompt::Text(text));

@@ -2,16 +2,17 @@
 //!
 //! A context that embeds computes an output for every token, which would cost each prompt of the
 //! others; so there is a second one, small, made when the first text comes. Texts are taken one
-//! after the other, a slice in each turn, so that nobody who is being answered waits for a whole
-//! text. An encoder looks at a whole text at once and has nobody else to answer: its context is
-//! the only one, and a slice is a text.
+//! after the other, a slice in each turn, which is sized in time, so that nobody who is being
+//! answered waits for a whole text. An encoder looks at a whole text at once and has nobody else to
+//! answer: its context is the only one, and a slice is a text.
 
 mod pooling;
+mod slice;
 
 #[cfg(test)]
 mod tests;
 
-use std::{mem::ManuallyDrop, num::NonZeroU32};
+use std::{mem::ManuallyDrop, num::NonZeroU32, time::Instant};
 
 use core_wire::{
     code::{Code, Refusal},
@@ -28,15 +29,20 @@ use llama_cpp_2::{
     token::LlamaToken,
 };
 
-use self::pooling::{Pooled, Pooling};
+use self::{
+    pooling::{Pooled, Pooling},
+    slice::{SLICE_MAX, Slices},
+};
 use super::load::{self, Plan};
 
 /// The longest text in tokens: a few pages. The context's memory grows with it.
 const TEXT_TOKENS_MAX: u32 = 2048;
 
-/// Tokens of one slice while others are being answered, and while nobody is.
-const SLICE_BESIDE: usize = 8;
-const SLICE_ALONE: usize = 64;
+/// The same for an encoder, which computes a text in one piece, while the broker ends a worker that
+/// shows no life for 30 s. At the speed measured on two cores (379 tokens/s with 164 million
+/// parameters) one of 335 million takes some 6 s for so many; what is much larger or slower is not
+/// served well there.
+const ENCODED_TOKENS_MAX: u32 = 1024;
 
 /// A text to be embedded.
 pub(crate) struct Text {
@@ -78,6 +84,7 @@ pub(crate) struct Embedder<'m> {
     plan: Plan,
     pooling: Pooling,
     reading: Reading,
+    slices: Slices,
     context: Option<ManuallyDrop<LlamaContext<'m>>>,
     batch: LlamaBatch<'static>,
     work: Option<Work>,
@@ -92,8 +99,9 @@ impl<'m> Embedder<'m> {
             plan,
             pooling: Pooling::of(model, &load::architecture(model)),
             reading: Reading::InOrder,
+            slices: Slices::new(plan.step_max),
             context: None,
-            batch: LlamaBatch::new(SLICE_ALONE, 1),
+            batch: LlamaBatch::new(SLICE_MAX, 1),
             work: None,
         }
     }
@@ -167,10 +175,9 @@ impl<'m> Embedder<'m> {
     /// Computes a slice and takes its rows in, of which there are none where the engine failed.
     fn compute(&mut self, work: &mut Work, beside: Beside) -> Result<(), Refusal> {
         let context = self.context.as_mut().ok_or_else(broken)?;
-        let most = match (self.reading, beside) {
-            (Reading::AtOnce, _) => work.text.tokens.len(),
-            (Reading::InOrder, Beside::Nobody) => SLICE_ALONE,
-            (Reading::InOrder, Beside::Sequences) => SLICE_BESIDE,
+        let most = match self.reading {
+            Reading::AtOnce => work.text.tokens.len(),
+            Reading::InOrder => self.slices.tokens(beside),
         };
         let end = work.text.tokens.len().min(work.fed + most);
         self.batch.clear();
@@ -179,10 +186,12 @@ impl<'m> Embedder<'m> {
             let added = self.batch.add(work.text.tokens[at], position, &[0], true);
             added.map_err(|_| broken())?;
         }
+        let began = Instant::now();
         context.decode(&mut self.batch).map_err(|_| broken())?;
         for row in 0..self.batch.n_tokens() {
             work.pooled.add(context.embeddings_ith(row).map_err(|_| broken())?);
         }
+        self.slices.took(beside, end - work.fed, began.elapsed());
         work.fed = end;
         Ok(())
     }
@@ -195,7 +204,11 @@ impl<'m> Embedder<'m> {
 
     /// Tokens of a text at most.
     pub(crate) fn tokens_max(&self) -> u32 {
-        TEXT_TOKENS_MAX.min(self.plan.n_ctx)
+        let most = match self.reading {
+            Reading::InOrder => TEXT_TOKENS_MAX,
+            Reading::AtOnce => ENCODED_TOKENS_MAX,
+        };
+        most.min(self.plan.n_ctx)
     }
 
     fn clear(&mut self) {
@@ -207,7 +220,7 @@ impl<'m> Embedder<'m> {
     fn make(&self) -> Result<ManuallyDrop<LlamaContext<'m>>, Refusal> {
         let slice = match self.reading {
             Reading::AtOnce => self.tokens_max(),
-            Reading::InOrder => u32::try_from(SLICE_ALONE).unwrap_or(u32::MAX),
+            Reading::InOrder => u32::try_from(SLICE_MAX).unwrap_or(u32::MAX),
         };
         let params = LlamaContextParams::default()
             .with_n_ctx(NonZeroU32::new(self.tokens_max()))

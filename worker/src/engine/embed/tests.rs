@@ -90,3 +90,12 @@ fn a_text_that_the_engine_fails_on_leaves_nothing_behind() {
     let likeness: f32 = before.iter().zip(&after).map(|(a, b)| a * b).sum();
     assert!(likeness > 0.999, "{likeness}: cut into other slices");
 }
+
+#[test]
+fn an_encoder_takes_shorter_texts_since_it_computes_them_in_one_piece() {
+    let model = model();
+    let plan = Plan { n_ctx: 4096, ..plan() };
+    let in_order = Embedder::new(&BACKEND, &model, plan).tokens_max();
+    let at_once = Embedder::of_encoder(&BACKEND, &model, plan).unwrap().tokens_max();
+    assert_eq!((in_order, at_once), (2048, 1024));
+}

@@ -1,23 +1,24 @@
 //! What every serving worker does between two steps: read records, tokenize, answer.
 
 mod say;
+mod serve;
+mod sparing;
 
-use std::collections::VecDeque;
+use std::{collections::VecDeque, time::Instant};
 
 use core_wire::{
-    client::{Prompt, event::FinishReason},
-    code::{Code, Refusal},
+    client::event::FinishReason,
     ids::JobId,
-    worker::{Ended, JobKind, Sampling, ToBroker, ToWorker},
+    worker::{Ended, ToBroker, ToWorker},
 };
-use llama_cpp_2::token::LlamaToken;
 
+use self::sparing::Sparing;
 use crate::{
     engine::{
         answers::Answers,
-        embed::Text,
+        embed::{Beside, Text},
         inbox::{Inbox, Order, Request},
-        sampling::{Sampler, Tools},
+        sampling::Tools,
         sequence::Prepared,
         tokenizer::Tokenizer,
     },
@@ -54,6 +55,7 @@ pub(crate) struct Desk<'m> {
     inbox: Inbox,
     heard: Vec<ToWorker>,
     step: u64,
+    sparing: Sparing,
     cores: Cores,
 }
 
@@ -78,6 +80,7 @@ impl<'m> Desk<'m> {
             inbox: Inbox::new(slots),
             heard: Vec::new(),
             step: 0,
+            sparing: Sparing::default(),
             cores: Cores::Others,
         }
     }
@@ -117,26 +120,44 @@ impl<'m> Desk<'m> {
     /// Tokenizes what waits, a turn's worth of it; answers what is to be generated.
     ///
     /// `length_max` is the length of a sequence at most, prompt and answer together; `room` the
-    /// number of requests that are wanted at most.
+    /// number of requests that are wanted at most; `beside` says whether somebody waits for a token
+    /// meanwhile, who is not kept waiting by one dear request after the other.
     ///
     /// # Errors
     /// [`Fault`].
-    pub(crate) fn prepare(&mut self, length_max: u32, room: usize) -> Result<Vec<Prepared>, Fault> {
+    pub(crate) fn prepare(
+        &mut self,
+        length_max: u32,
+        room: usize,
+        beside: Beside,
+    ) -> Result<Vec<Prepared>, Fault> {
         let mut prepared = Vec::new();
         let mut bytes = 0;
         while prepared.len() < room && bytes < TOKENIZE_BYTES_PER_TURN && !self.answers.is_full() {
-            let Some(request) = self.inbox.next() else {
+            let began = Instant::now();
+            let spares = !self.sparing.allows(beside, began);
+            let grammars = &self.tools.grammars;
+            let is_dear = |request: &Request| request.is_dear(|grammar| grammars.knows(grammar));
+            let Some(request) = self.inbox.next(|request| !(spares && is_dear(request))) else {
                 break;
             };
             bytes += request.bytes;
-            let job = request.job;
+            let (job, dear) = (request.job, is_dear(&request));
             match self.serve(request, length_max) {
                 Ok(Some(generate)) => prepared.push(generate),
                 Ok(None) => {}
                 Err(refusal) => self.refuse(job, &refusal)?,
             }
+            if dear {
+                self.sparing.took(began.elapsed(), Instant::now());
+            }
         }
         Ok(prepared)
+    }
+
+    /// Drops what was kept of requests that ended; for when nobody is served.
+    pub(crate) fn forget(&mut self) {
+        self.tools.grammars.forget();
     }
 
     /// Whether nothing waits to be tokenized or sent.
@@ -169,67 +190,9 @@ impl<'m> Desk<'m> {
         asked.cancelled.push(job);
         Ok(())
     }
-
-    fn serve(&mut self, request: Request, length_max: u32) -> Result<Option<Prepared>, Refusal> {
-        let Request { job, kind, class, reuse, prompt, emitted, .. } = request;
-        match kind {
-            JobKind::Tokenize(special) => {
-                let tokens = self.tokenizer.tokens(&prompt, special)?;
-                self.answers.tokens(job, &tokens)?;
-                Ok(None)
-            }
-            JobKind::Detokenize => {
-                let text = self.tokenizer.text(&prompt)?;
-                self.answers.bytes(job, text.into_bytes())?;
-                Ok(None)
-            }
-            JobKind::Compile(grammar) => {
-                let _compiled = self.tools.grammars.compile(&grammar)?;
-                self.answers.bytes(job, Vec::new())?;
-                Ok(None)
-            }
-            JobKind::Embed => {
-                let tokens = self.tokenizer.prompt(&prompt)?;
-                check_length(&tokens, length_max)?;
-                self.texts.push_back(Text { job, tokens });
-                Ok(None)
-            }
-            JobKind::Generate(sampling) => {
-                let mut tokens = self.tokenizer.prompt(&prompt)?;
-                let prompt = tokens.len();
-                tokens.extend(self.tokenizer.prompt(&Prompt::Tokens(emitted))?);
-                check_length(&tokens, length_max)?;
-                let sampling = known(*sampling);
-                let emitted = tokens.len() - prompt;
-                let sampler = Sampler::new(&sampling, &self.tools, &tokens, emitted)?;
-                Ok(Some(Prepared { job, class, reuse, tokens, prompt, sampling, sampler }))
-            }
-        }
-    }
 }
 
 /// A job that was cancelled before it started.
 pub(crate) fn cancelled(job: JobId) -> Ended {
     Ended { job, reason: FinishReason::Cancelled, prefill_us: 0, decode_us: 0 }
-}
-
-/// Checks that a prompt leaves room for one token.
-fn check_length(prompt: &[LlamaToken], length_max: u32) -> Result<(), Refusal> {
-    let length = prompt.len();
-    if length == 0 {
-        let message = "the prompt has no tokens";
-        return Err(Refusal::new(Code::BadParameter, message));
-    }
-    if length >= length_max as usize {
-        let message =
-            format!("the prompt has {length} tokens, the context {length_max}; send fewer");
-        return Err(Refusal::new(Code::PromptTooLong, message));
-    }
-    Ok(())
-}
-
-/// Drops empty stop strings, which would end everything at once; the broker lets none through.
-fn known(mut sampling: Sampling) -> Sampling {
-    sampling.stop.retain(|stop| !stop.is_empty());
-    sampling
 }

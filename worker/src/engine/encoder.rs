@@ -38,7 +38,7 @@ pub(crate) fn serve(mut desk: Desk<'_>, embedder: &mut Embedder<'_>) -> Result<(
         if desk.listen()?.stop {
             return Ok(());
         }
-        for generate in desk.prepare(embedder.tokens_max() + 1, usize::MAX)? {
+        for generate in desk.prepare(embedder.tokens_max() + 1, usize::MAX, Beside::Nobody)? {
             let message = "this model encodes text and cannot continue it; use a generative model";
             desk.refuse(generate.job, &Refusal::new(Code::BadParameter, message))?;
         }

@@ -6,7 +6,7 @@ mod tests;
 use std::collections::VecDeque;
 
 use core_wire::{
-    client::{Priority, Prompt},
+    client::{Priority, Prompt, params::Grammar},
     code::Code,
     codec,
     ids::JobId,
@@ -81,6 +81,22 @@ pub(crate) struct Inbox {
     waiting_max: usize,
 }
 
+impl Request {
+    /// Whether preparing it can take as long as many steps, where `knows` tells which grammars are
+    /// compiled already: what it has got goes through its grammar again, token by token.
+    pub(crate) fn is_dear(&self, knows: impl FnOnce(&Grammar) -> bool) -> bool {
+        match &self.kind {
+            JobKind::Compile(_) => true,
+            JobKind::Generate(sampling) => {
+                let constrained = |grammar| !self.emitted.is_empty() || !knows(grammar);
+                sampling.penalties.dry.multiplier > 0.0
+                    || sampling.grammar.as_ref().is_some_and(constrained)
+            }
+            JobKind::Tokenize(_) | JobKind::Detokenize | JobKind::Embed => false,
+        }
+    }
+}
+
 impl Inbox {
     /// An inbox for a worker with `slots` slots.
     pub(crate) fn new(slots: u32) -> Self {
@@ -110,9 +126,10 @@ impl Inbox {
         }
     }
 
-    /// The request that waited longest.
-    pub(crate) fn next(&mut self) -> Option<Request> {
-        self.waiting.pop_front()
+    /// The request that waited longest of those that `may` be taken.
+    pub(crate) fn next(&mut self, may: impl FnMut(&Request) -> bool) -> Option<Request> {
+        let at = self.waiting.iter().position(may)?;
+        self.waiting.remove(at)
     }
 
     /// Whether a request can be taken.

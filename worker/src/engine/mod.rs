@@ -12,6 +12,7 @@ pub(crate) mod inbox;
 pub(crate) mod inference;
 pub(crate) mod load;
 pub(crate) mod pace;
+pub(crate) mod recent;
 pub(crate) mod sampling;
 pub(crate) mod sequence;
 pub(crate) mod streaming;

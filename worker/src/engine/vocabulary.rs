@@ -2,7 +2,7 @@
 
 use core_wire::code::{Code, Refusal};
 
-use super::{IDLE_PARK, desk::Desk};
+use super::{IDLE_PARK, desk::Desk, embed::Beside};
 use crate::fault::Fault;
 
 /// The longest sequence: none can be continued here.
@@ -18,7 +18,7 @@ pub(crate) fn serve(mut desk: Desk<'_>) -> Result<(), Fault> {
         if desk.listen()?.stop {
             return Ok(());
         }
-        for generate in desk.prepare(NO_CONTEXT, usize::MAX)? {
+        for generate in desk.prepare(NO_CONTEXT, usize::MAX, Beside::Nobody)? {
             let message = "this worker holds a vocabulary alone and cannot continue text";
             desk.refuse(generate.job, &Refusal::new(Code::BadParameter, message))?;
         }

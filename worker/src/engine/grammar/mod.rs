@@ -15,7 +15,10 @@ mod vocabulary;
 #[cfg(test)]
 mod tests;
 
-use std::{cell::OnceCell, fmt, panic};
+use std::{
+    cell::{OnceCell, RefCell},
+    fmt, panic,
+};
 
 use core_wire::{client::params::Grammar, code::Refusal};
 use llama_cpp_2::{model::LlamaModel, token::LlamaToken};
@@ -25,6 +28,8 @@ use llguidance::{
     toktrie::{InferenceCapabilities, SimpleVob, TokEnv},
 };
 use thiserror::Error;
+
+use crate::engine::recent::Recent;
 
 /// A grammar cannot be followed further: its parser ran into a limit, or nothing that it allows
 /// next is in the vocabulary.
@@ -48,19 +53,49 @@ pub(crate) struct Grammars<'m> {
     model: &'m LlamaModel,
     /// Made with the first grammar: most workers never see one.
     factory: OnceCell<Option<ParserFactory>>,
+    /// Grammars that were compiled lately, at their first step.
+    recent: RefCell<Recent<Grammar, Constraint>>,
 }
 
 impl<'m> Grammars<'m> {
     /// Costs nothing until the first grammar comes.
     pub(crate) fn new(model: &'m LlamaModel) -> Self {
-        Self { model, factory: OnceCell::new() }
+        Self { model, factory: OnceCell::new(), recent: RefCell::default() }
     }
 
-    /// Compiles `grammar` and tries its first step.
+    /// `grammar` at its beginning: compiled, and its first step tried, unless that was done lately.
     ///
     /// # Errors
     /// `BAD_GRAMMAR`, with a sentence that names a limit or a place and never a piece of it.
     pub(crate) fn compile(&self, grammar: &Grammar) -> Result<Constraint, Refusal> {
+        let mut recent = self.recent.borrow_mut();
+        if let Some(compiled) = recent.find(grammar) {
+            return Ok(compiled.another());
+        }
+        let compiled = self.made(grammar)?;
+        recent.add(grammar.clone(), compiled.another());
+        Ok(compiled)
+    }
+
+    /// Compiles `grammar` and tries its first step, and keeps nothing of it.
+    ///
+    /// # Errors
+    /// As [`Self::compile`].
+    pub(crate) fn check(&self, grammar: &Grammar) -> Result<(), Refusal> {
+        self.made(grammar).map(|_compiled| ())
+    }
+
+    /// Whether `grammar` was compiled lately, so that it costs next to nothing now.
+    pub(crate) fn knows(&self, grammar: &Grammar) -> bool {
+        self.recent.borrow().has(grammar)
+    }
+
+    /// Drops what was compiled: it holds what somebody asked for.
+    pub(crate) fn forget(&self) {
+        self.recent.borrow_mut().clear();
+    }
+
+    fn made(&self, grammar: &Grammar) -> Result<Constraint, Refusal> {
         let checked = guard::checked(grammar)?;
         let factory = self.factory.get_or_init(|| factory(self.model)).as_ref();
         let factory = factory.ok_or_else(|| {
@@ -95,6 +130,12 @@ pub(crate) struct Constraint {
 }
 
 impl Constraint {
+    /// One that stands where this one stands and has limits of its own: a shallow copy would count
+    /// the states that each of them makes for both.
+    fn another(&self) -> Self {
+        Self { matcher: self.matcher.deep_clone(), vocabulary: self.vocabulary.clone() }
+    }
+
     /// The tokens that may come next; of a complete answer only those that end it.
     ///
     /// # Errors

@@ -1,9 +1,10 @@
 use core_wire::{client::params::Grammar, code::Code};
 use llama_cpp_2::token::LlamaToken;
+use llguidance::toktrie::SimpleVob;
 use proptest::prelude::*;
 
 use super::{Failed, Standing};
-use crate::engine::sampling::tests::tools;
+use crate::engine::sampling::{Tools, tests::tools};
 
 fn lark(source: &str) -> Grammar {
     Grammar::Lark(source.into())
@@ -15,7 +16,10 @@ fn schema(source: &str) -> Grammar {
 
 /// Whether the grammar takes the whole text and can end there.
 fn takes(grammar: &Grammar, text: &str) -> bool {
-    let tools = tools();
+    takes_with(&tools(), grammar, text)
+}
+
+fn takes_with(tools: &Tools<'_>, grammar: &Grammar, text: &str) -> bool {
     let mut constraint = tools.grammars.compile(grammar).unwrap();
     for token in tools.model.vocab().tokenize(text.as_bytes(), false, false) {
         match constraint.mask() {
@@ -79,6 +83,38 @@ fn a_token_that_is_not_allowed_breaks_it_for_good() {
     let word = tools.model.vocab().tokenize(b"kite", false, false);
     assert_eq!(constraint.accept(word[0]), Err(Failed));
     assert!(constraint.mask().is_err(), "and no mask is given out");
+}
+
+#[test]
+fn what_was_compiled_lately_starts_at_its_beginning_each_time() {
+    let tools = tools();
+    let grammar = Grammar::Regex("(kite|ball) [0-9]{2}".into());
+    assert!(!tools.grammars.knows(&grammar));
+    let mut first = tools.grammars.compile(&grammar).unwrap();
+    assert!(tools.grammars.knows(&grammar));
+    let beginning = first.mask().unwrap();
+    let tokens = tools.model.vocab().tokenize(b"kite 1", false, false);
+    for token in &tokens {
+        assert_eq!(first.accept(*token), Ok(Standing::Open));
+    }
+    let mut second = tools.grammars.compile(&grammar).unwrap();
+    let same = |a: &SimpleVob, b: &SimpleVob| a.iter().eq(b.iter());
+    assert!(same(&second.mask().unwrap(), &beginning), "the first one moved on alone");
+    assert!(!same(&first.mask().unwrap(), &beginning));
+    let word = tools.model.vocab().tokenize(b"7", false, false);
+    assert_eq!(second.accept(word[0]), Err(Failed), "and one that broke breaks no other");
+    assert!(takes_with(&tools, &grammar, "ball 42") && first.mask().is_ok());
+    tools.grammars.forget();
+    assert!(!tools.grammars.knows(&grammar));
+}
+
+#[test]
+fn a_grammar_that_was_only_checked_or_refused_is_not_kept() {
+    let tools = tools();
+    let grammars = [Grammar::Regex("a".into()), Grammar::Regex("a(".into())];
+    assert!(tools.grammars.check(&grammars[0]).is_ok());
+    assert!(tools.grammars.compile(&grammars[1]).is_err());
+    assert!(grammars.iter().all(|grammar| !tools.grammars.knows(grammar)));
 }
 
 #[test]

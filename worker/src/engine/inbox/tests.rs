@@ -1,13 +1,13 @@
 use core_wire::{
-    client::{Priority, Prompt, request::Special},
+    client::{Priority, Prompt, params::Grammar, request::Special},
     code::Code,
     codec,
     ids::JobId,
     limits::{CLIENT_FRAME_BYTES_CEILING, MAX_TOKENS_MAX},
-    worker::{Fragment, Job, JobKind, Payload, ToWorker},
+    worker::{Fragment, Job, JobKind, Payload, Sampling, ToWorker},
 };
 
-use super::{Inbox, JOB_BYTES_MAX, Order, WAITING_EXTRA};
+use super::{Inbox, JOB_BYTES_MAX, Order, Request, WAITING_EXTRA};
 use crate::fault::Fault;
 
 fn head(job: u64, prompt_bytes: usize) -> ToWorker {
@@ -47,10 +47,10 @@ fn fragments_become_a_request() {
         assert!(inbox.is_empty(), "it is not whole yet");
         assert_eq!(inbox.take(fragment(7, index, &[*byte])).unwrap(), Order::None);
     }
-    let request = inbox.next().unwrap();
+    let request = inbox.next(|_| true).unwrap();
     assert_eq!(request.job, JobId(7));
     assert!(request.prompt == Prompt::Text("once upon a time".into()));
-    assert!(inbox.next().is_none());
+    assert!(inbox.next(|_| true).is_none());
 }
 
 #[test]
@@ -60,7 +60,7 @@ fn requests_leave_in_the_order_in_which_they_came() {
         assert_eq!(put(&mut inbox, job, &encoded("x")), Order::None);
     }
     assert!(inbox.remove(JobId(1)) && !inbox.remove(JobId(1)));
-    let order: Vec<_> = std::iter::from_fn(|| inbox.next()).map(|r| r.job.0).collect();
+    let order: Vec<_> = std::iter::from_fn(|| inbox.next(|_| true)).map(|r| r.job.0).collect();
     assert_eq!(order, [3, 2]);
 }
 
@@ -75,7 +75,7 @@ fn bytes_that_are_no_prompt_refuse_that_job_only() {
         assert!(matches!(order, Order::Refuse(r) if r.code == Code::BadFrame));
     }
     assert_eq!(put(&mut inbox, 2, &encoded("fine")), Order::None);
-    assert!(inbox.next().is_some());
+    assert!(inbox.next(|_| true).is_some());
 }
 
 #[test]
@@ -99,8 +99,43 @@ fn the_largest_prompt_comes_again_with_all_that_it_got() {
     assert!(bytes.len() > 2 * CLIENT_FRAME_BYTES_CEILING);
     let mut inbox = Inbox::new(1);
     assert_eq!(put(&mut inbox, 1, &bytes), Order::None);
-    let request = inbox.next().unwrap();
+    let request = inbox.next(|_| true).unwrap();
     assert!(request.prompt == payload.prompt && request.emitted == payload.emitted);
+}
+
+#[test]
+fn what_may_not_be_taken_yet_lets_others_pass() {
+    let mut inbox = Inbox::new(1);
+    for job in [1, 2, 3] {
+        assert_eq!(put(&mut inbox, job, &encoded("x")), Order::None);
+    }
+    let mut take = |dear: u64| inbox.next(|r| r.job != JobId(dear)).map(|r| r.job.0);
+    assert_eq!([take(1), take(1), take(1), take(0)], [Some(2), Some(3), None, Some(1)]);
+}
+
+#[test]
+fn what_a_request_costs_to_prepare_is_seen_before() {
+    let request = |kind, emitted: &[u32]| Request {
+        job: JobId(1),
+        kind,
+        class: Priority::Normal,
+        reuse: None,
+        prompt: Prompt::Text("x".into()),
+        emitted: emitted.to_vec(),
+        bytes: 1,
+    };
+    let grammar = Some(Grammar::Regex("a".into()));
+    let constrained = Sampling { grammar: grammar.clone(), ..Sampling::default() };
+    let mut repeating = Sampling::default();
+    repeating.penalties.dry.multiplier = 0.8;
+    let generate = |sampling: &Sampling| JobKind::Generate(Box::new(sampling.clone()));
+    let plain = request(generate(&Sampling::default()), &[1]);
+    assert!(!plain.is_dear(|_| false) && !request(JobKind::Embed, &[]).is_dear(|_| false));
+    let fresh = request(generate(&constrained), &[]);
+    assert!(fresh.is_dear(|_| false) && !fresh.is_dear(|asked| Some(asked) == grammar.as_ref()));
+    assert!(request(generate(&constrained), &[1]).is_dear(|_| true), "it is replayed");
+    assert!(request(generate(&repeating), &[]).is_dear(|_| true));
+    assert!(request(JobKind::Compile(Grammar::Regex("a".into())), &[]).is_dear(|_| true));
 }
 
 #[test]
@@ -122,7 +157,7 @@ fn prompts_that_wait_are_bounded_in_bytes() {
     }
     let order = put(&mut inbox, 8, &big);
     assert!(matches!(order, Order::Refuse(r) if r.code == Code::Memory));
-    assert!(inbox.next().is_some());
+    assert!(inbox.next(|_| true).is_some());
     assert_eq!(put(&mut inbox, 9, &big), Order::None, "there is room again");
 }
 

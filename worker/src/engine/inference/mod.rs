@@ -103,7 +103,7 @@ impl<'m> Inference<'m> {
         self.cancel(&asked.cancelled)?;
         self.give_way(&asked.parked)?;
         let room = (self.plan.slots as usize).saturating_sub(self.waiting.len());
-        let prepared = self.desk.prepare(self.plan.n_ctx, room)?;
+        let prepared = self.desk.prepare(self.plan.n_ctx, room, self.beside())?;
         self.waiting.extend(prepared);
         self.admit()?;
         self.desk.answers.write_some(&mut self.desk.link)?;
@@ -116,6 +116,12 @@ impl<'m> Inference<'m> {
         self.turn = self.turn.wrapping_add(1);
         self.desk.link.beat();
         Ok(Turn::On)
+    }
+
+    /// Whether somebody waits for a token; without the cores nobody gets one.
+    fn beside(&self) -> Beside {
+        let answered = !self.running.is_empty() && self.desk.cores() == Cores::Ours;
+        if answered { Beside::Sequences } else { Beside::Nobody }
     }
 
     fn has_work(&self) -> bool {
@@ -145,8 +151,7 @@ impl<'m> Inference<'m> {
         let Some(job) = self.embedder.job() else {
             return Ok(());
         };
-        let beside = if self.running.is_empty() { Beside::Nobody } else { Beside::Sequences };
-        let done = match self.embedder.advance(beside) {
+        let done = match self.embedder.advance(self.beside()) {
             Ok(None) => return Ok(()),
             Ok(Some(embedding)) => self.desk.answers.floats(job, &embedding),
             Err(refusal) => Err(refusal),
@@ -187,6 +192,7 @@ impl<'m> Inference<'m> {
             // What pauses would have been continued by now if its request still lived.
             self.drop_kept(None)?;
             prefix::wipe(&mut self.context);
+            self.desk.forget();
             self.residue = Residue::None;
         }
         Ok(())

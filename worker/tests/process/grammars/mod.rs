@@ -2,6 +2,7 @@
 
 mod hostile;
 mod schema;
+mod turns;
 
 use std::time::{Duration, Instant};
 

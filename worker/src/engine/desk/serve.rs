@@ -1,0 +1,76 @@
+//! What becomes of a request, by its kind.
+
+use core_wire::{
+    client::Prompt,
+    code::{Code, Refusal},
+    worker::{JobKind, Sampling},
+};
+use llama_cpp_2::token::LlamaToken;
+
+use super::Desk;
+use crate::engine::{embed::Text, inbox::Request, sampling::Sampler, sequence::Prepared};
+
+impl Desk<'_> {
+    /// Answers a request, begins with its answer, or makes of it what the step loop continues.
+    pub(super) fn serve(
+        &mut self,
+        request: Request,
+        length_max: u32,
+    ) -> Result<Option<Prepared>, Refusal> {
+        let Request { job, kind, class, reuse, prompt, emitted, .. } = request;
+        match kind {
+            JobKind::Tokenize(special) => {
+                let tokens = self.tokenizer.tokens(&prompt, special)?;
+                self.answers.tokens(job, &tokens)?;
+                Ok(None)
+            }
+            JobKind::Detokenize => {
+                let text = self.tokenizer.text(&prompt)?;
+                self.answers.bytes(job, text.into_bytes())?;
+                Ok(None)
+            }
+            JobKind::Compile(grammar) => {
+                self.tools.grammars.check(&grammar)?;
+                self.answers.bytes(job, Vec::new())?;
+                Ok(None)
+            }
+            JobKind::Embed => {
+                let tokens = self.tokenizer.prompt(&prompt)?;
+                check_length(&tokens, length_max)?;
+                self.texts.push_back(Text { job, tokens });
+                Ok(None)
+            }
+            JobKind::Generate(sampling) => {
+                let mut tokens = self.tokenizer.prompt(&prompt)?;
+                let prompt = tokens.len();
+                tokens.extend(self.tokenizer.prompt(&Prompt::Tokens(emitted))?);
+                check_length(&tokens, length_max)?;
+                let sampling = known(*sampling);
+                let emitted = tokens.len() - prompt;
+                let sampler = Sampler::new(&sampling, &self.tools, &tokens, emitted)?;
+                Ok(Some(Prepared { job, class, reuse, tokens, prompt, sampling, sampler }))
+            }
+        }
+    }
+}
+
+/// Checks that a prompt leaves room for one token.
+fn check_length(prompt: &[LlamaToken], length_max: u32) -> Result<(), Refusal> {
+    let length = prompt.len();
+    if length == 0 {
+        let message = "the prompt has no tokens";
+        return Err(Refusal::new(Code::BadParameter, message));
+    }
+    if length >= length_max as usize {
+        let message =
+            format!("the prompt has {length} tokens, the context {length_max}; send fewer");
+        return Err(Refusal::new(Code::PromptTooLong, message));
+    }
+    Ok(())
+}
+
+/// Drops empty stop strings, which would end everything at once; the broker lets none through.
+fn known(mut sampling: Sampling) -> Sampling {
+    sampling.stop.retain(|stop| !stop.is_empty());
+    sampling
+}

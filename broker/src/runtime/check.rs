@@ -65,7 +65,9 @@ impl Core {
                 input.check()?;
                 let model = self.model(&model)?;
                 let work = self.work(JobKind::Embed, Want::Floats, &input)?;
-                Ok(Checked::of(Task::Brief(LineId::whole(model)), Ask::Job(work)))
+                let cost = Cost { prompt: tokens_of(&input), max_tokens: 0 };
+                let task = Task::Embed(LineId::whole(model));
+                Ok(Checked::one(Place { task, ask: Ask::Job(work), cost }))
             }
             Request::Load { model } => self.place(&model, Task::Load),
             Request::Unload { model } => self.place(&model, Task::Unload),
@@ -153,7 +155,11 @@ impl Core {
 
 impl Checked {
     fn of(task: Task, ask: Ask) -> Self {
-        let places = vec![Place { task, ask, cost: Cost::default() }];
+        Self::one(Place { task, ask, cost: Cost::default() })
+    }
+
+    fn one(place: Place) -> Self {
+        let places = vec![place];
         Self { grammar: None, places, class: Priority::Normal, deadline_ms: None }
     }
 }

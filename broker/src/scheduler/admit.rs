@@ -73,7 +73,11 @@ impl State {
         }
         let ticket = arrival.ticket;
         let line = match arrival.task.clone() {
-            Task::Generate(id) | Task::Brief(id) | Task::Load(id) | Task::Unload(id) => id,
+            Task::Generate(id)
+            | Task::Brief(id)
+            | Task::Embed(id)
+            | Task::Load(id)
+            | Task::Unload(id) => id,
             Task::Drain => {
                 self.note(arrival, None);
                 self.drains.insert(ticket);
@@ -144,7 +148,7 @@ impl State {
 
     /// Whether the task would not wait at all.
     fn fits_now(&self, arrival: &Arrival) -> bool {
-        let (Task::Generate(id) | Task::Brief(id)) = &arrival.task else {
+        let (Task::Generate(id) | Task::Brief(id) | Task::Embed(id)) = &arrival.task else {
             return false;
         };
         let Some(line) = self.lines.get(id) else {
@@ -153,6 +157,9 @@ impl State {
         match (&line.station, &arrival.task) {
             (Station::Serving(crew), Task::Generate(_)) => {
                 line.slots.is_empty() && crew.has_room(needed(arrival.cost.prompt, 0))
+            }
+            (Station::Serving(crew), Task::Embed(_)) => {
+                line.texts.is_empty() && crew.texts < crew.texts_max
             }
             (Station::Serving(crew), _) => crew.briefs < crew.briefs_max,
             (
@@ -183,7 +190,7 @@ impl Task {
     /// Whether a draining broker refuses it.
     fn is_work(&self) -> bool {
         match self {
-            Self::Generate(_) | Self::Brief(_) | Self::Load(_) => true,
+            Self::Generate(_) | Self::Brief(_) | Self::Embed(_) | Self::Load(_) => true,
             Self::Unload(_) | Self::Drain => false,
         }
     }

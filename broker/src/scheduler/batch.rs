@@ -1,12 +1,20 @@
 //! Which requests share a worker's batch: slots, and who sits in them.
 
-use core_wire::{client::Priority, code::Refusal, ids::JobId};
+use core_wire::{code::Refusal, ids::JobId};
 
-use super::{Effect, End, LineId, Part, State, Ticket, WorkerId, priority::Next, queue::Line};
+use super::{
+    Effect, End, LineId, Part, State, WorkerId,
+    queue::Line,
+    seat::{Seat, Share},
+};
 
-/// Tokenize and detokenize jobs that a worker holds at once. They take no slot; 16 keep it busy
-/// between two steps and bound what it has to remember.
-pub(super) const BRIEFS_MAX: usize = 16;
+/// Tokenize and detokenize jobs that a worker holds at once. They take no slot; 12 keep it busy
+/// between two steps, and with [`TEXTS_MAX`] they are the 16 that it remembers beside its slots.
+pub(super) const BRIEFS_MAX: usize = 12;
+
+/// Embeddings that a worker holds at once. It computes one after the other, so that a second one
+/// keeps it busy; a few more cost nothing, and each takes the place of a brief job for seconds.
+pub(super) const TEXTS_MAX: usize = 4;
 
 /// The worker of a line.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -32,6 +40,9 @@ pub(super) struct Crew {
     pub(super) held: usize,
     pub(super) briefs: usize,
     pub(super) briefs_max: usize,
+    /// Embeddings.
+    pub(super) texts: usize,
+    pub(super) texts_max: usize,
     /// Cells of its KV cache.
     pub(super) cells: u32,
     /// Cells that its jobs are charged for; more than there are once they have grown.
@@ -42,8 +53,18 @@ pub(super) struct Crew {
 
 impl Crew {
     fn new(worker: WorkerId, slots: usize, cells: u32, part: Part) -> Self {
-        let (slots, briefs_max) = (slots.max(1), part.briefs_max());
-        Self { worker, slots, held: 0, briefs: 0, briefs_max, cells, charged: 0, full: false }
+        Self {
+            worker,
+            slots: slots.max(1),
+            held: 0,
+            briefs: 0,
+            briefs_max: part.briefs_max(),
+            texts: 0,
+            texts_max: part.texts_max(),
+            cells,
+            charged: 0,
+            full: false,
+        }
     }
 
     /// Whether a job that needs so many cells can be given to it. One that needs more than there
@@ -54,7 +75,7 @@ impl Crew {
     }
 
     pub(super) fn is_idle(self) -> bool {
-        self.held == 0 && self.briefs == 0
+        self.held == 0 && self.briefs == 0 && self.texts == 0
     }
 
     /// A job has left.
@@ -62,48 +83,11 @@ impl Crew {
         match seat.share {
             Share::Slot => self.held -= 1,
             Share::Brief => self.briefs -= 1,
+            Share::Text => self.texts -= 1,
         }
         self.charged = self.charged.saturating_sub(seat.cells);
         self.full = false;
     }
-}
-
-/// What a job takes of its worker.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Share {
-    /// A slot.
-    Slot,
-    /// One of [`BRIEFS_MAX`].
-    Brief,
-}
-
-/// A job in a worker. It keeps its share until the worker is done with it, even after its request
-/// has ended: only the worker can free a sequence.
-#[derive(Debug)]
-pub(super) struct Seat {
-    pub(super) worker: WorkerId,
-    pub(super) line: LineId,
-    pub(super) share: Share,
-    pub(super) class: Priority,
-    /// Who waits for it; `None` once that request has ended otherwise.
-    pub(super) ticket: Option<Ticket>,
-    /// When it was given to the worker.
-    pub(super) since_ms: u64,
-    /// Cells that it is charged for.
-    pub(super) cells: u32,
-    /// Tokens that its request had then.
-    pub(super) tokens: u32,
-    /// How long it may keep its slot.
-    pub(super) stay: Stay,
-}
-
-/// Whether a job may keep its slot.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Stay {
-    /// Until its request has got so many tokens in any case, and then as long as nobody needs it.
-    Until(u32),
-    /// The worker was asked to give it up.
-    Leaves,
 }
 
 impl State {
@@ -221,15 +205,5 @@ impl Station {
             Self::Serving(crew) | Self::Finishing(crew) => Some(crew.worker),
             Self::Stopping(worker) => Some(worker),
         }
-    }
-}
-
-impl Seat {
-    /// A seat that takes no slot.
-    pub(super) fn brief(worker: WorkerId, line: &LineId, next: Next, since_ms: u64) -> Self {
-        let (share, stay) = (Share::Brief, Stay::Until(0));
-        let (line, ticket) = (line.clone(), Some(next.place.ticket()));
-        let (class, cells, tokens) = (next.class, 0, 0);
-        Self { worker, line, share, class, ticket, since_ms, cells, tokens, stay }
     }
 }

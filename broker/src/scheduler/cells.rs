@@ -2,10 +2,7 @@
 
 use core_wire::ids::JobId;
 
-use super::{
-    Cost, Effect, Request, State, Task,
-    batch::{Station, Stay},
-};
+use super::{Cost, Effect, Request, State, Task, batch::Station, seat::Stay};
 
 /// Cells are charged in blocks of so many, and told of once for each: a token does not cost an
 /// event, and a job never has more cells than it is charged for.
@@ -86,15 +83,17 @@ impl State {
 
     /// Charges the session of a request that has ended for what it really took.
     pub(super) fn settle_up(&mut self, request: &Request) {
-        let Task::Generate(id) = &request.task else {
-            return;
-        };
         let taken = match request.was_given {
             true => u64::from(request.cost.prompt) + u64::from(request.emitted),
             false => 0,
         };
-        if let Some(line) = self.lines.get_mut(id) {
-            let lane = line.slots.lane_mut(request.class);
+        let lanes = match &request.task {
+            Task::Generate(id) => self.lines.get_mut(id).map(|line| &mut line.slots),
+            Task::Embed(id) => self.lines.get_mut(id).map(|line| &mut line.texts),
+            Task::Brief(_) | Task::Load(_) | Task::Unload(_) | Task::Drain => None,
+        };
+        if let Some(lanes) = lanes {
+            let lane = lanes.lane_mut(request.class);
             lane.settle_up(request.conn, request.charged, taken);
         }
     }

@@ -9,7 +9,7 @@ use core_wire::{
 };
 
 use super::{
-    Deadline, Effect, End, LineId, Session, State, Task, Ticket, admit::draining, batch::Share,
+    Deadline, Effect, End, LineId, Session, State, Task, Ticket, admit::draining, seat::Share,
 };
 use crate::ipc::ConnId;
 
@@ -43,6 +43,7 @@ impl State {
         for line in self.lines.values_mut() {
             line.slots.forget(conn);
             line.briefs.forget(conn);
+            line.texts.forget(conn);
         }
     }
 
@@ -112,7 +113,11 @@ impl State {
             return None;
         }
         match &task {
-            Task::Generate(id) | Task::Brief(id) | Task::Load(id) | Task::Unload(id) => {
+            Task::Generate(id)
+            | Task::Brief(id)
+            | Task::Embed(id)
+            | Task::Load(id)
+            | Task::Unload(id) => {
                 self.lines.get_mut(id)?.remove(&task, ticket, at);
                 Some(id.clone())
             }

@@ -16,6 +16,8 @@ pub(crate) enum Task {
     Generate(LineId),
     /// A moment of the line's worker, without a slot: tokenize, detokenize, compile a grammar.
     Brief(LineId),
+    /// An embedding by the line's worker: no slot, but more than a moment.
+    Embed(LineId),
     /// A worker for the line.
     Load(LineId),
     /// No worker for the line.
@@ -39,13 +41,13 @@ pub(crate) struct Arrival {
     pub(crate) task: Task,
     /// Which class it waits in.
     pub(crate) class: Priority,
-    /// What it may take; nothing for tasks other than [`Task::Generate`].
+    /// What it may take; nothing but for [`Task::Generate`] and [`Task::Embed`].
     pub(crate) cost: Cost,
     /// When it gives up.
     pub(crate) deadline: Option<Deadline>,
 }
 
-/// What a generation may take, in tokens.
+/// What a request may take, in tokens.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Cost {
     /// Its prompt: exact for ids, estimated for text until [`Event::Started`] tells.

@@ -22,6 +22,7 @@ mod park;
 mod priority;
 mod queue;
 mod ranks;
+mod seat;
 mod settle;
 
 #[cfg(test)]
@@ -39,9 +40,10 @@ pub(crate) use self::{
     event::{Arrival, Cost, Deadline, Effect, End, Entry, Event, Task},
 };
 use self::{
-    batch::{BRIEFS_MAX, Seat},
+    batch::{BRIEFS_MAX, TEXTS_MAX},
     fair::Place,
     queue::Line,
+    seat::Seat,
 };
 use crate::ipc::ConnId;
 
@@ -87,6 +89,14 @@ impl Part {
         match self {
             Self::Whole | Self::Vocabulary => BRIEFS_MAX,
             Self::Grammar => 1,
+        }
+    }
+
+    /// Embeddings that one holds at once: they need the weights.
+    fn texts_max(self) -> usize {
+        match self {
+            Self::Whole => TEXTS_MAX,
+            Self::Vocabulary | Self::Grammar => 0,
         }
     }
 }

@@ -8,8 +8,9 @@ use core_wire::{
 
 use super::{
     Effect, End, Request, State, Ticket, WorkerId,
-    batch::{Seat, Share, Station, Stay},
+    batch::Station,
     queue::Line,
+    seat::{Seat, Share, Stay},
 };
 
 /// How often a request may be given up for lack of cells without a token in between. Once or twice

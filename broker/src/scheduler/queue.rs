@@ -6,10 +6,11 @@ use core_wire::client::Priority;
 
 use super::{
     Arrival, State, Task, Ticket,
-    batch::{Seat, Share, Station},
+    batch::Station,
     fair::Place,
     news::News,
     priority::{Lanes, Next},
+    seat::{Seat, Share},
 };
 
 /// The share of a new duration in the average of how long slots are held: an eighth follows a
@@ -25,6 +26,8 @@ pub(super) struct Line {
     pub(super) slots: Lanes,
     /// Wait for a moment.
     pub(super) briefs: Lanes,
+    /// Wait for an embedding.
+    pub(super) texts: Lanes,
     /// Wait for the worker itself.
     pub(super) loads: BTreeSet<Ticket>,
     /// Wait for its end.
@@ -38,7 +41,8 @@ pub(super) struct Line {
 impl Line {
     /// Whether somebody needs a worker.
     pub(super) fn wants_worker(&self) -> bool {
-        !self.slots.is_empty() || !self.briefs.is_empty() || !self.loads.is_empty()
+        let lanes = [&self.slots, &self.briefs, &self.texts];
+        !self.loads.is_empty() || lanes.into_iter().any(|lanes| !lanes.is_empty())
     }
 
     /// Whether nobody needs this entry.
@@ -56,6 +60,7 @@ impl Line {
                 return Some(place);
             }
             Task::Brief(_) => return Some(self.briefs.push(class, who, cost, now_ms)),
+            Task::Embed(_) => return Some(self.texts.push(class, who, cost, now_ms)),
             Task::Load(_) => self.loads.insert(arrival.ticket),
             Task::Unload(_) => self.unloads.insert(arrival.ticket),
             Task::Drain => false,
@@ -78,9 +83,10 @@ impl Line {
                 self.news.left(position, self.slots.len());
             }
             (Task::Brief(_), Some((class, place))) => self.briefs.lane_mut(class).remove(place),
+            (Task::Embed(_), Some((class, place))) => self.texts.lane_mut(class).remove(place),
             (Task::Load(_), _) => drop(self.loads.remove(&ticket)),
             (Task::Unload(_), _) => drop(self.unloads.remove(&ticket)),
-            (Task::Generate(_) | Task::Brief(_) | Task::Drain, _) => {}
+            (Task::Generate(_) | Task::Brief(_) | Task::Embed(_) | Task::Drain, _) => {}
         }
     }
 
@@ -100,6 +106,7 @@ impl Line {
     pub(super) fn take_all(&mut self) -> Vec<Ticket> {
         let mut all: Vec<_> = std::mem::take(&mut self.slots).from(0).collect();
         all.extend(std::mem::take(&mut self.briefs).from(0));
+        all.extend(std::mem::take(&mut self.texts).from(0));
         all.extend(std::mem::take(&mut self.loads));
         all
     }
@@ -109,6 +116,7 @@ impl Line {
         let lanes = match seat.share {
             Share::Slot => &mut self.slots,
             Share::Brief => &mut self.briefs,
+            Share::Text => &mut self.texts,
         };
         lanes.lane_mut(seat.class).left(now_ms);
         if seat.share == Share::Slot {

@@ -4,10 +4,11 @@ use core_wire::ids::JobId;
 
 use super::{
     Effect, End, LineId, State,
-    batch::{Crew, Seat, Share, Station, Stay},
+    batch::{Crew, Station},
     cells::BLOCK,
     priority::{Next, Turn},
     queue::Line,
+    seat::{Seat, Share, Stay},
 };
 
 impl State {
@@ -63,15 +64,35 @@ impl State {
             crew.charged = crew.charged.saturating_add(seat.cells);
             self.submit(next, seat, out);
         }
+        self.seat_beside(id, line, &mut crew, out);
+        line.station = Station::Serving(crew);
+        self.make_room(line, crew.worker, out);
+    }
+
+    /// Gives the worker what needs no slot, as much as it may hold.
+    fn seat_beside(
+        &mut self,
+        id: &LineId,
+        line: &mut Line,
+        crew: &mut Crew,
+        out: &mut Vec<Effect>,
+    ) {
         while crew.briefs < crew.briefs_max
             && let Some(next) = line.briefs.next(self.now_ms)
         {
             line.briefs.serve(next);
             crew.briefs += 1;
-            self.submit(next, Seat::brief(crew.worker, id, next, self.now_ms), out);
+            let seat = Seat::beside(crew.worker, id, (next, Share::Brief), self.now_ms);
+            self.submit(next, seat, out);
         }
-        line.station = Station::Serving(crew);
-        self.make_room(line, crew.worker, out);
+        while crew.texts < crew.texts_max
+            && let Some(next) = line.texts.next(self.now_ms)
+        {
+            line.texts.serve(next);
+            crew.texts += 1;
+            let seat = Seat::beside(crew.worker, id, (next, Share::Text), self.now_ms);
+            self.submit(next, seat, out);
+        }
     }
 
     /// A slot for the next of those who wait for one, if there is one and its cells are free. Who

@@ -10,6 +10,7 @@ mod places;
 mod ranks;
 mod sim;
 mod small;
+mod texts;
 mod told;
 mod workers;
 mod world;
@@ -29,7 +30,7 @@ fn op() -> impl Strategy<Value = Op> {
     prop_oneof![
         2 => (0..3u8).prop_map(Op::Open),
         1 => (0..3u8).prop_map(Op::Close),
-        12 => (0..3u8, 0..6u8, 0..5u8, 0..2u8, 0..3u8, any::<(u8, u8)>(),
+        12 => (0..3u8, 0..6u8, 0..6u8, 0..2u8, 0..3u8, any::<(u8, u8)>(),
             proptest::option::of(1..40u8))
             .prop_map(|(conn, id, task, model, class, cost, deadline)| Op::Arrive(Asked {
                 conn,

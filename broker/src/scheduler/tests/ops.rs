@@ -40,7 +40,8 @@ pub(super) fn task_of(number: u8, line: LineId) -> Task {
     match number {
         0 | 1 => Task::Generate(line),
         2 => Task::Brief(line),
-        3 => Task::Load(line),
+        3 => Task::Embed(line),
+        4 => Task::Load(line),
         _ => Task::Unload(line),
     }
 }

@@ -106,9 +106,12 @@ impl State {
         self.conclude(ticket, end, out);
         if let Some(seat) = job.and_then(|job| self.jobs.get_mut(&job)) {
             seat.ticket = None;
-            // A brief job is over before the worker would have read that nobody waits for it.
-            if let (Some(job), Share::Slot) = (job, seat.share) {
-                out.push(Effect::CancelJob { worker: seat.worker, job });
+            match (job, seat.share) {
+                (Some(job), Share::Slot | Share::Text) => {
+                    out.push(Effect::CancelJob { worker: seat.worker, job });
+                }
+                // It is over before the worker would have read that nobody waits for it.
+                (Some(_), Share::Brief) | (None, _) => {}
             }
             return None;
         }

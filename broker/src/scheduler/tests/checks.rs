@@ -40,8 +40,12 @@ impl World {
     fn check_cancel(&mut self, worker: WorkerId, job: JobId) {
         let worker = self.workers.get_mut(&worker).expect("a live worker");
         let job = worker.jobs.get_mut(&job).expect("a running job");
-        assert!(matches!(job.mark, Mark::Runs | Mark::Leaves), "once, and never a brief one");
-        job.mark = Mark::Cancelled;
+        job.mark = match job.mark {
+            Mark::Runs | Mark::Leaves => Mark::Cancelled,
+            // It takes no slot, and is cancelled once.
+            Mark::Text => Mark::Brief,
+            Mark::Cancelled | Mark::Brief => panic!("cancelled twice, or though it is brief"),
+        };
     }
 
     fn check_stop(&mut self, worker: WorkerId) {
@@ -57,12 +61,16 @@ impl World {
         assert_eq!(open.class, class);
         open.told = None;
         let generates = matches!(open.task, Task::Generate(_));
-        let mark = if generates { Mark::Runs } else { Mark::Brief };
+        let mark = match open.task {
+            Task::Generate(_) => Mark::Runs,
+            Task::Embed(_) => Mark::Text,
+            _ => Mark::Brief,
+        };
         let cells = if generates { needed(open.prompt, open.emitted) } else { 0 };
         let crew = self.workers.get_mut(&worker).expect("submitted to a live worker");
         assert!(!crew.stopping, "submitted to a worker that ends");
         crew.jobs.insert(job, Job { mark, class, cells, ticket });
-        let slots = crew.jobs.values().filter(|job| job.mark != Mark::Brief).count();
+        let slots = crew.jobs.values().filter(|job| job.mark.takes_slot()).count();
         assert!(slots <= crew.slots, "more jobs than slots");
         let charged: u32 = crew.jobs.values().map(|job| job.cells).sum();
         let alone = slots == 1;

@@ -1,6 +1,9 @@
 //! Embeddings: beside the slots, a few at once, and by their tokens.
 
-use core_wire::{client::Priority, ids::RequestId};
+use core_wire::{
+    client::{FinishReason, Priority},
+    ids::RequestId,
+};
 
 use super::{
     small::{NOBODY, WORKER, jobs, submitted},
@@ -86,4 +89,25 @@ fn embeddings_are_shared_between_sessions_by_their_tokens() {
         order.extend(submitted(&next));
     }
     assert_eq!(order, [11, 12, 13, 14, 15, 5, 6]);
+}
+
+#[test]
+fn an_embedding_that_nobody_waits_for_is_cancelled_and_keeps_its_seat_until_it_has_ended() {
+    let mut state = serving();
+    let mut given = Vec::new();
+    for number in 1..=TEXTS_MAX as u64 + 1 {
+        given.extend(embed(&mut state, (1, number), 8));
+    }
+    let brief = jobs(&ask(&mut state, (1, 100), Task::Brief(line(0)), 0));
+    let job = jobs(&given)[0];
+    let cancel = |number: u64| Event::Cancelled { conn: ConnId(1), target: number.to_string() };
+    let effects = step(&mut state, cancel(1));
+    assert!(effects.contains(&Effect::CancelJob { worker: WORKER, job }), "{effects:?}");
+    assert_eq!(submitted(&effects), NOBODY);
+    let end = End::Generated(FinishReason::Cancelled);
+    let effects = step(&mut state, Event::JobEnded { job, end });
+    assert_eq!(submitted(&effects), [TEXTS_MAX as u64 + 1]);
+    let effects = step(&mut state, cancel(100));
+    let cancels = effects.iter().any(|effect| matches!(effect, Effect::CancelJob { .. }));
+    assert!(!cancels && brief.len() == 1, "brief jobs just end: {effects:?}");
 }

@@ -47,7 +47,7 @@ impl World {
     /// A generating job, with its request if that has not ended.
     fn generating(&mut self, number: u8) -> Option<(JobId, &mut Job, Option<&mut Open>)> {
         let jobs = self.workers.values_mut().flat_map(|crew| crew.jobs.iter_mut());
-        let jobs: Vec<_> = jobs.filter(|(_, job)| job.mark != Mark::Brief).collect();
+        let jobs: Vec<_> = jobs.filter(|(_, job)| job.mark.takes_slot()).collect();
         let count = jobs.len();
         let (&id, job) =
             jobs.into_iter().nth(usize::from(number).checked_rem(count)?).expect("counted");
@@ -79,7 +79,7 @@ impl World {
         let mut workers = self.workers.values_mut();
         let crew = workers.find(|crew| crew.jobs.contains_key(&job)).expect("it runs");
         let left = crew.jobs.remove(&job).expect("it runs");
-        let others = crew.jobs.values().any(|job| job.mark != Mark::Brief);
+        let others = crew.jobs.values().any(|job| job.mark.takes_slot());
         crew.full = left.mark != Mark::Leaves && left.mark != Mark::Cancelled && others;
         if let Some(open) = self.open.get_mut(&left.ticket) {
             (open.job, open.told) = (None, None);

@@ -28,6 +28,17 @@ pub(super) enum Mark {
     Leaves,
     Cancelled,
     Brief,
+    /// It embeds, and can be cancelled.
+    Text,
+}
+
+impl Mark {
+    pub(super) fn takes_slot(self) -> bool {
+        match self {
+            Self::Runs | Self::Leaves | Self::Cancelled => true,
+            Self::Brief | Self::Text => false,
+        }
+    }
 }
 
 #[derive(Clone, Copy)]

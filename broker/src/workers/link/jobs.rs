@@ -140,7 +140,13 @@ impl<L> Ledger<L> {
             FinishReason::Cancelled => job.cancelled,
             FinishReason::Stop | FinishReason::Length => job.prompt.is_some(),
         };
-        if !possible || !matches!(job.want, Want::Tokens { .. }) {
+        // What computes no step ends in its answer, and only what is cancelled in this way.
+        let ends = match job.want {
+            Want::Tokens { .. } => true,
+            Want::Floats => ended.reason == FinishReason::Cancelled,
+            Want::Ids | Want::Text | Want::Nothing => false,
+        };
+        if !possible || !ends {
             return Err(Breach::Job { what: "an end that nobody asked for", job: ended.job });
         }
         job.over = true;

@@ -106,3 +106,31 @@ fn an_answer_grows_in_order() {
     assert!(matches!(hear(&mut ledger, &chunk(2, true, b"c")), Ok(Heard::Answered(JOB))));
     assert_eq!(ledger.remove(JOB).unwrap().answer, b"abc");
 }
+
+#[test]
+fn an_embedding_that_was_cancelled_ends_so_or_with_the_answer_that_was_on_its_way() {
+    let ends = || step(1, Vec::new(), vec![end(FinishReason::Cancelled)]);
+    let embedding = || {
+        let mut ledger = serving();
+        ledger.submit(JOB, Want::Floats, Emitted::default(), ());
+        ledger
+    };
+    let mut cancelled = embedding();
+    cancelled.job_mut(JOB).unwrap().cancel();
+    assert!(matches!(hear(&mut cancelled, &ends()), Ok(Heard::Step(_))));
+    assert!(hear(&mut cancelled, &chunk(0, true, b"late")).is_err(), "nothing follows its end");
+    let mut answered = embedding();
+    hear(&mut answered, &chunk(0, false, b"some")).unwrap();
+    answered.job_mut(JOB).unwrap().cancel();
+    let last = hear(&mut answered, &chunk(4, true, b"more"));
+    assert!(matches!(last, Ok(Heard::Answered(JOB))), "{last:?}");
+    assert!(hear(&mut embedding(), &ends()).is_err(), "nobody cancelled it");
+    let mut brief = serving();
+    brief.submit(JOB, Want::Ids, Emitted::default(), ());
+    brief.job_mut(JOB).unwrap().cancel();
+    assert!(hear(&mut brief, &ends()).is_err(), "brief jobs end in their answer");
+    let mut stopped = embedding();
+    stopped.job_mut(JOB).unwrap().cancel();
+    let stop = step(1, Vec::new(), vec![end(FinishReason::Stop)]);
+    assert!(hear(&mut stopped, &stop).is_err(), "it has no tokens to stop at");
+}

@@ -1,6 +1,9 @@
 //! What a request must be before it gets a place: ranges, a model that is known, ids within its
 //! vocabulary, a prompt that may be held. Nothing is kept of one that is refused.
 
+#[cfg(test)]
+mod tests;
+
 use std::rc::Rc;
 
 use core_wire::{
@@ -164,12 +167,14 @@ impl Checked {
     }
 }
 
-/// Tokens of a prompt: exact for ids, a guess for text until the worker has counted it. Two bytes a
-/// token is more than usual text has, so that a guess rather reserves too much.
+/// Tokens of a prompt: exact for ids, a guess for text until the worker has counted it. Four bytes a
+/// token is what usual text has. One that has more is held back by the worker, which knows exactly;
+/// a guess that reserves too much would hold up the whole line for cells that nobody needs.
 pub(super) fn tokens_of(prompt: &Prompt) -> u32 {
     /// What a template or the start of a sequence adds to a text, and a rounding up.
     const EXTRA: usize = 8;
-    let guess = |bytes: usize| bytes / 2 + EXTRA;
+    const TOKEN_BYTES: usize = 4;
+    let guess = |bytes: usize| bytes / TOKEN_BYTES + EXTRA;
     let tokens = match prompt {
         Prompt::Text(text) => guess(text.len()),
         Prompt::Tokens(ids) => ids.len(),

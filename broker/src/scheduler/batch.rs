@@ -78,6 +78,12 @@ impl Crew {
         self.held == 0 && self.briefs == 0 && self.texts == 0
     }
 
+    /// A job is given to it.
+    pub(super) fn take(&mut self, cells: u32) {
+        self.held += 1;
+        self.charged = self.charged.saturating_add(cells);
+    }
+
     /// A job has left.
     pub(super) fn release(&mut self, seat: &Seat) {
         match seat.share {

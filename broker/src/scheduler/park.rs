@@ -1,5 +1,7 @@
 //! Preemption: a batch request gives its slot up, waits in front of its class, and continues.
 
+use std::cmp::Reverse;
+
 use core_wire::{
     client::Priority,
     code::{Code, Refusal},
@@ -8,7 +10,8 @@ use core_wire::{
 
 use super::{
     Effect, End, Request, State, Ticket, WorkerId,
-    batch::Station,
+    batch::{Crew, Station},
+    priority::Turn,
     queue::Line,
     seat::{Seat, Share, Stay},
 };
@@ -20,35 +23,86 @@ const FRUITLESS_MAX: u32 = 8;
 /// When to try again then: others that hold cells have ended by that time, or the worker has.
 const FULL_RETRY_MS: u32 = 1_000;
 
+/// Jobs that hold a slot of one worker.
+struct Leavers {
+    /// They were asked to leave, or nobody waits for them.
+    leaving: Vec<JobId>,
+    /// They may be asked.
+    able: Vec<JobId>,
+}
+
 impl State {
-    /// Asks for the slots of as many batch jobs as interactive requests could not be placed, less
-    /// those that become free already. Each time it is the job that loses least.
-    pub(super) fn make_room(&mut self, line: &Line, worker: WorkerId, out: &mut Vec<Effect>) {
-        let wanted = line.slots.lane(Priority::Interactive).len();
-        if wanted == 0 {
+    /// Asks batch jobs to leave for the interactive requests that could not be placed: each time the
+    /// one that loses least, and never more of them than requests wait, less those that leave
+    /// already. Where not even the room of all of them would do, none is disturbed.
+    pub(super) fn make_room(&mut self, line: &Line, crew: Crew, out: &mut Vec<Effect>) {
+        let waiting = line.slots.lane(Priority::Interactive);
+        if waiting.is_empty() {
             return;
         }
-        let (mut leaving, mut able) = (0, Vec::new());
+        let Leavers { leaving, able } = self.leavers(crew.worker);
+        let mut after = crew;
+        for job in &leaving {
+            self.vacate(&mut after, *job);
+        }
+        let of_use = self.of_use(line, after, &able);
+        let missing = waiting.len().saturating_sub(leaving.len());
+        for job in able.into_iter().take(of_use.min(missing)) {
+            if let Some(seat) = self.jobs.get_mut(&job) {
+                seat.stay = Stay::Leaves;
+            }
+            out.push(Effect::Park { worker: crew.worker, job });
+        }
+    }
+
+    /// How many of those that are `able` to leave make room for somebody: for the first of those who
+    /// wait, and for each behind it, as far as that goes.
+    fn of_use(&self, line: &Line, mut after: Crew, able: &[JobId]) -> usize {
+        let (mut left, mut of_use) = (able.iter(), 0);
+        // Whoever is next because of its age is not passed by an interactive request.
+        let aged = line.slots.next(self.now_ms).filter(|next| next.turn == Turn::Age);
+        let aged = aged.map(|next| next.place.ticket());
+        let interactive = line.slots.lane(Priority::Interactive).from(0).take(after.slots);
+        for ticket in aged.into_iter().chain(interactive) {
+            let Some(cells) = self.requests.get(&ticket).map(Request::cells) else {
+                continue;
+            };
+            while !after.has_room(cells) {
+                let Some(job) = left.next() else {
+                    return of_use;
+                };
+                self.vacate(&mut after, *job);
+            }
+            after.take(cells);
+            of_use = able.len() - left.len();
+        }
+        of_use
+    }
+
+    /// What holds a slot of a worker and will not, or need not; who loses least comes first.
+    fn leavers(&self, worker: WorkerId) -> Leavers {
+        let (mut leaving, mut able) = (Vec::new(), Vec::new());
         let seats = self.jobs.iter().filter(|(_, seat)| seat.worker == worker);
         for (&job, seat) in seats.filter(|(_, seat)| seat.share == Share::Slot) {
             let request = seat.ticket.and_then(|ticket| self.requests.get(&ticket));
             match (request, seat.stay) {
-                (None, _) | (_, Stay::Leaves) => leaving += 1,
+                (None, _) | (_, Stay::Leaves) => leaving.push(job),
                 (Some(request), Stay::Until(tokens))
                     if seat.class == Priority::Batch && request.emitted >= tokens =>
                 {
-                    able.push((request.emitted, std::cmp::Reverse(job)));
+                    able.push((request.emitted, Reverse(job)));
                 }
                 (Some(_), Stay::Until(_)) => {}
             }
         }
         able.sort_unstable();
-        let missing = wanted.saturating_sub(leaving);
-        for (_, std::cmp::Reverse(job)) in able.into_iter().take(missing) {
-            if let Some(seat) = self.jobs.get_mut(&job) {
-                seat.stay = Stay::Leaves;
-            }
-            out.push(Effect::Park { worker, job });
+        Leavers { leaving, able: able.into_iter().map(|(_, Reverse(job))| job).collect() }
+    }
+
+    /// Takes a job out of a crew as it will be.
+    fn vacate(&self, after: &mut Crew, job: JobId) {
+        if let Some(seat) = self.jobs.get(&job) {
+            after.release(seat);
         }
     }
 

@@ -60,13 +60,12 @@ impl State {
             && let Some(seat) = self.seat(id, crew, next)
         {
             line.serve(next);
-            crew.held += 1;
-            crew.charged = crew.charged.saturating_add(seat.cells);
+            crew.take(seat.cells);
             self.submit(next, seat, out);
         }
         self.seat_beside(id, line, &mut crew, out);
         line.station = Station::Serving(crew);
-        self.make_room(line, crew.worker, out);
+        self.make_room(line, crew, out);
     }
 
     /// Gives the worker what needs no slot, as much as it may hold.

@@ -150,6 +150,48 @@ fn cells_are_charged_by_blocks_and_a_large_prompt_is_not_passed() {
     assert_eq!(submitted(&effects), [3]);
 }
 
+/// 512 cells and four slots, and what is asked for them in this order.
+fn crowded(asked: &[(u8, Priority, u32)]) -> (State, Vec<Vec<Effect>>) {
+    let mut state = state();
+    let load = Arrival { task: Task::Load(line(0)), ..arrival(99, Priority::Normal) };
+    step(&mut state, Event::Arrived(load));
+    let slots = 4;
+    step(&mut state, Event::Ready { line: line(0), worker: WORKER, slots, cells: 512 });
+    let effects = asked.iter().map(|&(number, class, prompt)| {
+        let cost = Cost { prompt, max_tokens: 1_000 };
+        step(&mut state, Event::Arrived(Arrival { cost, ..arrival(number, class) }))
+    });
+    let effects = effects.collect();
+    (state, effects)
+}
+
+#[test]
+fn nobody_is_parked_for_cells_that_would_not_suffice() {
+    use Priority::{Batch, Interactive, Normal};
+    // 320 and 128 of 512 cells are taken; without the batch job 192 are free, 256 are needed.
+    let held = [(1, Normal, 256), (2, Batch, 64)];
+    let (mut state, effects) = crowded(&[held[0], held[1], (3, Interactive, 192)]);
+    assert_eq!(parks(&effects[2]), [], "a slot is free, and the cells of all would not do");
+    let normal = jobs(&effects[0])[0];
+    let ended = stop(&mut state, normal);
+    assert_eq!((submitted(&ended), parks(&ended)), (vec![3], vec![]));
+    let (_, effects) = crowded(&[held[0], held[1], (3, Interactive, 128)]);
+    assert_eq!(parks(&effects[2]), jobs(&effects[1]), "its cells are just enough");
+}
+
+#[test]
+fn several_leave_one_after_the_other_where_one_is_not_enough() {
+    use Priority::{Batch, Interactive};
+    let asked = [(1, Batch, 64), (2, Batch, 64), (3, Batch, 64), (4, Interactive, 256)];
+    let (mut state, effects) = crowded(&asked);
+    let first = parks(&effects[3]);
+    assert_eq!(first.len(), 1, "one for one that waits");
+    let effects = step(&mut state, Event::Parked { job: first[0] });
+    let second = parks(&effects);
+    assert_eq!((second.len(), submitted(&effects)), (1, vec![]));
+    assert_eq!(submitted(&step(&mut state, Event::Parked { job: second[0] })), [4]);
+}
+
 #[test]
 fn a_prompt_larger_than_all_cells_goes_alone() {
     let mut state = state();

@@ -51,7 +51,8 @@ impl Core {
         prompt: &Prompt,
         params: Params,
     ) -> Result<Vec<Place>, Refusal> {
-        let (n, want) = (params.n, Want::Tokens { max: params.max_tokens });
+        let want = Want::Tokens { max: params.max_tokens, logprobs: params.logprobs };
+        let n = params.n;
         let cost = Cost { prompt: tokens_of(prompt), max_tokens: params.max_tokens };
         let first = sampling(params)?;
         let grammar = first.grammar.as_ref().map_or(0, |grammar| grammar.source().len());

@@ -44,5 +44,5 @@ fn tokens_are_of_the_vocabulary_and_texts_are_utf8() {
 fn a_compiled_grammar_answers_nothing() {
     assert!(answer(Want::Nothing, Vec::new(), &facts()).is_some());
     assert_eq!(answer(Want::Nothing, b"x".into(), &facts()), None);
-    assert_eq!(answer(Want::Tokens { max: 1 }, Vec::new(), &facts()), None);
+    assert_eq!(answer(Want::Tokens { max: 1, logprobs: None }, Vec::new(), &facts()), None);
 }

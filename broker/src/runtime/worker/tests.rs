@@ -14,7 +14,7 @@ use crate::{
 };
 
 const JOB: JobId = JobId(1);
-const TOKENS: Want = Want::Tokens { max: 10 };
+const TOKENS: Want = Want::Tokens { max: 10, logprobs: None };
 
 /// A worker that serves, with a job.
 fn worker(part: Part, want: Want) -> Worker {

@@ -11,6 +11,10 @@ use tokio::time::{Duration, Instant};
 
 use super::{Breach, Emitted, Heard, Ledger, Want, at_most};
 
+/// The largest log probability. Exactly it is 0; the sum of a vocabulary's exponentials may be
+/// rounded below its largest, by some thousand units in the last place of an `f32` at most.
+const LOGPROB_MAX: f32 = 1e-3;
+
 /// One job that the worker holds.
 #[derive(Debug)]
 pub(crate) struct Job<L> {
@@ -123,9 +127,10 @@ impl<L> Ledger<L> {
         let (n_vocab, step) = (self.n_vocab, self.step);
         at_most("a token", token.token, n_vocab.saturating_sub(1))?;
         let job = self.running(token.job, "a token")?;
-        let Want::Tokens { max } = job.want else {
+        let Want::Tokens { max, logprobs } = job.want else {
             return Err(Breach::Job { what: "a token of a brief job", job: token.job });
         };
+        probable(token, logprobs, n_vocab)?;
         if job.prompt.is_none() || job.step == step {
             return Err(Breach::Job { what: "a token too early or twice", job: token.job });
         }
@@ -191,6 +196,24 @@ impl<L> Ledger<L> {
     fn running(&mut self, job: JobId, what: &'static str) -> Result<&mut Job<L>, Breach> {
         let running = self.jobs.get_mut(&job).filter(|running| !running.over);
         running.ok_or(Breach::Job { what, job })
+    }
+}
+
+/// Checks what is told of a token's probability: what was asked for and no more, ids that there are,
+/// and nothing that is no logarithm of a probability.
+fn probable(token: &StepToken, asked: Option<u32>, n_vocab: u32) -> Result<(), Breach> {
+    if token.logprob.is_some() != asked.is_some() {
+        return Err(Breach::Job { what: "log probabilities otherwise than asked", job: token.job });
+    }
+    at_most("the number of alternatives", token.top.len() as u64, asked.unwrap_or(0))?;
+    for &(id, _) in &token.top {
+        at_most("an alternative", id, n_vocab.saturating_sub(1))?;
+    }
+    let mut told = token.top.iter().map(|&(_, value)| value).chain(token.logprob);
+    if told.all(|value| value <= LOGPROB_MAX) {
+        Ok(())
+    } else {
+        Err(Breach::Job { what: "a probability above 1", job: token.job })
     }
 }
 

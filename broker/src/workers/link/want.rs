@@ -7,6 +7,8 @@ pub(crate) enum Want {
     Tokens {
         /// The most.
         max: u32,
+        /// How many alternatives are to be told with each, with their probabilities and its own.
+        logprobs: Option<u32>,
     },
     /// Token ids as an answer.
     Ids,

@@ -29,7 +29,7 @@ fn a_vocabulary_has_no_slots_and_no_context() {
 #[test]
 fn generating_and_embedding_need_cores_and_nothing_else_does() {
     for (want, computes) in [
-        (Want::Tokens { max: 1 }, true),
+        (Want::Tokens { max: 1, logprobs: None }, true),
         (Want::Floats, true),
         (Want::Ids, false),
         (Want::Text, false),

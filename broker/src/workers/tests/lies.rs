@@ -4,7 +4,7 @@ use core_wire::{
     client::FinishReason,
     code::Code,
     ids::JobId,
-    worker::{Failed, FailedCause, Locked, Refused, Started, Step, ToBroker},
+    worker::{Failed, FailedCause, Locked, Refused, Started, Step, StepToken, ToBroker},
 };
 
 use super::said::{JOB, chunk, end, generating, hear, parks, ready, serving, step, token};
@@ -98,10 +98,10 @@ fn every_other_lie_about_jobs_is_found() {
 #[test]
 fn a_prompt_beyond_the_context_and_an_early_token_are_lies() {
     let mut ledger = serving();
-    ledger.submit(JOB, Want::Tokens { max: 3 }, Emitted::default(), ());
+    ledger.submit(JOB, Want::Tokens { max: 3, logprobs: None }, Emitted::default(), ());
     assert!(hear(&mut ledger, &step(1, vec![token(JOB, 1)], Vec::new())).is_err());
     let mut ledger = serving();
-    ledger.submit(JOB, Want::Tokens { max: 3 }, Emitted::default(), ());
+    ledger.submit(JOB, Want::Tokens { max: 3, logprobs: None }, Emitted::default(), ());
     let long = Started { job: JOB, prompt_tokens: 65, cached_tokens: 0 };
     assert!(hear(&mut ledger, &ToBroker::Started(long)).is_err());
     let cached = Started { job: JOB, prompt_tokens: 4, cached_tokens: 5 };
@@ -119,4 +119,40 @@ fn a_gap_or_a_flood_in_an_answer_is_a_lie() {
     let flood =
         (0..).find(|&number| hear(&mut ledger, &chunk(number << 16, false, &piece)).is_err());
     assert_eq!(flood, Some(256), "16 MiB are the bound");
+}
+
+/// A ledger with a job that was asked for `logprobs`, and what it says to a token that tells these.
+fn told(asked: Option<u32>, logprob: Option<f32>, top: &[(u32, f32)]) -> Result<Heard, Breach> {
+    let mut ledger = serving();
+    ledger.submit(JOB, Want::Tokens { max: 3, logprobs: asked }, Emitted::default(), ());
+    let started = Started { job: JOB, prompt_tokens: 4, cached_tokens: 0 };
+    hear(&mut ledger, &ToBroker::Started(started)).unwrap();
+    let token = StepToken { logprob, top: top.to_vec(), ..token(JOB, 1) };
+    hear(&mut ledger, &step(1, vec![token], Vec::new()))
+}
+
+#[test]
+fn probabilities_are_told_as_asked_of_ids_that_there_are() {
+    let two = [(99, -0.1), (0, -3.0)];
+    for (asked, logprob, top) in [
+        (None, None, &[][..]),
+        (Some(0), Some(-1.0), &[]),
+        (Some(2), Some(-0.1), &two),
+        (Some(2), Some(-0.1), &two[..1]),
+        (Some(1), Some(0.0), &[(1, 1e-6)]),
+        (Some(0), Some(f32::MIN), &[]),
+    ] {
+        assert!(told(asked, logprob, top).is_ok(), "{asked:?} {logprob:?} {top:?}");
+    }
+    for (asked, logprob, top) in [
+        (None, Some(-1.0), &[][..]),
+        (None, None, &two[..1]),
+        (Some(0), None, &[]),
+        (Some(1), Some(-0.1), &two),
+        (Some(2), Some(-0.1), &[(100, -0.1)]),
+        (Some(2), Some(0.1), &two),
+        (Some(2), Some(-0.1), &[(1, 0.1)]),
+    ] {
+        assert!(told(asked, logprob, top).is_err(), "{asked:?} {logprob:?} {top:?}");
+    }
 }

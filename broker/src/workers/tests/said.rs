@@ -29,7 +29,7 @@ pub(super) fn serving() -> Ledger<()> {
 
 pub(super) fn generating() -> Ledger<()> {
     let mut ledger = serving();
-    ledger.submit(JOB, Want::Tokens { max: 3 }, Emitted::default(), ());
+    ledger.submit(JOB, Want::Tokens { max: 3, logprobs: None }, Emitted::default(), ());
     let started = Started { job: JOB, prompt_tokens: 4, cached_tokens: 0 };
     hear(&mut ledger, &ToBroker::Started(started)).unwrap();
     ledger
@@ -76,7 +76,7 @@ fn a_job_that_is_given_up_keeps_the_token_of_that_step_and_continues_behind_it()
     // As the runtime does once the client has it.
     assert!(parked.emitted.push(7), "the first of a job is worth a note");
     let again = JobId(6);
-    ledger.submit(again, Want::Tokens { max: 3 }, parked.emitted, ());
+    ledger.submit(again, Want::Tokens { max: 3, logprobs: None }, parked.emitted, ());
     let started = Started { job: again, prompt_tokens: 4, cached_tokens: 4 };
     hear(&mut ledger, &ToBroker::Started(started)).unwrap();
     for number in 2..=3 {
@@ -94,7 +94,7 @@ fn a_job_that_is_given_up_keeps_the_token_of_that_step_and_continues_behind_it()
 #[test]
 fn a_job_may_be_given_up_before_its_prompt_was_looked_at() {
     let mut ledger = serving();
-    ledger.submit(JOB, Want::Tokens { max: 3 }, Emitted::default(), ());
+    ledger.submit(JOB, Want::Tokens { max: 3, logprobs: None }, Emitted::default(), ());
     assert!(matches!(hear(&mut ledger, &parks(1, vec![], vec![JOB])), Ok(Heard::Step(_))));
 }
 

@@ -124,19 +124,22 @@ impl<L> Ledger<L> {
     }
 
     fn token(&mut self, token: &StepToken) -> Result<(), Breach> {
-        let (n_vocab, step) = (self.n_vocab, self.step);
+        let (n_vocab, n_ctx, step) = (self.n_vocab, self.n_ctx, self.step);
         at_most("a token", token.token, n_vocab.saturating_sub(1))?;
         let job = self.running(token.job, "a token")?;
         let Want::Tokens { max, logprobs } = job.want else {
             return Err(Breach::Job { what: "a token of a brief job", job: token.job });
         };
         probable(token, logprobs, n_vocab)?;
-        if job.prompt.is_none() || job.step == step {
+        let Some(started) = job.prompt.filter(|_| job.step != step) else {
             return Err(Breach::Job { what: "a token too early or twice", job: token.job });
-        }
+        };
         job.step = step;
         job.sent += 1;
-        at_most("the number of tokens", job.sent, max)
+        at_most("the number of tokens", job.sent, max)?;
+        // What is kept of an answer so that it can continue is bounded by this as well.
+        let length = u64::from(started.prompt_tokens) + u64::from(job.sent);
+        at_most("the length of a sequence", length, n_ctx)
     }
 
     fn ended(&mut self, ended: &Ended) -> Result<(), Breach> {

@@ -109,6 +109,19 @@ fn a_prompt_beyond_the_context_and_an_early_token_are_lies() {
 }
 
 #[test]
+fn an_answer_ends_where_the_context_does() {
+    let mut ledger = serving();
+    ledger.submit(JOB, Want::Tokens { max: 1 << 20, logprobs: None }, Emitted::default(), ());
+    let started = Started { job: JOB, prompt_tokens: 60, cached_tokens: 0 };
+    hear(&mut ledger, &ToBroker::Started(started)).unwrap();
+    for number in 1..=4 {
+        hear(&mut ledger, &step(number, vec![token(JOB, 1)], Vec::new())).unwrap();
+    }
+    let beyond = hear(&mut ledger, &step(5, vec![token(JOB, 1)], Vec::new()));
+    assert!(matches!(beyond, Err(Breach::Beyond { max: 64, .. })), "{beyond:?}");
+}
+
+#[test]
 fn a_gap_or_a_flood_in_an_answer_is_a_lie() {
     let mut ledger = serving();
     ledger.submit(JOB, Want::Ids, Emitted::default(), ());

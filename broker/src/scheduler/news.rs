@@ -6,7 +6,7 @@
 
 use std::ops::Bound;
 
-use super::{Effect, LineId, State, Ticket, queue::Line};
+use super::{Effect, LineId, State, Task, Ticket, queue::Line};
 
 /// Positions that are told exactly and at once: what somebody who looks at a screen can still hope
 /// for. It bounds the frames that one leaving request causes.
@@ -62,6 +62,8 @@ impl State {
     /// Tells a request that just came where it stands, however far back that is.
     pub(super) fn tell_newcomer(&mut self, id: &LineId, ticket: Ticket, out: &mut Vec<Effect>) {
         let request = self.requests.get(&ticket).filter(|request| request.told.is_none());
+        // Others wait in queues of their own, for moments.
+        let request = request.filter(|request| matches!(request.task, Task::Generate(_)));
         let waits = request.filter(|request| request.job.is_none());
         let place = waits.and_then(|request| Some((request.class, request.place?)));
         let Some(((class, place), line)) = place.zip(self.lines.get_mut(id)) else {

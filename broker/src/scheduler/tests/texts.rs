@@ -111,3 +111,18 @@ fn an_embedding_that_nobody_waits_for_is_cancelled_and_keeps_its_seat_until_it_h
     let cancels = effects.iter().any(|effect| matches!(effect, Effect::CancelJob { .. }));
     assert!(!cancels && brief.len() == 1, "brief jobs just end: {effects:?}");
 }
+
+#[test]
+fn who_needs_no_slot_is_told_no_place_among_those_who_do() {
+    let mut state = State::new(Limits { waiting_max: 100, per_session_max: 100 });
+    step(&mut state, Event::Opened(ConnId(1)));
+    for (number, task, told) in [
+        (1, Task::Generate(line(0)), true),
+        (2, Task::Brief(line(0)), false),
+        (3, Task::Embed(line(0)), false),
+    ] {
+        let effects = ask(&mut state, (1, number), task, 8);
+        let queued = effects.iter().any(|effect| matches!(effect, Effect::Queued { .. }));
+        assert_eq!(queued, told, "{effects:?}");
+    }
+}

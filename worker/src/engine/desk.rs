@@ -150,6 +150,8 @@ impl<'m> Desk<'m> {
             }
             if dear {
                 self.sparing.took(began.elapsed(), Instant::now());
+                // Whoever came first is answered before the next one is compiled.
+                break;
             }
         }
         Ok(prepared)

@@ -55,3 +55,23 @@ fn grammars_are_compiled_one_at_a_time_beside_an_answer() {
     assert!(before.len() >= 2, "{before:?}");
     assert!(before[1..].iter().all(|&steps| steps > 0), "one after the other: {before:?}");
 }
+
+#[test]
+fn whoever_comes_first_is_answered_before_the_next_grammar_is_compiled() {
+    let (mut worker, _) = Worker::ready(&model(), |_| {});
+    let send = |seed| {
+        let kind = JobKind::Generate(Box::new(drawn(dear(seed), seed, 3)));
+        worker.send(kind, &Prompt::Text(OPENING.into()))
+    };
+    let jobs: Vec<JobId> = (0..3).map(send).collect();
+    let mut answered = Vec::new();
+    loop {
+        match worker.hear() {
+            ToBroker::Step(step) => answered.extend(step.tokens.iter().map(|token| token.job)),
+            ToBroker::Started(started) if started.job == jobs[1] => break,
+            ToBroker::Started(started) => assert_eq!(started.job, jobs[0]),
+            other => panic!("not expected: {other:?}"),
+        }
+    }
+    assert!(answered.contains(&jobs[0]), "it has a token already");
+}

@@ -134,12 +134,15 @@ impl Core {
 
     /// A grammar compiled: what waited for it joins the request while that is still open, so that
     /// it is never without a place that a drain would wait for.
-    pub(super) fn go_on(&mut self, ticket: Ticket) {
+    pub(super) fn go_on(&mut self, ticket: Ticket, content: Option<Digest>) {
         let form = self.live.get_mut(&ticket).map(|live| &mut live.form);
         let Some(Form::Grammar(rest)) = form else {
             return;
         };
-        let (caller, places) = (rest.caller.clone(), std::mem::take(&mut rest.places));
+        let (caller, mut places) = (rest.caller.clone(), std::mem::take(&mut rest.places));
+        if let Some(content) = content {
+            places.iter_mut().for_each(|place| place.compiled_for(content));
+        }
         self.line_up(&caller, places, Entry::Joins);
         if let Some(event) = self.follow() {
             self.drive(event);

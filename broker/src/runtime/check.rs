@@ -95,7 +95,7 @@ impl Core {
         prompt: &Prompt,
     ) -> Result<Work, Refusal> {
         let prompt = self.hold(prompt, grammar_bytes(&kind))?;
-        Ok(Work { kind, want, prompt })
+        Ok(Work { kind, want, prompt, compiled_for: None })
     }
 
     /// Keeps a prompt for its jobs, and counts it with what else of them waits.
@@ -153,6 +153,15 @@ impl Core {
             facts.n_ctx.saturating_sub(1)
         );
         Err(Refusal::new(Code::PromptTooLong, message))
+    }
+}
+
+impl Place {
+    /// Notes the content of the model's file that its grammar compiled for.
+    pub(super) fn compiled_for(&mut self, content: Digest) {
+        if let Ask::Job(work) = &mut self.ask {
+            work.compiled_for = Some(content);
+        }
     }
 }
 

@@ -13,6 +13,7 @@ use super::{
     Core,
     check::{Checked, Place, outside, tokens_of},
     live::{Ask, Work},
+    worker::Worker,
 };
 use crate::{
     models::{
@@ -23,6 +24,9 @@ use crate::{
     scheduler::{Cost, LineId, Part, Task},
     workers::link::Want,
 };
+
+/// When to try again after `MODEL_CHANGED`: another worker has read the vocabulary by then.
+const CHANGED_RETRY_MS: u32 = 1_000;
 
 impl Core {
     pub(super) fn check_generate(&mut self, generate: Generate) -> Result<Checked, Refusal> {
@@ -35,12 +39,15 @@ impl Core {
             self.check_length(&model, ids.len())?;
         }
         self.check_biases(&model, &params.logit_bias)?;
-        let grammar = match &params.grammar {
+        let (grammar, compiled_for) = match &params.grammar {
             Some(grammar) => self.grammar(&model, grammar)?,
-            None => None,
+            None => (None, None),
         };
         let (class, deadline_ms) = (params.priority, params.deadline_ms);
-        let places = self.completions(model, &prompt, params)?;
+        let mut places = self.completions(model, &prompt, params)?;
+        if let Some(content) = compiled_for {
+            places.iter_mut().for_each(|place| place.compiled_for(content));
+        }
         Ok(Checked { grammar, places, class, deadline_ms })
     }
 
@@ -61,23 +68,24 @@ impl Core {
         let places = (0..n).map(|index| {
             let seed = first.seed.wrapping_add(index.into());
             let kind = JobKind::Generate(Box::new(Sampling { seed, ..first.clone() }));
-            let ask = Ask::Job(Work { kind, want, prompt: held.clone() });
+            let prompt = held.clone();
+            let ask = Ask::Job(Work { kind, want, prompt, compiled_for: None });
             Place { task: Task::Generate(line.clone()), ask, cost }
         });
         Ok(places.collect())
     }
 
     /// What has to be done before a grammar may reach a serving worker: nothing where it is known
-    /// to compile.
+    /// to compile for that content, which is told then.
     fn grammar(
         &mut self,
         model: &ModelId,
         grammar: &Grammar,
-    ) -> Result<Option<(Place, Digest)>, Refusal> {
+    ) -> Result<(Option<(Place, Digest)>, Option<Digest>), Refusal> {
         let digest = grammars::digest(grammar);
         if let Some(model) = self.content(model) {
             match self.grammars.outcome(&Key { model, grammar: digest }) {
-                Some(Ok(())) => return Ok(None),
+                Some(Ok(())) => return Ok((None, Some(model))),
                 Some(Err(refusal)) => return Err(refusal.clone()),
                 None => {}
             }
@@ -86,7 +94,16 @@ impl Core {
         let nothing = Prompt::Text(String::new());
         let work = self.work(JobKind::Compile(grammar.clone()), Want::Nothing, &nothing)?;
         let (task, ask, cost) = (Task::Brief(line), Ask::Job(work), Cost::default());
-        Ok(Some((Place { task, ask, cost }, digest)))
+        Ok((Some((Place { task, ask, cost }, digest)), None))
+    }
+
+    /// Whether a worker compiles grammars for other content than serves its model, or would: the
+    /// file was replaced since it was opened.
+    pub(super) fn is_outdated(&self, worker: &Worker) -> bool {
+        let compiles = worker.part == Part::Grammar;
+        let model = worker.model.as_ref().filter(|_| compiles);
+        let content = model.and_then(|model| self.content(model));
+        content.is_some() && content != worker.digest
     }
 
     /// The content that serves a model, or that would, where it was read before.
@@ -107,6 +124,13 @@ impl Core {
         let ids = biases.iter().map(|&(id, _)| id);
         outside(ids, facts.n_vocab, "token of logit_bias").map_or(Ok(()), Err)
     }
+}
+
+/// The file of a model was replaced between a grammar and the worker that would use it.
+pub(super) fn changed() -> Refusal {
+    let message = "the model's file is not the one that the grammar was compiled for: ask again, or \
+                   unload the model first if it was replaced while it serves";
+    Refusal::new(Code::ModelChanged, message).after(CHANGED_RETRY_MS)
 }
 
 /// What the worker is told; a seed is chosen where the client gave none (decision D10).

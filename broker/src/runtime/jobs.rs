@@ -12,6 +12,7 @@ use core_wire::{
 
 use super::{
     Core,
+    generate::changed,
     live::{Listener, Live},
     perform::slow,
 };
@@ -117,6 +118,7 @@ impl Core {
     }
 
     pub(super) fn answered(&mut self, id: WorkerId, job: JobId) {
+        let outdated = self.workers.get(&id).is_some_and(|worker| self.is_outdated(worker));
         let Some(worker) = self.workers.get_mut(&id) else {
             return;
         };
@@ -131,11 +133,24 @@ impl Core {
             if let Some(live) = self.live.get_mut(&listener.ticket) {
                 live.answer = Some(event);
             }
-            let ticket = listener.ticket;
-            self.go_on(ticket);
+            let (ticket, content) = (listener.ticket, worker.digest);
+            if outdated {
+                return self.compiled_in_vain(id, job);
+            }
+            self.go_on(ticket, content);
         }
         self.drive(Event::JobEnded { job, end: End::Answered });
         self.demand(id);
+    }
+
+    /// A grammar compiled for a file that is not the one in use: whoever asks again gets another
+    /// worker for it.
+    fn compiled_in_vain(&mut self, id: WorkerId, job: JobId) {
+        self.drive(Event::Dying(id));
+        if let Some(worker) = self.workers.get_mut(&id) {
+            worker.dismiss();
+        }
+        self.drive(Event::JobEnded { job, end: End::Refused(changed()) });
     }
 }
 

@@ -14,6 +14,7 @@ use super::{
 };
 use crate::{
     ipc::Outbox,
+    models::hash::Digest,
     scheduler::{Ticket, WorkerId},
     workers::{
         feed::Held,
@@ -84,6 +85,8 @@ pub(super) struct Work {
     pub(super) want: Want,
     /// Shared with the queue of the worker that it is sent to.
     pub(super) prompt: Rc<Held>,
+    /// The content of the model's file that its grammar compiled for; `None` without a grammar.
+    pub(super) compiled_for: Option<Digest>,
 }
 
 /// Who hears the tokens of a job.
@@ -94,6 +97,13 @@ pub(super) struct Listener {
     pub(super) id: RequestId,
     /// Which of several completions it is.
     pub(super) choice: u32,
+}
+
+impl Work {
+    /// Whether its tokens are bound by a grammar.
+    pub(super) fn has_grammar(&self) -> bool {
+        matches!(&self.kind, JobKind::Generate(sampling) if sampling.grammar.is_some())
+    }
 }
 
 impl Form {

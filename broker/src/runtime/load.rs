@@ -39,6 +39,7 @@ const CHOOSE_WITHIN: Duration = Duration::from_secs(30);
 struct Prepared {
     fd: OwnedFd,
     stamp: Stamp,
+    digest: Digest,
     serve: Serve,
 }
 
@@ -49,7 +50,7 @@ pub(super) async fn serve(core: Shared, model: ModelId) {
         Ok(prepared) => prepared,
         Err((refusal, stamp)) => return core.borrow_mut().load_failed(model, refusal, stamp),
     };
-    let Prepared { fd, stamp, serve } = prepared;
+    let Prepared { fd, stamp, digest, serve } = prepared;
     let size = Duration::from_secs(stamp.size_bytes / READ_BYTES_PER_S);
     let plan = Plan {
         role: Role::Serve { n_ctx: serve.n_ctx, slots: serve.slots },
@@ -66,6 +67,9 @@ pub(super) async fn serve(core: Shared, model: ModelId) {
         Err(refusal) => return core.borrow_mut().load_failed(model, refusal, Some(stamp)),
     };
     let id = launched.id;
+    if let Some(worker) = core.borrow_mut().workers.get_mut(&id) {
+        worker.digest = Some(digest);
+    }
     let ended = tend::tend(&core, launched).await;
     core.borrow_mut().serving_ended(id, model, stamp, &ended);
 }
@@ -77,10 +81,10 @@ async fn prepare(core: &Shared, model: &ModelId) -> Result<Prepared, Failure> {
     let (fd, stamp) = core.borrow_mut().open(model)?;
     let about = |refusal| (refusal, Some(stamp));
     let digest = digest(core, &fd, stamp).await.map_err(about)?;
-    core.borrow_mut().check_digest(model, digest).map_err(about)?;
+    core.borrow_mut().note_digest(model, digest).map_err(about)?;
     let variant = variant(core).await.map_err(about)?;
     let serve = core.borrow().serve_config(model, &variant);
-    Ok(Prepared { fd, stamp, serve })
+    Ok(Prepared { fd, stamp, digest, serve })
 }
 
 /// The digest of the open file, from memory or by reading all of it on the I/O thread.
@@ -172,11 +176,20 @@ impl Core {
         opened.map(|opened| (opened.fd, opened.stamp)).map_err(|refusal| (refusal, stamp))
     }
 
-    pub(super) fn check_digest(&mut self, model: &ModelId, digest: Digest) -> Result<(), Refusal> {
-        let Some(entry) = self.registry.entry_mut(model) else {
+    /// Notes the content that a model's worker gets, and compares it with the declaration.
+    fn note_digest(&mut self, model: &ModelId, digest: Digest) -> Result<(), Refusal> {
+        if let Some(entry) = self.registry.entry_mut(model) {
+            entry.sha256 = Some(digest);
+        }
+        self.check_digest(model, digest)
+    }
+
+    /// Compares what a file holds with what is declared. What is told of the model stays: its own
+    /// worker may serve the file that had this name before.
+    pub(super) fn check_digest(&self, model: &ModelId, digest: Digest) -> Result<(), Refusal> {
+        let Some(entry) = self.registry.entry(model) else {
             return Ok(());
         };
-        entry.sha256 = Some(digest);
         match entry.source.settings.sha256 {
             Some(declared) if declared != digest => {
                 let message = format!(

@@ -12,6 +12,7 @@ use tokio::{task::spawn_local, time::Instant};
 
 use super::{
     Core, Ending,
+    generate::changed,
     live::{Ask, Form, Listener, Live},
     load, vocabulary,
     worker::{Stage, Worker},
@@ -53,7 +54,7 @@ impl Core {
             Effect::Finish { ticket, end } => self.finish(ticket, end),
             Effect::Load(line) => self.load(line),
             Effect::Submit { worker, ticket, job, class } => {
-                self.submit(worker, ticket, (job, class));
+                return self.submit(worker, ticket, (job, class));
             }
             Effect::CancelJob { worker, job } => self.cancel_job(worker, job),
             Effect::Park { worker, job } => {
@@ -154,14 +155,20 @@ impl Core {
     }
 
     /// Gives a job to a worker: a new one, or one that continues behind what its client has got.
-    fn submit(&mut self, id: WorkerId, ticket: Ticket, (job, class): (JobId, Priority)) {
-        let (Some(live), Some(worker)) = (self.live.get_mut(&ticket), self.workers.get_mut(&id))
-        else {
-            return;
-        };
+    /// One whose grammar compiled for another file ends instead.
+    fn submit(
+        &mut self,
+        id: WorkerId,
+        ticket: Ticket,
+        (job, class): (JobId, Priority),
+    ) -> Option<Event> {
+        let (live, worker) = (self.live.get_mut(&ticket)?, self.workers.get_mut(&id)?);
         let Ask::Job(work) = &live.ask else {
-            return;
+            return None;
         };
+        if work.has_grammar() && work.compiled_for != worker.digest {
+            return Some(Event::JobEnded { job, end: End::Refused(changed()) });
+        }
         live.job = Some((id, job));
         if !worker.is_awaited() {
             worker.alive_at = Instant::now();
@@ -181,6 +188,7 @@ impl Core {
         worker.ledger.submit(job, work.want, emitted, listener);
         worker.sent(queued);
         self.demand(id);
+        None
     }
 
     fn cancel_job(&mut self, worker: WorkerId, job: JobId) {

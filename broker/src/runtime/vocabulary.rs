@@ -91,7 +91,7 @@ async fn prepare(core: &Shared, line: &LineId) -> Result<Prepared, Failure> {
     let digest = load::digest(core, &fd, stamp).await.map_err(about)?;
     match origin {
         Origin::Tokenizers => {}
-        Origin::Models => core.borrow_mut().check_digest(&line.model, digest).map_err(about)?,
+        Origin::Models => core.borrow().check_digest(&line.model, digest).map_err(about)?,
     }
     let variant = load::variant(core).await.map_err(about)?;
     let whole = core.borrow().serve_config(&line.model, &variant);

@@ -47,7 +47,7 @@ pub(super) struct Worker {
     pub(super) model: Option<ModelId>,
     /// How much of it.
     pub(super) part: Part,
-    /// SHA-256 of its file, where its outcomes are remembered by it.
+    /// SHA-256 of its file: grammars are compiled for that, and remembered by it.
     pub(super) digest: Option<Digest>,
     pub(super) ledger: Ledger<Listener>,
     pub(super) feed: Feed,

@@ -4,6 +4,7 @@
 
 mod bad_input;
 mod cancel;
+mod changed;
 mod choices;
 mod client;
 mod crash;

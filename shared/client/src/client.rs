@@ -72,7 +72,7 @@ impl Client {
         self.instance
     }
 
-    /// Generates: `Queued` and `Progress` while it waits, `Token` for each token, then `Done`. With
+    /// Generates: `Queued` while it waits, `Token` for each token, then `Done`. With
     /// several completions their tokens interleave, and each ends in a `Choice` before the `Done`.
     ///
     /// # Errors
@@ -146,7 +146,7 @@ impl Client {
         }
     }
 
-    /// Loads a model now: `Queued` and `Progress`, then `Loaded`. Dropping the events does not stop
+    /// Loads a model now: `Progress`, then `Loaded`. Dropping the events does not stop
     /// it; [`Events::finish`] waits for its end alone.
     ///
     /// # Errors

@@ -28,6 +28,14 @@ use crate::{
 /// When to try again after `MODEL_CHANGED`: another worker has read the vocabulary by then.
 const CHANGED_RETRY_MS: u32 = 1_000;
 
+/// What is known of a grammar.
+enum Known {
+    /// It compiles for this content of the model's file.
+    Compiles(Digest),
+    /// Nothing: this is to be done first; with the grammar's digest.
+    No(Box<Place>, Digest),
+}
+
 impl Core {
     pub(super) fn check_generate(&mut self, generate: Generate) -> Result<Checked, Refusal> {
         let Generate { model, prompt, params } = generate;
@@ -39,15 +47,18 @@ impl Core {
             self.check_length(&model, ids.len())?;
         }
         self.check_biases(&model, &params.logit_bias)?;
-        let (grammar, compiled_for) = match &params.grammar {
-            Some(grammar) => self.grammar(&model, grammar)?,
-            None => (None, None),
-        };
+        let grammar = params.grammar.as_ref();
+        let grammar = grammar.map(|grammar| self.grammar(&model, grammar)).transpose()?;
         let (class, deadline_ms) = (params.priority, params.deadline_ms);
         let mut places = self.completions(model, &prompt, params)?;
-        if let Some(content) = compiled_for {
-            places.iter_mut().for_each(|place| place.compiled_for(content));
-        }
+        let grammar = match grammar {
+            Some(Known::Compiles(content)) => {
+                places.iter_mut().for_each(|place| place.compiled_for(content));
+                None
+            }
+            Some(Known::No(compile, digest)) => Some((*compile, digest)),
+            None => None,
+        };
         Ok(Checked { grammar, places, class, deadline_ms })
     }
 
@@ -75,17 +86,12 @@ impl Core {
         Ok(places.collect())
     }
 
-    /// What has to be done before a grammar may reach a serving worker: nothing where it is known
-    /// to compile for that content, which is told then.
-    fn grammar(
-        &mut self,
-        model: &ModelId,
-        grammar: &Grammar,
-    ) -> Result<(Option<(Place, Digest)>, Option<Digest>), Refusal> {
+    /// What has to be done before a grammar may reach a serving worker.
+    fn grammar(&mut self, model: &ModelId, grammar: &Grammar) -> Result<Known, Refusal> {
         let digest = grammars::digest(grammar);
         if let Some(model) = self.content(model) {
             match self.grammars.outcome(&Key { model, grammar: digest }) {
-                Some(Ok(())) => return Ok((None, Some(model))),
+                Some(Ok(())) => return Ok(Known::Compiles(model)),
                 Some(Err(refusal)) => return Err(refusal.clone()),
                 None => {}
             }
@@ -94,7 +100,7 @@ impl Core {
         let nothing = Prompt::Text(String::new());
         let work = self.work(JobKind::Compile(grammar.clone()), Want::Nothing, &nothing)?;
         let (task, ask, cost) = (Task::Brief(line), Ask::Job(work), Cost::default());
-        Ok((Some((Place { task, ask, cost }, digest)), None))
+        Ok(Known::No(Box::new(Place { task, ask, cost }), digest))
     }
 
     /// Whether a worker compiles grammars for other content than serves its model, or would: the
@@ -128,8 +134,8 @@ impl Core {
 
 /// The file of a model was replaced between a grammar and the worker that would use it.
 pub(super) fn changed() -> Refusal {
-    let message = "the model's file is not the one that the grammar was compiled for: ask again, or \
-                   unload the model first if it was replaced while it serves";
+    let message = "the grammar compiled for another file than the model's: ask again, or unload the \
+                   model first if its file was replaced";
     Refusal::new(Code::ModelChanged, message).after(CHANGED_RETRY_MS)
 }
 

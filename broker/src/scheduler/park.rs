@@ -32,8 +32,8 @@ struct Leavers {
 }
 
 impl State {
-    /// Asks batch jobs to leave for the interactive requests that could not be placed: each time the
-    /// one that loses least, and never more of them than requests wait, less those that leave
+    /// Asks batch jobs to leave for the interactive requests that could not be placed: each time
+    /// the one that loses least, and never more of them than requests wait, less those that leave
     /// already. Where not even the room of all of them would do, none is disturbed.
     pub(super) fn make_room(&mut self, line: &Line, crew: Crew, out: &mut Vec<Effect>) {
         let waiting = line.slots.lane(Priority::Interactive);
@@ -55,8 +55,8 @@ impl State {
         }
     }
 
-    /// How many of those that are `able` to leave make room for somebody: for the first of those who
-    /// wait, and for each behind it, as far as that goes.
+    /// How many of those that are `able` to leave make room for somebody: for the first of those
+    /// who wait, and for each behind it, as far as that goes.
     fn of_use(&self, line: &Line, mut after: Crew, able: &[JobId]) -> usize {
         let (mut left, mut of_use) = (able.iter(), 0);
         // Whoever is next because of its age is not passed by an interactive request.

@@ -7,6 +7,7 @@
 
 mod emitted;
 mod jobs;
+mod probable;
 mod start;
 mod want;
 

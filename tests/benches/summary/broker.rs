@@ -1,9 +1,6 @@
 //! The broker's side of each measurement, as a client sees it.
 
-use std::{
-    fs,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use core_tests::harness::{Broker, Setup, processes};
 use core_wire::client::{Priority, Prompt};
@@ -19,8 +16,6 @@ pub(crate) const PROMPT: &str =
     "Once upon a time there was a small boat that nobody had ever sailed";
 /// How long an idle broker is watched.
 const IDLE: Duration = Duration::from_secs(5);
-/// The kernel's clock ticks per second in /proc/PID/stat, the same on every architecture.
-const TICKS_PER_S: f64 = 100.0;
 
 /// Measures the broker before any worker exists.
 ///
@@ -93,9 +88,6 @@ fn wakeups(broker: &Broker) -> Setup<f64> {
 }
 
 fn cpu_s(broker: &Broker) -> Setup<f64> {
-    let stat = fs::read_to_string(format!("/proc/{}/stat", broker.pid()))?;
-    let after = stat.rsplit_once(") ").ok_or("a stat line without a name")?.1;
-    // utime and stime are the 12th and 13th fields after the name.
-    let ticks: f64 = after.split(' ').skip(11).take(2).filter_map(|t| t.parse::<f64>().ok()).sum();
-    Ok(ticks / TICKS_PER_S)
+    let used = processes::cpu_time(broker.pid()).ok_or("the broker is gone")?;
+    Ok(used.as_secs_f64())
 }

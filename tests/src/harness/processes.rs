@@ -5,6 +5,9 @@ use std::{
     time::{Duration, Instant},
 };
 
+/// Milliseconds of a clock tick in /proc/PID/stat, the same on every architecture.
+const MS_PER_TICK: u64 = 10;
+
 /// A field of `/proc/PID/status`, trimmed; `None` when the process or the field is gone.
 pub fn status_field(pid: u32, field: &str) -> Option<String> {
     task_field(pid, pid, field)
@@ -15,6 +18,15 @@ pub fn task_field(pid: u32, tid: u32, field: &str) -> Option<String> {
     let text = fs::read_to_string(format!("/proc/{pid}/task/{tid}/status")).ok()?;
     let line = text.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(':'))?;
     Some(line.trim().to_owned())
+}
+
+/// The CPU time that all threads of a process have used, in steps of 10 ms.
+pub fn cpu_time(pid: u32) -> Option<Duration> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // utime and stime are the 12th and 13th fields after the name, which may hold anything.
+    let fields = stat.rsplit_once(") ")?.1.split(' ').skip(11).take(2);
+    let ticks: u64 = fields.map(str::parse::<u64>).sum::<Result<_, _>>().ok()?;
+    Some(Duration::from_millis(ticks * MS_PER_TICK))
 }
 
 /// Every thread of a process.

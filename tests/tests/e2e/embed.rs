@@ -8,7 +8,10 @@ use core_tests::{
     harness::{Broker, Install},
 };
 
-use crate::talk::{PATIENCE, ask, broker_with, connect, greedy, hear, same_until_close, talk};
+use crate::{
+    compare::same_to_a_border,
+    talk::{PATIENCE, ask, broker_with, connect, greedy, hear, talk},
+};
 
 /// How far a length may be from 1: the sum of the rounding of some hundred floats.
 const LENGTH_SLACK: f32 = 1e-4;
@@ -99,7 +102,7 @@ fn an_embedding_beside_a_stream_leaves_both_as_they_are_alone() {
         let (heard, (beside, at)) = tokio::join!(ask(&client, request), embeds);
         assert!(heard.said[0].at < at && at < heard.ended, "it was not beside the stream");
         heard.was_undisturbed(STREAM, PAUSE_MAX);
-        same_until_close(&alone, &heard);
+        same_to_a_border(&alone, &heard);
         // Of length 1 both, computed in slices of other sizes.
         let near = product(&embedding, &beside);
         assert!(near >= 1.0 - SLICES_SLACK, "{near}");

@@ -3,17 +3,16 @@
 use core_client::{Client, Generate};
 use core_tests::harness::Broker;
 
-use crate::talk::{Heard, ask, common, connect, greedy, same_until_close, talk};
+use crate::{
+    compare::{common, same_to_a_border},
+    talk::{Heard, ask, connect, greedy, talk},
+};
 
 /// Tokens of the request that is compared.
 const TOKENS: u32 = 60;
 /// Seeds that are tried, and tokens of each.
 const SEEDS: u64 = 8;
 const SEED_TOKENS: u32 = 24;
-/// Completions of one prompt.
-const CHOICES: u32 = 3;
-/// Tokens of each.
-const CHOICE_TOKENS: u32 = 12;
 
 fn request(temperature: f32, seed: u64, max_tokens: u32) -> Generate {
     let mut request = greedy("story", "Once upon a time there was a", max_tokens);
@@ -51,7 +50,7 @@ fn others_do_not_change_what_is_said() {
         let mut same = 0;
         for _ in 0..3 {
             let crowded = beside(&client, request(0.0, 5, TOKENS)).await;
-            same = same.max(same_until_close(&alone, &crowded));
+            same = same.max(same_to_a_border(&alone, &crowded));
         }
         println!("greedy: {same} of {TOKENS} tokens compared");
         assert!(same >= 16, "only {same} tokens could be compared");
@@ -71,39 +70,11 @@ fn others_do_not_change_what_is_drawn() {
         for seed in 1..=SEEDS {
             let alone = ask(&client, request(0.7, seed, SEED_TOKENS)).await;
             let crowded = beside(&client, request(0.7, seed, SEED_TOKENS)).await;
-            same += common(&alone, &crowded);
+            same += common(&alone.said, &crowded.said);
         }
         let all = usize::try_from(SEEDS).expect("a few") * SEED_TOKENS as usize;
         println!("drawn: {same} of {all} tokens before a first difference");
         assert!(same * 4 > all, "only {same} of {all} tokens agree");
-    });
-}
-
-/// Each completion is what a request of its own with its own seed would have been.
-#[test]
-fn several_completions_are_as_many_requests() {
-    let broker = Broker::with_story().expect("a broker");
-    broker.load("story");
-    talk(async {
-        let client = connect(&broker).await;
-        let mut several = request(1.0, 40, CHOICE_TOKENS);
-        several.params.n = CHOICES;
-        let several = ask(&client, several).await;
-        let mut distinct = std::collections::BTreeSet::new();
-        for index in 0..CHOICES {
-            let one = ask(&client, request(1.0, 40 + u64::from(index), CHOICE_TOKENS)).await;
-            assert_eq!(several.ids_of(index), one.ids(), "completion {index}");
-            distinct.insert(one.ids());
-        }
-        assert!(distinct.len() > 1, "every seed says the same");
-        let mut ended: Vec<_> = several.choices.iter().map(|choice| choice.index).collect();
-        ended.sort_unstable();
-        assert_eq!(ended, (0..CHOICES).collect::<Vec<_>>());
-        let usage = several.done().usage;
-        assert_eq!(usage.completion_tokens, CHOICES * CHOICE_TOKENS);
-        let alone = ask(&client, request(1.0, 40, 1)).await;
-        assert_eq!(usage.prompt_tokens, alone.done().usage.prompt_tokens, "counted once");
-        assert!(alone.choices.is_empty(), "one completion has no choices");
     });
 }
 

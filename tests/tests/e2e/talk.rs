@@ -4,15 +4,16 @@ use std::time::{Duration, Instant};
 
 use core_client::{
     Choice, Client, Done, Event, Events, FinishReason, Generate, Params, Priority, Prompt,
-    RequestError, Token,
+    RequestError, Status, Token,
 };
 use core_tests::harness::{Broker, Install};
 
 /// Far above what any request here takes on a loaded machine: a test that hangs must fail instead.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
-/// Below this distance of the two likeliest log probabilities, other work beside a request may tip
-/// the choice: sums in another order differ in their last bits. The number.
-const MARGIN: f32 = 1e-3;
+/// How often a state is looked at that somebody waits for.
+const LOOK_EACH: Duration = Duration::from_millis(5);
+/// Tokens of a request that is to hold its slot until it is cancelled: more than a minute of them.
+const ENDLESS: u32 = 30_000;
 
 /// One token as a client got it.
 #[derive(Clone, Debug)]
@@ -28,6 +29,8 @@ pub(crate) struct Heard {
     pub(crate) sent: Instant,
     pub(crate) positions: Vec<u32>,
     pub(crate) waits_ms: Vec<u32>,
+    /// How many tokens there were whenever it was told to wait in its middle.
+    pub(crate) parked: Vec<usize>,
     pub(crate) said: Vec<Said>,
     pub(crate) text: String,
     pub(crate) choices: Vec<Choice>,
@@ -94,28 +97,37 @@ pub(crate) async fn ask(client: &Client, request: Generate) -> Heard {
 }
 
 /// Hears a request to its end.
-pub(crate) async fn hear(mut events: Events, sent: Instant) -> Heard {
-    let mut heard = Heard::new(sent);
-    let all = async {
-        while let Some(event) = events.next().await {
-            let terminal = event.as_ref().map_or(true, Event::is_terminal);
-            heard.event(event);
-            if terminal {
-                break;
-            }
+pub(crate) async fn hear(events: Events, sent: Instant) -> Heard {
+    Heard::new(sent).rest(events).await
+}
+
+/// Waits until the broker's state is so.
+pub(crate) async fn until(client: &Client, so: impl Fn(&Status) -> bool) {
+    let look = async {
+        while !so(&client.status().await.expect("a state")) {
+            tokio::time::sleep(LOOK_EACH).await;
         }
-        assert!(events.next().await.is_none(), "something follows the terminal event");
     };
-    tokio::time::timeout(PATIENCE, all).await.expect("the request ends in time");
-    heard
+    tokio::time::timeout(PATIENCE, look).await.expect("the state comes in time");
+}
+
+/// A request to `long` that has its first token, and goes on until somebody cancels it.
+pub(crate) async fn endless(client: &Client) -> Events {
+    let mut events = client.generate(greedy("long", 8, ENDLESS)).await.expect("it can be sent");
+    let mut heard = Heard::new(Instant::now());
+    heard.until(&mut events, |heard| !heard.said.is_empty()).await;
+    assert!(!heard.said.is_empty(), "no token but {:?}", heard.end);
+    events
 }
 
 impl Heard {
-    fn new(sent: Instant) -> Self {
+    /// Nothing yet.
+    pub(crate) fn new(sent: Instant) -> Self {
         Self {
             sent,
             positions: Vec::new(),
             waits_ms: Vec::new(),
+            parked: Vec::new(),
             said: Vec::new(),
             text: String::new(),
             choices: Vec::new(),
@@ -124,12 +136,37 @@ impl Heard {
         }
     }
 
+    /// Hears on until that is so, or the request has ended.
+    pub(crate) async fn until(&mut self, events: &mut Events, so: impl Fn(&Self) -> bool) {
+        let all = async {
+            while let Some(event) = events.next().await {
+                let terminal = event.as_ref().map_or(true, Event::is_terminal);
+                self.event(event);
+                if terminal || so(self) {
+                    break;
+                }
+            }
+        };
+        tokio::time::timeout(PATIENCE, all).await.expect("it comes to that in time");
+    }
+
+    /// Hears the rest.
+    pub(crate) async fn rest(mut self, mut events: Events) -> Self {
+        self.until(&mut events, |_| false).await;
+        let more = tokio::time::timeout(PATIENCE, events.next()).await.expect("it is closed");
+        assert!(more.is_none(), "something follows the terminal event");
+        self
+    }
+
     fn event(&mut self, event: Result<Event, RequestError>) {
         self.ended = Instant::now();
         match event {
             Ok(Event::Queued { position, wait_ms }) => {
                 self.positions.push(position);
                 self.waits_ms.extend(wait_ms);
+                if !self.said.is_empty() {
+                    self.parked.push(self.said.len());
+                }
             }
             Ok(Event::Token { id, text, choice, top, .. }) => {
                 self.text.push_str(&text);
@@ -175,27 +212,4 @@ impl Heard {
             other => panic!("no refusal but {other:?}"),
         }
     }
-}
-
-/// Asserts that two runs of one request, with two alternatives told, said the same up to the first
-/// place where the two likeliest were too near to each other; how many tokens that were.
-pub(crate) fn same_until_close(one: &Heard, other: &Heard) -> usize {
-    assert_eq!(one.said.len(), other.said.len(), "both ran to their length");
-    let mut same = 0;
-    for (one, other) in one.said.iter().zip(&other.said) {
-        let [(_, first), (_, second), ..] = one.top[..] else { panic!("no two alternatives") };
-        if first - second < MARGIN {
-            break;
-        }
-        assert_eq!(one.id, other.id, "token {same} differs at a margin of {}", first - second);
-        same += 1;
-    }
-    same
-}
-
-/// How many tokens two runs of one request have in common from the first on. A draw that falls near
-/// the border of two tokens may be tipped by the last bits of a sum, whatever the margin: what is
-/// drawn is compared as far as it goes, and a rule that is broken shows in every try.
-pub(crate) fn common(one: &Heard, other: &Heard) -> usize {
-    one.said.iter().zip(&other.said).take_while(|(one, other)| one.id == other.id).count()
 }

@@ -178,11 +178,6 @@ impl Heard {
         }
     }
 
-    /// The ids of all its tokens.
-    pub(crate) fn ids(&self) -> Vec<u32> {
-        self.said.iter().map(|said| said.id).collect()
-    }
-
     /// The ids of one of several completions.
     pub(crate) fn ids_of(&self, choice: u32) -> Vec<u32> {
         self.said.iter().filter(|said| said.choice == choice).map(|said| said.id).collect()

@@ -35,17 +35,22 @@ fn a_tokenizer_needs_no_model() {
     install.add_story().expect("the story");
     let tokenizers = install.root().join("tokenizers");
     gguf::write_vocab(&Shape::tiny(), &tokenizers.join("words.gguf")).expect("a vocabulary");
+    gguf::write_model(&Shape::tiny(), &install.model("tiny")).expect("the same with weights");
     std::os::unix::fs::symlink(install.model("story"), tokenizers.join("link.gguf"))
         .expect("a link");
     gguf::write_broken(Broken::Garbage, &tokenizers.join("garbage.gguf")).expect("a broken file");
     let broker = Broker::start(install, &[]).expect("a broker");
     let tokens = broker.corectl(&["tokenize", "words", "ab ba"]);
     assert_eq!(tokens.code, 0, "{tokens:?}\n{}", broker.log());
+    let with = broker.corectl(&["tokenize", "tiny", "ab ba"]);
+    assert_eq!(with.lines[0]["tokens"], tokens.lines[0]["tokens"], "{with:?}");
     let ids: Vec<_> = tokens.lines[0]["tokens"].as_array().expect("tokens").clone();
     let ids: Vec<String> = ids.iter().map(ToString::to_string).collect();
     let text = broker.corectl(&["detokenize", "words", &ids.join(",")]);
     assert_eq!(text.lines[0]["text"].as_str().map(str::trim), Some("ab ba"), "{text:?}");
-    assert!(!broker.corectl(&["models"]).stdout.contains("words"), "a tokenizer is no model");
+    let models = broker.corectl(&["models"]).lines;
+    assert!(models.iter().all(|model| model["id"] != "words"), "a tokenizer is no model");
+    assert!(models.iter().all(|model| model["state"] == "unloaded"), "{models:?}");
     for (name, code) in [("link", "MODEL_PATH"), ("garbage", "MODEL_LOAD"), ("no", "UNKNOWN_MODEL")]
     {
         let output = broker.corectl(&["tokenize", name, "x"]);

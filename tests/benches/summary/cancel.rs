@@ -7,7 +7,7 @@ use core_tests::harness::{Broker, Setup};
 use core_wire::client::{Event, FinishReason, Priority};
 
 use crate::{
-    Served,
+    STEP_MS_MAX, Served,
     report::{Report, median, quantile},
     rounds, stream, unload,
 };
@@ -15,7 +15,8 @@ use crate::{
 /// The large model with a single slot.
 pub(crate) const MODEL: &str = "m164-one";
 /// As the name says; the long prompt and the next one fit at once.
-pub(crate) const SERVED: Served = Served { model: MODEL, n_ctx: 12_288, slots: 1 };
+pub(crate) const SERVED: Served =
+    Served { model: MODEL, n_ctx: 12_288, slots: 1, step_ms_max: STEP_MS_MAX };
 /// Tokens that must have been computed when the cancel comes.
 const DEPTH: usize = 4096;
 /// Tokens of the prompt that is cancelled: it goes on for as long again.

@@ -7,7 +7,7 @@ use core_tests::harness::{Broker, Setup};
 use core_wire::client::{FinishReason, Priority, Prompt};
 
 use crate::{
-    Served, broker,
+    STEP_MS_MAX, Served, broker,
     report::{Report, median},
     rounds, stream, unload,
 };
@@ -15,7 +15,8 @@ use crate::{
 /// The large model with the slots of a default.
 pub(crate) const MODEL: &str = "m164-load";
 /// As the name says.
-pub(crate) const SERVED: Served = Served { model: MODEL, n_ctx: 8192, slots: 4 };
+pub(crate) const SERVED: Served =
+    Served { model: MODEL, n_ctx: 8192, slots: 4, step_ms_max: STEP_MS_MAX };
 /// Batch requests at once: half of them wait at any time.
 const BATCH: usize = 2 * SERVED.slots;
 /// Tokens of a batch request's prompt, and of its answer: seconds of work.

@@ -28,6 +28,9 @@ use report::Report;
 /// Threads of both engines.
 const THREADS: u32 = 2;
 
+/// What `core.toml` has for `step_ms_max` when it says nothing.
+const STEP_MS_MAX: u32 = 100;
+
 /// What is measured, by the name that `ONLY` takes, in this order: the broker at rest has to be
 /// looked at before any worker exists.
 const PARTS: [(&str, Part); 6] = [
@@ -79,10 +82,12 @@ fn install() -> Setup<Install> {
         install.add_model(id, &install.model(rates::MODEL))?;
     }
     gguf::write_model(&Shape::wide(), &install.model(gap::MODEL))?;
+    install.add_model(gap::FINEST_MODEL, &install.model(gap::MODEL))?;
     for engine in ["bare", "bare-steps"] {
         install.add_engine(engine)?;
     }
-    let served = [rates::SERVED, gap::SERVED, depth::SERVED, load::SERVED, cancel::SERVED];
+    let served =
+        [rates::SERVED, gap::SERVED, gap::FINEST, depth::SERVED, load::SERVED, cancel::SERVED];
     let tables = served.map(|served| served.table());
     let config = format!("[defaults]\nthreads = {THREADS}\n{}", tables.concat());
     std::fs::write(install.root().join("core.toml"), config)?;
@@ -98,12 +103,14 @@ pub(crate) struct Served {
     pub(crate) n_ctx: u32,
     /// Sequences at once.
     pub(crate) slots: usize,
+    /// The longest step that is aimed at, in milliseconds.
+    pub(crate) step_ms_max: u32,
 }
 
 impl Served {
     fn table(&self) -> String {
-        let Self { model, n_ctx, slots } = self;
-        format!("[models.{model}]\nn_ctx = {n_ctx}\nslots = {slots}\n")
+        let Self { model, n_ctx, slots, step_ms_max } = self;
+        format!("[models.{model}]\nn_ctx = {n_ctx}\nslots = {slots}\nstep_ms_max = {step_ms_max}\n")
     }
 }
 

@@ -6,7 +6,7 @@ use core_tests::harness::{Broker, Setup};
 use serde_json::Value;
 
 use crate::{
-    Served, THREADS, broker,
+    STEP_MS_MAX, Served, THREADS, broker,
     report::{Report, median},
     rounds, unload,
 };
@@ -14,7 +14,8 @@ use crate::{
 /// The large model, with room for all streams.
 pub(crate) const MODEL: &str = "m164";
 /// What 16 streams of prompt and tokens need, and then some.
-pub(crate) const SERVED: Served = Served { model: MODEL, n_ctx: CONTEXT, slots: 16 };
+pub(crate) const SERVED: Served =
+    Served { model: MODEL, n_ctx: CONTEXT, slots: 16, step_ms_max: STEP_MS_MAX };
 /// Cells of the KV cache of both engines.
 const CONTEXT: u32 = 4096;
 /// Rounds; odd, so that the median is a sample. A round takes about a minute on two cores.

@@ -135,16 +135,13 @@ impl Pace {
     fn costs(&self, depth: f64) -> Costs {
         let mut costs = [None; SIZES];
         let mut smaller = f64::INFINITY;
-        for size in 0..SIZES {
-            let Some(cost) = self.token[size].at(depth).filter(|_| self.is_known(size)) else {
-                continue;
+        for (size, known) in costs.iter_mut().enumerate() {
+            let cost = self.token[size].at(depth).filter(|_| self.is_known(size));
+            let believed = |cost: &f64| {
+                *cost <= smaller * DEARER_MAX || self.slices - self.seen[size] < DOUBTED_FOR
             };
-            let doubted = cost > smaller * DEARER_MAX;
-            if doubted && self.slices - self.seen[size] >= DOUBTED_FOR {
-                continue;
-            }
-            costs[size] = Some(cost);
-            smaller = smaller.min(cost);
+            *known = cost.filter(believed);
+            smaller = known.map_or(smaller, |cost| smaller.min(cost));
         }
         costs
     }

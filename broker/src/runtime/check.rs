@@ -178,7 +178,7 @@ impl Checked {
 
 /// Tokens of a prompt: exact for ids, a guess for text until the worker has counted it. Four bytes
 /// a token is what usual text has. One that has more is held back by the worker, which knows
-/// exactly; a guess that reserves too much would hold up the whole line for cells that nobody needs.
+/// exactly; a guess that reserves too much would hold up the whole line for cells that are free.
 pub(super) fn tokens_of(prompt: &Prompt) -> u32 {
     /// What a template or the start of a sequence adds to a text, and a rounding up.
     const EXTRA: usize = 8;

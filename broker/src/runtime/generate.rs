@@ -134,8 +134,8 @@ impl Core {
 
 /// The file of a model was replaced between a grammar and the worker that would use it.
 pub(super) fn changed() -> Refusal {
-    let message = "the grammar compiled for another file than the model's: ask again, or unload the \
-                   model first if its file was replaced";
+    let message = "the grammar compiled for another file than the model's: ask again, or \
+                   unload the model first if its file was replaced";
     Refusal::new(Code::ModelChanged, message).after(CHANGED_RETRY_MS)
 }
 

@@ -102,8 +102,9 @@ fn serve_vocabulary(
     if let Err(reason) = last.take(&mut link, facts, 1) {
         return Err(tell(&mut link, reason));
     }
-    let desk = Desk::new(link, tokenizer, Tools::new(model), plan.slots);
-    Ok(vocabulary::serve(desk)?)
+    // Not dropped, here and below: unmapping the rings would close what SERVE does not let close.
+    let mut desk = ManuallyDrop::new(Desk::new(link, tokenizer, Tools::new(model), plan.slots));
+    Ok(vocabulary::serve(&mut desk)?)
 }
 
 fn serve_encoder(
@@ -128,8 +129,8 @@ fn serve_encoder(
         Err(reason) => return Err(tell(&mut link, reason)),
     };
     let mut embedder = ManuallyDrop::new(embedder);
-    let desk = Desk::new(link, tokenizer, Tools::new(model), plan.slots);
-    Ok(encoder::serve(desk, &mut embedder)?)
+    let mut desk = ManuallyDrop::new(Desk::new(link, tokenizer, Tools::new(model), plan.slots));
+    Ok(encoder::serve(&mut desk, &mut embedder)?)
 }
 
 fn serve_weights(

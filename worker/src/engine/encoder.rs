@@ -32,7 +32,7 @@ pub(crate) fn warm_up(embedder: &mut Embedder<'_>, token: LlamaToken) -> Result<
 ///
 /// # Errors
 /// [`Fault`].
-pub(crate) fn serve(mut desk: Desk<'_>, embedder: &mut Embedder<'_>) -> Result<(), Fault> {
+pub(crate) fn serve(desk: &mut Desk<'_>, embedder: &mut Embedder<'_>) -> Result<(), Fault> {
     loop {
         // A text that is computed is computed at once, so a cancelled job is not here any more.
         if desk.listen()?.stop {
@@ -43,7 +43,7 @@ pub(crate) fn serve(mut desk: Desk<'_>, embedder: &mut Embedder<'_>) -> Result<(
             desk.refuse(generate.job, &Refusal::new(Code::BadParameter, message))?;
         }
         if desk.cores() == Cores::Ours {
-            embed_next(&mut desk, embedder)?;
+            embed_next(desk, embedder)?;
         }
         desk.answers.write_one(&mut desk.link)?;
         desk.link.beat();

@@ -12,7 +12,7 @@ const NO_CONTEXT: u32 = 0;
 ///
 /// # Errors
 /// [`Fault`].
-pub(crate) fn serve(mut desk: Desk<'_>) -> Result<(), Fault> {
+pub(crate) fn serve(desk: &mut Desk<'_>) -> Result<(), Fault> {
     loop {
         // A cancelled job that is not here has ended already.
         if desk.listen()?.stop {

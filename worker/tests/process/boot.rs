@@ -71,6 +71,10 @@ fn stop_ends_it_cleanly_at_any_time() {
     locked.locked();
     locked.tell(&ToWorker::Stop);
     assert_eq!(locked.end().0.code(), Some(0));
+    let (mut vocabulary, _) = Worker::ready(&model(), |plan| plan.load = Load::Vocabulary);
+    vocabulary.tell(&ToWorker::Stop);
+    let (status, log) = vocabulary.end();
+    assert_eq!((status.code(), log.as_str()), (Some(0), ""), "and no SIGSYS on the way out");
 }
 
 #[test]

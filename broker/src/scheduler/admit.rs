@@ -116,6 +116,7 @@ impl State {
             emitted: 0,
             was_given: false,
             stays_until: 0,
+            in_vain: 0,
             fruitless: (0, 0),
         };
         self.requests.insert(ticket, request);

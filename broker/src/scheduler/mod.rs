@@ -157,6 +157,8 @@ struct Request {
     was_given: bool,
     /// Its next job is not asked to leave before it has got so many tokens.
     stays_until: u32,
+    /// How often in a row it was given up without a token in between.
+    in_vain: u32,
     /// How often it was given up for lack of cells without a token in between, and how many tokens
     /// it had then.
     fruitless: (u32, u32),

@@ -20,6 +20,11 @@ use super::{
 /// is bad luck; a worker that does it for ever has less memory than it said, or lies.
 const FRUITLESS_MAX: u32 = 8;
 
+/// How often in a row a request may be asked to leave without a token in between. What it computed
+/// of its prompt is mostly kept, so a few times cost little; for ever it would never get one. Then
+/// it keeps its slot until it has a token, and whoever comes meanwhile waits for its prompt.
+const IN_VAIN_MAX: u32 = 8;
+
 /// When to try again then: others that hold cells have ended by that time, or the worker has.
 const FULL_RETRY_MS: u32 = 1_000;
 
@@ -134,9 +139,10 @@ impl State {
         if let Some(session) = self.sessions.get_mut(&request.conn) {
             session.waiting += 1;
         }
-        // Whoever was given up before its first token would never get one at this rate.
         let gained = request.emitted > seat.tokens;
-        request.stays_until = if gained { 0 } else { request.emitted.saturating_add(1) };
+        request.in_vain = if gained { 0 } else { request.in_vain + 1 };
+        let tired = request.in_vain >= IN_VAIN_MAX;
+        request.stays_until = if tired { request.emitted.saturating_add(1) } else { 0 };
         if seat.stay != Stay::Leaves && request.is_hopeless() {
             return self.conclude(ticket, End::Refused(hopeless()), out);
         }

@@ -90,15 +90,19 @@ fn a_parked_request_can_be_cancelled_and_keeps_its_deadline() {
     assert_eq!(state.waiting(), 0);
 }
 
+/// Somebody at a screen does not wait for a long prompt because it was interrupted before; but nor
+/// is a prompt interrupted for ever.
 #[test]
-fn one_that_was_parked_before_its_first_token_is_left_alone_until_it_has_one() {
-    let (mut state, first) = busy();
-    assert_eq!(parks(&generate(&mut state, 2, Priority::Interactive)), [first]);
-    let second = jobs(&step(&mut state, Event::Parked { job: first }))[0];
-    let again = jobs(&stop(&mut state, second))[0];
-    assert_eq!(parks(&generate(&mut state, 3, Priority::Interactive)), []);
-    let effects = step(&mut state, Event::Grown { job: again, emitted: 1 });
-    assert_eq!(parks(&effects), [again], "somebody has waited for that");
+fn one_that_was_parked_in_vain_many_times_is_left_alone_until_it_has_a_token() {
+    let (mut state, mut batch) = busy();
+    for number in 2..=9 {
+        assert_eq!(parks(&generate(&mut state, number, Priority::Interactive)), [batch]);
+        let other = jobs(&step(&mut state, Event::Parked { job: batch }))[0];
+        batch = jobs(&stop(&mut state, other))[0];
+    }
+    assert_eq!(parks(&generate(&mut state, 10, Priority::Interactive)), []);
+    let effects = step(&mut state, Event::Grown { job: batch, emitted: 1 });
+    assert_eq!(parks(&effects), [batch], "somebody has waited for that");
 }
 
 #[test]

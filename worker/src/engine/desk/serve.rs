@@ -36,7 +36,7 @@ impl Desk<'_> {
             }
             JobKind::Embed => {
                 let tokens = self.tokenizer.prompt(&prompt)?;
-                check_length(&tokens, length_max)?;
+                check_text(&tokens, length_max)?;
                 self.texts.push_back(Text { job, tokens });
                 Ok(None)
             }
@@ -67,6 +67,16 @@ fn check_length(prompt: &[LlamaToken], length_max: u32) -> Result<(), Refusal> {
         return Err(Refusal::new(Code::PromptTooLong, message));
     }
     Ok(())
+}
+
+/// Checks that there is a text, and weights to embed it with; its length is the embedder's to judge.
+fn check_text(text: &[LlamaToken], length_max: u32) -> Result<(), Refusal> {
+    let message = match (text.len(), length_max) {
+        (0, _) => "the text has no tokens",
+        (_, 0) => "this worker holds a vocabulary alone and cannot embed text",
+        _ => return Ok(()),
+    };
+    Err(Refusal::new(Code::BadParameter, message))
 }
 
 /// Drops empty stop strings, which would end everything at once; the broker lets none through.

@@ -42,11 +42,7 @@ fn filters(filters: &Filters) -> Result<(), Refusal> {
 
 fn penalties(penalties: &Penalties) -> Result<(), Refusal> {
     whole("repeat_last_n", penalties.last_n, 0, PENALTY_LAST_N_MAX)?;
-    real("repeat_penalty", penalties.repeat, 0.0, REPEAT_PENALTY_MAX)?;
-    if penalties.repeat == 0.0 {
-        let max = REPEAT_PENALTY_MAX;
-        return Err(bad(format!("repeat_penalty is 0; above 0 to {max} is allowed")));
-    }
+    above_zero("repeat_penalty", penalties.repeat, REPEAT_PENALTY_MAX)?;
     real("frequency_penalty", penalties.frequency, -COUNT_PENALTY_MAX, COUNT_PENALTY_MAX)?;
     real("presence_penalty", penalties.presence, -COUNT_PENALTY_MAX, COUNT_PENALTY_MAX)?;
     dry(&penalties.dry)
@@ -107,11 +103,12 @@ fn texts(name: &str, texts: &[String], count_max: usize) -> Result<(), Refusal> 
 
 /// A share of a probability that must leave something.
 fn share(name: &str, value: f32) -> Result<(), Refusal> {
-    real(name, value, 0.0, 1.0)?;
-    match value {
-        0.0 => Err(bad(format!("{name} is 0; above 0 to 1 is allowed"))),
-        _ => Ok(()),
-    }
+    above_zero(name, value, 1.0)
+}
+
+fn above_zero(name: &str, value: f32, max: f32) -> Result<(), Refusal> {
+    let allowed = value > 0.0 && value <= max;
+    if allowed { Ok(()) } else { Err(outside(name, &value, &"above 0", &max)) }
 }
 
 fn whole(name: &str, value: u32, min: u32, max: u32) -> Result<(), Refusal> {

@@ -59,8 +59,8 @@ pub struct WorkerStatus {
     pub restarts: u32,
     /// Resident memory in bytes.
     pub rss_bytes: u64,
-    /// Cores that are lent to it now; 0 while it waits for its turn. An idle worker keeps what it was
-    /// lent until another wants it.
+    /// Cores that are lent to it now; 0 while it waits for its turn. An idle worker keeps what it
+    /// was lent until another wants it.
     pub cores: u32,
 }
 

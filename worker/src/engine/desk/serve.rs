@@ -69,7 +69,8 @@ fn check_length(prompt: &[LlamaToken], length_max: u32) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// Checks that there is a text, and weights to embed it with; its length is the embedder's to judge.
+/// Checks that there is a text, and weights to embed it with; its length is the embedder's to
+/// judge.
 fn check_text(text: &[LlamaToken], length_max: u32) -> Result<(), Refusal> {
     let message = match (text.len(), length_max) {
         (0, _) => "the text has no tokens",

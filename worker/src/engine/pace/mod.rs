@@ -21,6 +21,10 @@ use self::curve::Curve;
 /// at which kernels work in tiles, which halved their speed.
 const ALONE: Duration = Duration::from_millis(220);
 
+/// The share of the target that is aimed at, so that the slowest of a hundred steps still keeps it:
+/// with the costs of the last ten known, steps of one size spread by some ten percent.
+const AIM: f64 = 0.85;
+
 /// The slice before anything was measured; prefill is near its fastest there on small machines.
 const SLICE_UNKNOWN: u32 = 16;
 
@@ -84,7 +88,7 @@ impl Pace {
     /// Nothing is known; a step in which somebody is answered should take `target` at most.
     pub(crate) fn new(target: Duration) -> Self {
         Self {
-            target: nanos(target),
+            target: nanos(target) * AIM,
             decode: [None; SIZES],
             token: Default::default(),
             slices: 0,

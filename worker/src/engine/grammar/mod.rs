@@ -1,14 +1,17 @@
 //! What an answer has to be: grammars, as masks over the vocabulary.
 //!
 //! A grammar is the client's program for a parser that is not ours, so it meets bounds of ours
-//! first (`guard`), then the parser's own in fuel and states; both are counts and no clocks, so the
-//! same grammar always has the same fate. The parser catches its own panics, which
-//! `panic = "abort"` defeats: the broker lets a throwaway worker compile a grammar before a serving
-//! one meets it. An error while serving ends the request; never is a token chosen without its mask.
+//! first (`guard`), then the parser's own in fuel, states and items. All are counts and no clocks,
+//! so the same grammar always has the same fate; the one clock (`patience`) stands behind them.
+//!
+//! The parser catches its own panics, which `panic = "abort"` defeats: the broker lets a throwaway
+//! worker compile a grammar before a serving one meets it. An error while serving ends the request;
+//! never is a token chosen without its mask.
 
 mod gbnf;
 mod guard;
 mod limits;
+mod patience;
 mod refusal;
 mod vocabulary;
 
@@ -23,19 +26,30 @@ use std::{
 use core_wire::{client::params::Grammar, code::Refusal};
 use llama_cpp_2::{model::LlamaModel, token::LlamaToken};
 use llguidance::{
-    Matcher, ParserFactory,
+    Logger, Matcher, ParserFactory,
+    api::GrammarInit,
     earley::SlicedBiasComputer,
     toktrie::{InferenceCapabilities, SimpleVob, TokEnv},
 };
 use thiserror::Error;
 
+use self::patience::{Patience, STEP_TIME_MAX};
 use crate::engine::recent::Recent;
 
-/// A grammar cannot be followed further: its parser ran into a limit, or nothing that it allows
-/// next is in the vocabulary.
+/// A grammar cannot be followed further.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-#[error("the grammar cannot be followed further with this vocabulary and these limits")]
-pub(crate) struct Failed;
+pub(crate) enum Failed {
+    /// Its parser ran into a limit, or nothing that it allows next is in the vocabulary.
+    #[error("the grammar cannot be followed further with this vocabulary and these limits")]
+    Stuck,
+    /// Its masks held up everybody else's answers.
+    #[error(
+        "the grammar took more than {} ms for a token again and again; make it say in fewer ways \
+         what it says",
+        STEP_TIME_MAX.as_millis()
+    )]
+    Slow,
+}
 
 /// Where a grammar stands after a token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -101,10 +115,22 @@ impl<'m> Grammars<'m> {
         let factory = factory.ok_or_else(|| {
             refusal::bad("the model's vocabulary is too large for grammars; send none".into())
         })?;
-        let mut matcher = Matcher::new(factory.create_parser(checked));
+        let limits = limits::parser(grammar);
+        let row_items_max = limits.max_items_in_row;
+        let mut matcher = Matcher::new(factory.create_parser_from_init_ext(
+            GrammarInit::Serialized(checked),
+            // Whatever it has to say may be a piece of the grammar.
+            Logger::new(0, 0),
+            InferenceCapabilities::default(),
+            limits,
+        ));
         let first = matcher.compute_mask_or_eos();
         match (matcher.get_error(), first) {
-            (None, Ok(_)) => Ok(Constraint { matcher, vocabulary: factory.tok_env().clone() }),
+            (None, Ok(_)) if rows_beyond(&matcher, row_items_max) => Err(refusal::too_much()),
+            (None, Ok(_)) => {
+                let vocabulary = factory.tok_env().clone();
+                Ok(Constraint { matcher, vocabulary, row_items_max, patience: Patience::default() })
+            }
             (Some(said), _) => Err(refusal::of(&said)),
             (None, Err(said)) => Err(refusal::of(&said.to_string())),
         }
@@ -116,9 +142,7 @@ fn factory(model: &LlamaModel) -> Option<ParserFactory> {
     let slices = SlicedBiasComputer::general_slices();
     let capabilities = InferenceCapabilities::default();
     let mut factory = ParserFactory::new(&vocabulary, capabilities, &slices).ok()?;
-    // Whatever it has to say may be a piece of a grammar.
     factory.quiet();
-    *factory.limits_mut() = limits::parser();
     keep_panic_hook(&factory);
     Some(factory)
 }
@@ -127,13 +151,20 @@ fn factory(model: &LlamaModel) -> Option<ParserFactory> {
 pub(crate) struct Constraint {
     matcher: Matcher,
     vocabulary: TokEnv,
+    row_items_max: usize,
+    patience: Patience,
 }
 
 impl Constraint {
     /// One that stands where this one stands and has limits of its own: a shallow copy would count
     /// the states that each of them makes for both.
     fn another(&self) -> Self {
-        Self { matcher: self.matcher.deep_clone(), vocabulary: self.vocabulary.clone() }
+        Self {
+            matcher: self.matcher.deep_clone(),
+            vocabulary: self.vocabulary.clone(),
+            row_items_max: self.row_items_max,
+            patience: self.patience.clone(),
+        }
     }
 
     /// The tokens that may come next; of a complete answer only those that end it.
@@ -141,10 +172,10 @@ impl Constraint {
     /// # Errors
     /// [`Failed`].
     pub(crate) fn mask(&mut self) -> Result<SimpleVob, Failed> {
-        if !self.matcher.stop_reason().is_ok() {
-            return Err(Failed);
-        }
-        self.matcher.compute_mask_or_eos().map_err(|_| Failed)
+        self.check()?;
+        let Self { matcher, patience, .. } = self;
+        let mask = patience.time(|| matcher.compute_mask_or_eos())?;
+        if rows_beyond(matcher, self.row_items_max) { Err(patience.failed()) } else { Ok(mask) }
     }
 
     /// Takes a token in that the last mask allowed, or that an earlier run chose.
@@ -152,17 +183,35 @@ impl Constraint {
     /// # Errors
     /// [`Failed`].
     pub(crate) fn accept(&mut self, token: LlamaToken) -> Result<Standing, Failed> {
-        let id = u32::try_from(token.0).map_err(|_| Failed)?;
+        let id = u32::try_from(token.0).map_err(|_| Failed::Stuck)?;
         if self.vocabulary.tok_trie().eos_tokens().contains(&id) {
             return Ok(Standing::Ended);
         }
-        self.matcher.consume_token(id).map_err(|_| Failed)?;
+        let Self { matcher, patience, .. } = self;
+        let taken = patience.time(|| matcher.consume_token(id));
+        patience.step_ended();
+        taken?;
+        self.check()?;
         match (self.matcher.is_stopped(), self.matcher.stop_reason().is_ok()) {
             (false, _) => Ok(Standing::Open),
             (true, true) => Ok(Standing::Complete),
-            (true, false) => Err(Failed),
+            (true, false) => Err(Failed::Stuck),
         }
     }
+
+    /// Whether the parser is whole and was quick enough.
+    fn check(&self) -> Result<(), Failed> {
+        if self.patience.is_lost() {
+            return Err(Failed::Slow);
+        }
+        if self.matcher.stop_reason().is_ok() { Ok(()) } else { Err(Failed::Stuck) }
+    }
+}
+
+/// Whether the rows that the last mask took hold more than `max` items on the average: the parser
+/// looks at the length of a row only once a token has led to it, which can be two rows too late.
+fn rows_beyond(matcher: &Matcher, max: usize) -> bool {
+    matcher.last_step_stats().is_ok_and(|made| made.all_items > made.rows.saturating_mul(max))
 }
 
 // A grammar may hold what somebody asks for.

@@ -5,7 +5,7 @@
 
 use core_wire::code::{Code, Refusal};
 
-use super::limits::{LEXER_STATES_MAX, LEXER_STEPS_MAX, SYMBOLS_MAX};
+use super::limits::{LEXER_STATES_MAX, LEXER_STEPS_MAX, ROW_ITEMS_MAX, SYMBOLS_MAX};
 
 /// Words of the parser's sentences, and what they come down to.
 const KINDS: [(&[&str], Kind); 6] = [
@@ -42,16 +42,21 @@ pub(super) fn of(said: &str) -> Refusal {
         Kind::Symbols => format!(
             "the grammar has more than {SYMBOLS_MAX} symbols once it is spelt out; make it smaller"
         ),
-        Kind::States => format!(
-            "the grammar needs too much at once, for instance more than {LEXER_STATES_MAX} states \
-             of its lexer; make it smaller"
-        ),
+        Kind::States => return too_much(),
         Kind::Steps => format!(
             "the grammar takes more than {LEXER_STEPS_MAX} steps to compile; make it smaller{place}"
         ),
         Kind::Unsupported => format!("the grammar asks for something not supported{place}"),
         Kind::Invalid => format!("the grammar is not valid{place}"),
     })
+}
+
+/// The refusal of a grammar that is too much for the parser at one place of an answer.
+pub(super) fn too_much() -> Refusal {
+    bad(format!(
+        "the grammar needs too much at once, for instance more than {LEXER_STATES_MAX} lexer \
+         states or {ROW_ITEMS_MAX} ways to read on; make it smaller"
+    ))
 }
 
 /// `BAD_GRAMMAR` with a sentence of ours.

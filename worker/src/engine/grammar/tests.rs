@@ -1,3 +1,6 @@
+mod cost;
+mod patience;
+
 use core_wire::{client::params::Grammar, code::Code};
 use llama_cpp_2::token::LlamaToken;
 use llguidance::toktrie::SimpleVob;
@@ -81,7 +84,7 @@ fn a_token_that_is_not_allowed_breaks_it_for_good() {
     let tools = tools();
     let mut constraint = tools.grammars.compile(&Grammar::Regex("[0-9]+".into())).unwrap();
     let word = tools.model.vocab().tokenize(b"kite", false, false);
-    assert_eq!(constraint.accept(word[0]), Err(Failed));
+    assert_eq!(constraint.accept(word[0]), Err(Failed::Stuck));
     assert!(constraint.mask().is_err(), "and no mask is given out");
 }
 
@@ -102,7 +105,7 @@ fn what_was_compiled_lately_starts_at_its_beginning_each_time() {
     assert!(same(&second.mask().unwrap(), &beginning), "the first one moved on alone");
     assert!(!same(&first.mask().unwrap(), &beginning));
     let word = tools.model.vocab().tokenize(b"7", false, false);
-    assert_eq!(second.accept(word[0]), Err(Failed), "and one that broke breaks no other");
+    assert_eq!(second.accept(word[0]), Err(Failed::Stuck), "and one that broke breaks no other");
     assert!(takes_with(&tools, &grammar, "ball 42") && first.mask().is_ok());
     tools.grammars.forget();
     assert!(!tools.grammars.knows(&grammar));

@@ -172,7 +172,7 @@ impl Sampler {
         let mask = self.constraint.as_mut().map(Constraint::mask).transpose()?;
         candidates.fill(logits, mask.as_ref());
         if candidates.is_empty() {
-            return Err(if mask.is_some() { Failed.into() } else { NoChoice::Logits });
+            return Err(if mask.is_some() { Failed::Stuck.into() } else { NoChoice::Logits });
         }
         candidates.add(&self.bias);
         if let Some(penalties) = &mut self.penalties {

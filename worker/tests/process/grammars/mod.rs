@@ -1,5 +1,6 @@
 //! Answers that have to be something, and grammars that want to be the worker's end.
 
+mod cost;
 mod hostile;
 mod schema;
 mod turns;

@@ -4,7 +4,9 @@ use core_wire::code::Refusal;
 
 use super::{
     super::{
-        limits::{LARK_BYTES_MAX, LARK_DEPTH_MAX, LARK_OPERATORS_MAX, LARK_RULE_BYTES_MAX},
+        limits::{
+            LARK_BYTES_MAX, LARK_DEPTH_MAX, LARK_NAMES_MAX, LARK_OPERATORS_MAX, LARK_RULE_BYTES_MAX,
+        },
         refusal::bad,
     },
     at_most, nesting,
@@ -31,6 +33,7 @@ struct Counts {
     deepest: usize,
     rule_began: usize,
     longest_rule: usize,
+    names: usize,
     /// Two colons in a row. One without a value made the parser panic.
     parameters: usize,
 }
@@ -52,6 +55,7 @@ pub(super) fn check(source: &str) -> Result<(), Refusal> {
         return Err(bad(message.into()));
     }
     at_most("bytes of a Lark rule", counts.longest_rule, LARK_RULE_BYTES_MAX)?;
+    at_most("names in the grammar", counts.names, LARK_NAMES_MAX)?;
     at_most("operators & and ~ of the grammar", counts.operators, LARK_OPERATORS_MAX)?;
     let depth = counts.rules.saturating_mul(counts.deepest + 1);
     at_most("rules of the grammar, times their deepest brackets", depth, LARK_DEPTH_MAX)
@@ -67,6 +71,7 @@ fn count(source: &str) -> Counts {
         let (after, taken) = step(within, byte, next);
         if within == Within::Grammar {
             counts.take(byte, at);
+            counts.names += usize::from(ends_name(byte, next));
             counts.parameters += usize::from(byte == b':' && next == Some(b':'));
         }
         within = after;
@@ -74,6 +79,12 @@ fn count(source: &str) -> Counts {
     }
     counts.end_rule(bytes.len());
     counts
+}
+
+/// Whether a name, or a number, ends with this byte.
+fn ends_name(byte: u8, next: Option<u8>) -> bool {
+    let in_name = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
+    in_name(byte) && !next.is_some_and(in_name)
 }
 
 /// Where the bytes after this one stand, and how many were looked at.

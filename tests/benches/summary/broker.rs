@@ -16,6 +16,8 @@ pub(crate) const PROMPT: &str =
     "Once upon a time there was a small boat that nobody had ever sailed";
 /// How long an idle broker is watched.
 const IDLE: Duration = Duration::from_secs(5);
+/// How long it has before that for what its start still does.
+const SETTLED: Duration = Duration::from_secs(1);
 
 /// Measures the broker before any worker exists.
 ///
@@ -25,6 +27,7 @@ pub(crate) fn at_rest(broker: &Broker, report: &mut Report) -> Setup<()> {
     let rss = processes::status_field(broker.pid(), "VmRSS").ok_or("no VmRSS")?;
     let kib: f64 = rss.split(' ').next().unwrap_or_default().parse()?;
     report.figure("broker_rss_mib", kib / 1024.0);
+    std::thread::sleep(SETTLED);
     let before = wakeups(broker)?;
     std::thread::sleep(IDLE);
     let woken = wakeups(broker)? - before;

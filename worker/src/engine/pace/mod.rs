@@ -19,7 +19,7 @@ use self::curve::Curve;
 /// How long a step with nobody's next token in it may take: a cancel lands between two steps and
 /// has to be through within 250 ms, whatever the depth. Less would keep deep prompts from the sizes
 /// at which kernels work in tiles, which halved their speed.
-const ALONE: Duration = Duration::from_millis(220);
+const ALONE: Duration = Duration::from_millis(180);
 
 /// The share of the target that is aimed at, so that the slowest of a hundred steps still keeps it:
 /// with the costs of the last ten known, steps of one size spread by some ten percent.

@@ -26,11 +26,11 @@ use crate::{
 };
 
 /// How long a worker may take from its fork to READY, for a file of no size.
-pub(super) const LOAD_WITHIN: Duration = Duration::from_secs(120);
+const LOAD_WITHIN: Duration = Duration::from_secs(120);
 
 /// Bytes of a file that are read in a second at the least: a slow network file system. The time to
 /// load grows by this.
-pub(super) const READ_BYTES_PER_S: u64 = 50 << 20;
+const READ_BYTES_PER_S: u64 = 50 << 20;
 
 /// How long the throwaway worker may take to compare CPU variants: 14 of them load in 9 ms.
 const CHOOSE_WITHIN: Duration = Duration::from_secs(30);
@@ -51,7 +51,6 @@ pub(super) async fn serve(core: Shared, model: ModelId) {
         Err((refusal, stamp)) => return core.borrow_mut().load_failed(model, refusal, stamp),
     };
     let Prepared { fd, stamp, digest, serve } = prepared;
-    let size = Duration::from_secs(stamp.size_bytes / READ_BYTES_PER_S);
     let plan = Plan {
         role: Role::Serve { n_ctx: serve.n_ctx, slots: serve.slots },
         threads: serve.threads,
@@ -59,19 +58,33 @@ pub(super) async fn serve(core: Shared, model: ModelId) {
         model: Some(model.clone()),
         part: Part::Whole,
         files: vec![fd],
-        within: LOAD_WITHIN + size,
+        within: load_within(stamp),
     };
-    let launched = core.borrow_mut().launch(plan);
-    let launched = match launched {
-        Ok(launched) => launched,
-        Err(refusal) => return core.borrow_mut().load_failed(model, refusal, Some(stamp)),
-    };
+    let run = run(&core, plan, digest).await;
+    let mut core = core.borrow_mut();
+    match run {
+        Ok((id, ended)) => core.serving_ended(id, model, stamp, &ended),
+        Err(refusal) => core.load_failed(model, refusal, Some(stamp)),
+    }
+}
+
+/// How long a worker may take to load a file of this size.
+pub(super) fn load_within(stamp: Stamp) -> Duration {
+    LOAD_WITHIN + Duration::from_secs(stamp.size_bytes / READ_BYTES_PER_S)
+}
+
+/// Starts a worker on a file with this digest, and tends it to its end.
+pub(super) async fn run(
+    core: &Shared,
+    plan: Plan,
+    digest: Digest,
+) -> Result<(WorkerId, Ended), Refusal> {
+    let launched = core.borrow_mut().launch(plan)?;
     let id = launched.id;
     if let Some(worker) = core.borrow_mut().workers.get_mut(&id) {
         worker.digest = Some(digest);
     }
-    let ended = tend::tend(&core, launched).await;
-    core.borrow_mut().serving_ended(id, model, stamp, &ended);
+    Ok((id, tend::tend(core, launched).await))
 }
 
 /// A refusal, and the content of the file that it is about, where that is known.

@@ -6,10 +6,7 @@
 //! served, before they may reach the one that serves it. Neither counts against the model when it
 //! fails, and both end when nobody needs them.
 
-use std::{
-    os::fd::{AsFd as _, OwnedFd},
-    time::Duration,
-};
+use std::os::fd::{AsFd as _, OwnedFd};
 
 use core_wire::{
     code::Refusal,
@@ -24,8 +21,7 @@ use tokio::time::Instant;
 use super::{
     Core, Shared,
     launch::Plan,
-    load::{self, Failure, LOAD_WITHIN, READ_BYTES_PER_S},
-    tend,
+    load::{self, Failure},
     worker::Stage,
 };
 use crate::{
@@ -62,7 +58,6 @@ pub(super) async fn serve(core: Shared, line: LineId) {
         Err((refusal, stamp)) => return core.borrow_mut().no_vocabulary(line, refusal, stamp),
     };
     let Prepared { fd, stamp, digest, serve } = prepared;
-    let size = Duration::from_secs(stamp.size_bytes / READ_BYTES_PER_S);
     let plan = Plan {
         role: Role::Vocabulary,
         threads: THREADS,
@@ -70,19 +65,14 @@ pub(super) async fn serve(core: Shared, line: LineId) {
         model: Some(line.model.clone()),
         part: line.part,
         files: vec![fd],
-        within: LOAD_WITHIN + size,
+        within: load::load_within(stamp),
     };
-    let launched = core.borrow_mut().launch(plan);
-    let launched = match launched {
-        Ok(launched) => launched,
-        Err(refusal) => return core.borrow_mut().no_vocabulary(line, refusal, Some(stamp)),
-    };
-    let id = launched.id;
-    if let Some(worker) = core.borrow_mut().workers.get_mut(&id) {
-        worker.digest = Some(digest);
+    let run = load::run(&core, plan, digest).await;
+    let mut core = core.borrow_mut();
+    match run {
+        Ok((id, ended)) => core.vocabulary_ended(id, line, stamp, &ended),
+        Err(refusal) => core.no_vocabulary(line, refusal, Some(stamp)),
     }
-    let ended = tend::tend(&core, launched).await;
-    core.borrow_mut().vocabulary_ended(id, line, stamp, &ended);
 }
 
 async fn prepare(core: &Shared, line: &LineId) -> Result<Prepared, Failure> {

@@ -40,10 +40,9 @@ impl Kept {
         self.0.remove(at)
     }
 
-    /// Takes out the oldest that was not `spared`.
-    pub(crate) fn oldest_but(&mut self, spared: Option<JobId>) -> Option<Paused> {
-        let at = self.0.iter().position(|paused| Some(paused.job) != spared)?;
-        self.0.remove(at)
+    /// Takes out the oldest.
+    pub(crate) fn oldest(&mut self) -> Option<Paused> {
+        self.0.pop_front()
     }
 
     /// Cells that all of them hold.

@@ -14,8 +14,8 @@ fn only_the_named_job_gets_its_cells_back() {
     assert!(kept.take(JobId(9)).is_none());
     assert_eq!(kept.take(JobId(2)).unwrap().cells, 20);
     assert!(kept.take(JobId(2)).is_none(), "once");
-    assert_eq!(kept.oldest_but(Some(JobId(1))).unwrap().job, JobId(3));
-    assert!(kept.oldest_but(Some(JobId(1))).is_none());
-    assert_eq!(kept.oldest_but(None).unwrap().job, JobId(1));
+    assert_eq!(kept.oldest().unwrap().job, JobId(1));
+    assert_eq!(kept.oldest().unwrap().job, JobId(3));
+    assert!(kept.oldest().is_none());
     assert!(kept.is_empty());
 }

@@ -129,7 +129,7 @@ impl Inference<'_> {
             if let Some(slot) = self.pool.take() {
                 return Ok(slot);
             }
-            if !self.drop_oldest(None)? {
+            if !self.drop_oldest()? {
                 return Err(Fault::Engine { what: "slots" });
             }
         }

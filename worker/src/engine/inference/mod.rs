@@ -190,7 +190,7 @@ impl<'m> Inference<'m> {
         let wake = self.desk.link.rest(if wipes { WIPE_AFTER } else { IDLE_PARK })?;
         if wake == core_ring::Wake::Idle && wipes {
             // What pauses would have been continued by now if its request still lived.
-            self.drop_kept(None)?;
+            self.drop_kept()?;
             prefix::wipe(&mut self.context);
             self.desk.forget();
             self.residue = Residue::None;

@@ -52,7 +52,7 @@ impl Inference<'_> {
     /// # Errors
     /// [`Fault`].
     pub(super) fn yield_cells(&mut self) -> Result<bool, Fault> {
-        if self.drop_oldest(None)? {
+        if self.drop_oldest()? {
             return Ok(true);
         }
         if self.running.len() < 2 {
@@ -90,7 +90,7 @@ impl Inference<'_> {
         let others = self.cells_running() - self.running[at].cells();
         let room = self.plan.idle_cells.min(self.plan.n_ctx.saturating_sub(others));
         while !self.kept.is_empty() && self.kept.cells() + cells > room {
-            self.drop_oldest(None)?;
+            self.drop_oldest()?;
         }
         // A sequence that sees the cells of another is cheap to compute again, and hard to count.
         if cells > room || self.running[at].borrowed.is_some() {
@@ -102,12 +102,12 @@ impl Inference<'_> {
         Ok(())
     }
 
-    /// Drops all that is kept but for `spared`.
+    /// Drops all that is kept.
     ///
     /// # Errors
     /// [`Fault`].
-    pub(super) fn drop_kept(&mut self, spared: Option<JobId>) -> Result<(), Fault> {
-        while self.drop_oldest(spared)? {}
+    pub(super) fn drop_kept(&mut self) -> Result<(), Fault> {
+        while self.drop_oldest()? {}
         Ok(())
     }
 
@@ -115,8 +115,8 @@ impl Inference<'_> {
     ///
     /// # Errors
     /// [`Fault`].
-    pub(super) fn drop_oldest(&mut self, spared: Option<JobId>) -> Result<bool, Fault> {
-        let Some(paused) = self.kept.oldest_but(spared) else {
+    pub(super) fn drop_oldest(&mut self) -> Result<bool, Fault> {
+        let Some(paused) = self.kept.oldest() else {
             return Ok(false);
         };
         self.drop_paused(paused)?;

@@ -7,7 +7,7 @@ use toml::Spanned;
 
 use super::{
     Config, DRAIN_MS_MAX, Finding, ModelDefaults, OUTBOX_BYTES_MIN, OUTBOX_FRAMES_MAX,
-    OutboxConfig, QUEUE_REQUESTS_MAX, QueueConfig, UIDS_MAX, model, raw,
+    OutboxConfig, QUEUE_REQUESTS_MAX, QueueConfig, UIDS_MAX, memory, model, placing, raw,
 };
 
 /// The uid that many services share (`nobody`).
@@ -96,6 +96,11 @@ fn config(raw: raw::Config, found: &mut Findings<'_>) -> Config {
         models: model::models(raw.models, found),
         queue: queue(&raw.queue, base.queue, found),
         outbox: outbox(&raw.outbox, base.outbox, found),
+        memory: memory::memory(&raw.memory, found),
+        cache: memory::cache(&raw.cache, base.cache, found),
+        swap_drain_ms: found
+            .within("swap_drain_ms", raw.swap_drain_ms.as_ref(), 0..=DRAIN_MS_MAX)
+            .unwrap_or(base.swap_drain_ms),
     }
 }
 
@@ -124,6 +129,10 @@ fn defaults(raw: &raw::Defaults, base: ModelDefaults, found: &mut Findings<'_>) 
         step_ms_max: model::step_ms_max(raw.step_ms_max.as_ref(), found)
             .unwrap_or(base.step_ms_max),
         idle_cells: model::idle_cells(raw.idle_cells.as_ref(), found).or(base.idle_cells),
+        keep_alive_s: placing::keep_alive(raw.keep_alive_s.as_ref(), found).or(base.keep_alive_s),
+        kv: placing::kv(raw.kv.as_ref(), found).unwrap_or(base.kv),
+        weights: placing::weights(raw.weights.as_ref(), found).or(base.weights),
+        gpu_layers: placing::gpu_layers(raw.gpu_layers.as_ref(), found).unwrap_or(base.gpu_layers),
     }
 }
 

@@ -11,7 +11,7 @@ use core_wire::{
 };
 use toml::Spanned;
 
-use super::{MODELS_MAX, ModelConfig, check::Findings, raw};
+use super::{MODELS_MAX, ModelConfig, check::Findings, placing, raw};
 
 /// Threads of a worker: more than any machine has that this is built for.
 const THREADS_MAX: u32 = 1024;
@@ -43,18 +43,30 @@ pub(super) fn models(
 fn model(table: &Spanned<raw::Model>, found: &mut Findings<'_>) -> ModelConfig {
     let raw = table.get_ref();
     ModelConfig {
-        file: raw.file.as_ref().and_then(|file| beneath(file, found)),
+        file: raw.file.as_ref().and_then(|file| beneath(file, "models/", found)),
         n_ctx: n_ctx(raw.n_ctx.as_ref(), found),
         slots: slots(raw.slots.as_ref(), found),
         threads: threads(raw.threads.as_ref(), found),
         step_ms_max: step_ms_max(raw.step_ms_max.as_ref(), found),
         idle_cells: idle_cells(raw.idle_cells.as_ref(), found),
         sha256: raw.sha256.as_ref().and_then(|hex| sha256(hex, found)),
+        tokenizer: raw.tokenizer.as_ref().and_then(|file| beneath(file, "tokenizers/", found)),
+        adapters: placing::adapters(&raw.adapters, found),
+        keep_alive_s: placing::keep_alive(raw.keep_alive_s.as_ref(), found),
+        keep: placing::keep(raw, found),
+        preload: raw.preload.as_ref().is_some_and(|preload| *preload.get_ref()),
+        kv: placing::kv(raw.kv.as_ref(), found),
+        weights: placing::weights(raw.weights.as_ref(), found),
+        gpu_layers: placing::gpu_layers(raw.gpu_layers.as_ref(), found),
     }
 }
 
 /// The openat2 of the loader refuses the same later; here it is told with its line.
-fn beneath(file: &Spanned<impl AsRef<Path>>, found: &mut Findings<'_>) -> Option<String> {
+pub(super) fn beneath(
+    file: &Spanned<impl AsRef<Path>>,
+    folder: &str,
+    found: &mut Findings<'_>,
+) -> Option<String> {
     let path = file.get_ref().as_ref();
     let plain = path.components().all(|part| matches!(part, Component::Normal(_)));
     match path.to_str() {
@@ -65,8 +77,8 @@ fn beneath(file: &Spanned<impl AsRef<Path>>, found: &mut Findings<'_>) -> Option
             Some(text.into())
         }
         _ => {
-            let text = "is no name beneath models/: relative, without `..`, `.` and NUL";
-            found.wrong(file, format!("file {path:?} {text}"));
+            let text = "relative, without `..`, `.` and NUL";
+            found.wrong(file, format!("file {path:?} is no name beneath {folder}: {text}"));
             None
         }
     }

@@ -15,6 +15,23 @@ pub(super) struct Config {
     pub models: BTreeMap<String, Spanned<Model>>,
     pub queue: Queue,
     pub outbox: Outbox,
+    pub memory: Memory,
+    pub cache: Cache,
+    pub swap_drain_ms: Option<Spanned<u32>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Memory {
+    pub budget_mib: Option<Spanned<u64>>,
+    pub vram_mib: Option<Spanned<u64>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Cache {
+    pub quota_mib: Option<Spanned<u64>>,
+    pub context_mib: Option<Spanned<u64>>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -25,6 +42,10 @@ pub(super) struct Defaults {
     pub threads: Option<Spanned<u32>>,
     pub step_ms_max: Option<Spanned<u32>>,
     pub idle_cells: Option<Spanned<u32>>,
+    pub keep_alive_s: Option<Spanned<u32>>,
+    pub kv: Option<Spanned<String>>,
+    pub weights: Option<Spanned<String>>,
+    pub gpu_layers: Option<Spanned<GpuLayers>>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -37,6 +58,29 @@ pub(super) struct Model {
     pub step_ms_max: Option<Spanned<u32>>,
     pub idle_cells: Option<Spanned<u32>>,
     pub sha256: Option<Spanned<String>>,
+    pub tokenizer: Option<Spanned<PathBuf>>,
+    pub adapters: Vec<Adapter>,
+    pub keep_alive_s: Option<Spanned<u32>>,
+    pub keep: Option<Spanned<String>>,
+    pub preload: Option<Spanned<bool>>,
+    pub pinned: Option<Spanned<bool>>,
+    pub kv: Option<Spanned<String>>,
+    pub weights: Option<Spanned<String>>,
+    pub gpu_layers: Option<Spanned<GpuLayers>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Adapter {
+    pub file: Spanned<PathBuf>,
+    pub scale: Option<Spanned<f32>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+pub(super) enum GpuLayers {
+    Number(u32),
+    Word(String),
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -1,7 +1,10 @@
-use core_wire::ids::ModelId;
+use core_wire::{
+    ids::ModelId,
+    worker::{KvType, Weights},
+};
 use proptest::prelude::*;
 
-use super::{Config, parse};
+use super::{Adapter, Config, GpuLayers, Keep, parse};
 
 fn id(name: &str) -> ModelId {
     ModelId::try_from(name.to_owned()).unwrap()
@@ -19,6 +22,7 @@ fn an_empty_file_is_the_default() {
 
 const EVERYTHING: &str = r#"
 drain_ms = 500
+swap_drain_ms = 700
 client_frame_bytes_max = 4096
 uids = [1000, 1001]
 [defaults]
@@ -27,6 +31,16 @@ slots = 2
 threads = 3
 step_ms_max = 40
 idle_cells = 0
+keep_alive_s = 600
+kv = "q8_0"
+weights = "shared"
+gpu_layers = "none"
+[memory]
+budget_mib = 4096
+vram_mib = 1024
+[cache]
+quota_mib = 100
+context_mib = 10
 [queue]
 requests_max = 10
 per_session_max = 5
@@ -52,6 +66,13 @@ fn every_field_arrives() {
     assert_eq!((config.defaults.n_ctx, config.defaults.slots), (2048, 2));
     assert_eq!(config.defaults.threads, Some(3));
     assert_eq!((config.defaults.step_ms_max, config.defaults.idle_cells), (40, Some(0)));
+    assert_eq!((config.swap_drain_ms, config.defaults.keep_alive_s), (700, Some(600)));
+    assert_eq!((config.defaults.kv, config.defaults.weights), (KvType::Q8, Some(Weights::Shared)));
+    assert_eq!(config.defaults.gpu_layers, GpuLayers::Exactly(0));
+    assert_eq!(config.memory.budget_bytes, Some(4 << 30));
+    assert_eq!(config.memory.vram_bytes, Some(1 << 30));
+    assert_eq!(config.cache.quota_bytes, 100 << 20);
+    assert_eq!(config.cache.context_bytes_max, 10 << 20);
     assert_eq!((config.queue.requests_max, config.queue.per_session_max), (10, 5));
     assert_eq!((config.outbox.frames_max, config.outbox.bytes_max), (7, 9000));
     let model = &config.models[&id("tiny")];
@@ -97,6 +118,43 @@ fn a_model_file_stays_beneath_models() {
     }
     for bad in ["[models.\".hidden\"]", "[models.\"a/b\"]", "[models.\"\"]"] {
         assert_eq!(wrong(&format!("\n{bad}\nn_ctx = 64\n")).len(), 1, "{bad}");
+    }
+}
+
+#[test]
+fn a_model_says_where_it_lies_and_how_long() {
+    let text = "[models.m]\nkeep = \"high\"\npreload = true\ntokenizer = \"t.gguf\"\n\
+                gpu_layers = 7\nadapters = [{file = \"a.gguf\", scale = 0.5}, {file = \"b.gguf\"}]\n";
+    let (config, odd) = parse(text).unwrap();
+    assert!(odd.is_empty(), "{odd:?}");
+    let model = &config.models[&id("m")];
+    assert_eq!((model.keep, model.preload), (Keep::High, true));
+    assert_eq!(model.tokenizer.as_deref(), Some("t.gguf"));
+    assert_eq!(model.gpu_layers, Some(GpuLayers::Exactly(7)));
+    let adapter = |file: &str, scale| Adapter { file: file.into(), scale };
+    assert_eq!(model.adapters, [adapter("a.gguf", 0.5), adapter("b.gguf", 1.0)]);
+}
+
+#[test]
+fn what_contradicts_itself_or_has_no_meaning_is_wrong() {
+    for bad in [
+        "pinned = true\nkeep_alive_s = 5",
+        "pinned = true\nkeep = \"low\"",
+        "keep = \"never\"",
+        "kv = \"f17\"",
+        "weights = \"lent\"",
+        "gpu_layers = \"some\"",
+        "gpu_layers = 1025",
+        "tokenizer = \"../t.gguf\"",
+        "adapters = [{file = \"/a.gguf\"}]",
+        "adapters = [{file = \"a.gguf\", scale = nan}]",
+        "adapters = [{file = \"a.gguf\", weight = 1}]",
+        "adapters = [{scale = 1.0}]",
+    ] {
+        assert_eq!(wrong(&format!("[models.m]\n{bad}\n")).len(), 1, "{bad}");
+    }
+    for bad in ["[memory]\nbudget_mib = 0", "[cache]\ncontext_mib = 513", "[cache]\nquota = 1"] {
+        assert_eq!(wrong(bad).len(), 1, "{bad}");
     }
 }
 

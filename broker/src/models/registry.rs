@@ -18,7 +18,10 @@ use super::{
     loader::{Stamp, shown},
     swap::Attempts,
 };
-use crate::config::{Config, ModelConfig};
+use crate::{
+    config::{Config, Keep, ModelConfig},
+    scheduler::{Edition, LineId, Part},
+};
 
 /// Entries of `models/` that are looked at. A directory with more is not one of models, and the
 /// listing runs between two tokens: 4096 names take a few milliseconds.
@@ -45,6 +48,10 @@ pub(crate) struct Entry {
     pub(crate) state: ModelState,
     pub(crate) size_bytes: u64,
     pub(crate) sha256: Option<Digest>,
+    /// Which of its files `source` is.
+    pub(crate) edition: Edition,
+    /// Files that it was served from before, while a request of theirs has not ended.
+    pub(crate) before: BTreeMap<Edition, Source>,
     /// What its last worker said of it.
     pub(crate) facts: ModelFacts,
     pub(crate) attempts: Attempts,
@@ -96,7 +103,9 @@ impl Registry {
         }
         match ModelId::try_from(name.to_owned()) {
             Ok(id) => Ok(self.entries.contains_key(&id).then_some(id)),
-            Err(BadId::ModelLength { .. } | BadId::RequestLength { .. }) => Ok(None),
+            Err(
+                BadId::ModelLength { .. } | BadId::RequestLength { .. } | BadId::Context { .. },
+            ) => Ok(None),
             Err(bad @ (BadId::ModelDot | BadId::ModelCharacter { .. })) => {
                 Err(Refusal::new(Code::ModelPath, bad.to_string()))
             }
@@ -105,6 +114,27 @@ impl Registry {
 
     pub(crate) fn entry(&self, id: &ModelId) -> Option<&Entry> {
         self.entries.get(id)
+    }
+
+    /// The line of a model, for its file of now.
+    pub(crate) fn line(&self, model: ModelId, part: Part) -> LineId {
+        let edition = self.entries.get(&model).map(|entry| entry.edition);
+        LineId { model, part, edition: edition.unwrap_or_default() }
+    }
+
+    /// Where the model of a line comes from.
+    pub(crate) fn source(&self, line: &LineId) -> Option<&Source> {
+        let entry = self.entries.get(&line.model)?;
+        if entry.edition == line.edition {
+            return Some(&entry.source);
+        }
+        entry.before.get(&line.edition)
+    }
+
+    /// The model of a line, unless that is about another file than the model's of now.
+    pub(crate) fn current_mut(&mut self, line: &LineId) -> Option<&mut Entry> {
+        let entry = self.entries.get_mut(&line.model);
+        entry.filter(|entry| entry.edition == line.edition)
     }
 
     pub(crate) fn entry_mut(&mut self, id: &ModelId) -> Option<&mut Entry> {
@@ -137,6 +167,8 @@ impl Entry {
             architecture: self.facts.architecture.clone(),
             chat_template: self.facts.chat_template,
             reason: self.attempts.reason().map(|refusal| refusal.message.clone()),
+            memory_bytes: 0,
+            pinned: self.source.settings.keep == Keep::Pinned,
         }
     }
 }

@@ -55,7 +55,12 @@ impl Core {
             | Request::Unload { .. }
             | Request::Drain
             | Request::Shutdown
-            | Request::Embed { .. } => self.enqueue(conn, id, request),
+            | Request::Embed { .. }
+            | Request::Swap { .. }
+            | Request::Save { .. }
+            | Request::Restore { .. }
+            | Request::Publish { .. }
+            | Request::Withdraw { .. } => self.enqueue(conn, id, request),
         }
     }
 

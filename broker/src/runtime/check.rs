@@ -22,7 +22,7 @@ use super::{
 };
 use crate::{
     models::{hash::Digest, registry},
-    scheduler::{Cost, LineId, Task},
+    scheduler::{Cost, LineId, Part, Task},
     workers::{feed::Held, link::Want},
 };
 
@@ -69,7 +69,7 @@ impl Core {
                 let model = self.model(&model)?;
                 let work = self.work(JobKind::Embed, Want::Floats, &input)?;
                 let cost = Cost { prompt: tokens_of(&input), max_tokens: 0 };
-                let task = Task::Embed(LineId::whole(model));
+                let task = Task::Embed(self.registry.line(model, Part::Whole));
                 Ok(Checked::one(Place { task, ask: Ask::Job(work), cost }))
             }
             Request::Load { model } => self.place(&model, Task::Load),
@@ -80,12 +80,18 @@ impl Core {
             Request::Cancel { .. } | Request::Models | Request::Status | Request::Audit => {
                 Err(Refusal::new(Code::Internal, "this request takes no place in a queue"))
             }
+            Request::Swap { .. }
+            | Request::Save { .. }
+            | Request::Restore { .. }
+            | Request::Publish { .. }
+            | Request::Withdraw { .. } => Err(Refusal::new(Code::Internal, "not yet")),
         }
     }
 
     fn place(&mut self, name: &str, task: fn(LineId) -> Task) -> Result<Checked, Refusal> {
         let model = self.model(name)?;
-        Ok(Checked::of(task(LineId::whole(model.clone())), Ask::Place(model)))
+        let line = self.registry.line(model.clone(), Part::Whole);
+        Ok(Checked::of(task(line), Ask::Place(model)))
     }
 
     pub(super) fn work(
@@ -211,7 +217,12 @@ pub(super) fn grammar_bytes(kind: &JobKind) -> usize {
     let grammar = match kind {
         JobKind::Compile(grammar) => Some(grammar),
         JobKind::Generate(sampling) => sampling.grammar.as_ref(),
-        JobKind::Tokenize(_) | JobKind::Detokenize | JobKind::Embed => None,
+        JobKind::Tokenize(_)
+        | JobKind::Detokenize
+        | JobKind::Embed
+        | JobKind::Save
+        | JobKind::Restore
+        | JobKind::Publish => None,
     };
     grammar.map_or(0, |grammar| grammar.source().len())
 }

@@ -44,6 +44,7 @@ impl Core {
                 grammars: Grammars::default(),
                 vocabularies: BTreeMap::new(),
                 workers: BTreeMap::new(),
+                unsized_lines: BTreeMap::new(),
                 leases: Leases::new(cores()),
                 prompts: Budget::of_prompts(),
                 counts: RequestCounts::default(),

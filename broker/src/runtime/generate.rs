@@ -21,7 +21,7 @@ use crate::{
         hash::Digest,
         loader::Stamp,
     },
-    scheduler::{Cost, LineId, Part, Task},
+    scheduler::{Cost, Part, Task},
     workers::link::Want,
 };
 
@@ -75,7 +75,7 @@ impl Core {
         let first = sampling(params)?;
         let grammar = first.grammar.as_ref().map_or(0, |grammar| grammar.source().len());
         let held = self.hold(prompt, grammar.saturating_mul(n as usize))?;
-        let line = LineId::whole(model);
+        let line = self.registry.line(model, Part::Whole);
         let places = (0..n).map(|index| {
             let seed = first.seed.wrapping_add(index.into());
             let kind = JobKind::Generate(Box::new(Sampling { seed, ..first.clone() }));
@@ -96,7 +96,7 @@ impl Core {
                 None => {}
             }
         }
-        let line = LineId { model: model.clone(), part: Part::Grammar };
+        let line = self.registry.line(model.clone(), Part::Grammar);
         let nothing = Prompt::Text(String::new());
         let work = self.work(JobKind::Compile(grammar.clone()), Want::Nothing, &nothing)?;
         let (task, ask, cost) = (Task::Brief(line), Ask::Job(work), Cost::default());
@@ -106,9 +106,8 @@ impl Core {
     /// Whether a worker compiles grammars for other content than serves its model, or would: the
     /// file was replaced since it was opened.
     pub(super) fn is_outdated(&self, worker: &Worker) -> bool {
-        let compiles = worker.part == Part::Grammar;
-        let model = worker.model.as_ref().filter(|_| compiles);
-        let content = model.and_then(|model| self.content(model));
+        let line = worker.line.as_ref().filter(|line| line.part == Part::Grammar);
+        let content = line.and_then(|line| self.content(&line.model));
         content.is_some() && content != worker.digest
     }
 

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     report::{Said, claimed},
-    scheduler::{Event, LineId, Part, WorkerId},
+    scheduler::{Event, Part, WorkerId},
     workers::{link::Heard, recover::Verdict},
 };
 
@@ -43,6 +43,12 @@ impl Core {
             Heard::Locked(locked) => self.locked(id, &locked),
             Heard::Progress(fraction) => self.progressed(id, fraction),
             Heard::Ready(ready) => self.ready(id, ready),
+            Heard::Inspected(inspected) => {
+                if let Some(worker) = self.workers.get_mut(&id) {
+                    worker.inspected = Some(inspected);
+                    worker.dismiss();
+                }
+            }
             Heard::Variant(index) => {
                 if let Some(worker) = self.workers.get_mut(&id) {
                     worker.chosen = Some(index);
@@ -76,8 +82,8 @@ impl Core {
     }
 
     fn progressed(&mut self, id: WorkerId, fraction: f32) {
-        let whole = self.workers.get(&id).filter(|worker| worker.part == Part::Whole);
-        let Some(model) = whole.and_then(|worker| worker.model.as_ref()) else {
+        let whole = self.workers.get(&id).and_then(Worker::whole);
+        let Some(model) = whole.map(|line| &line.model) else {
             return;
         };
         for live in self.live.values() {
@@ -97,7 +103,7 @@ impl Core {
         if let Some(row) = worker.seen.missing() {
             return worker.condemn(Verdict::Unprotected { row: row.to_owned() });
         }
-        let Some(model) = worker.model.clone() else {
+        let Some(line) = worker.line.clone() else {
             return;
         };
         worker.stage = Stage::Serving;
@@ -106,7 +112,6 @@ impl Core {
         worker.facts = ready.facts.clone();
         worker.used_at = Instant::now();
         let threads = worker.threads;
-        let part = worker.part;
         let slots = usize::try_from(ready.facts.slots).unwrap_or(usize::MAX);
         tracing::info!(
             pid = worker.pid,
@@ -117,16 +122,16 @@ impl Core {
             load_us = ready.load_us,
             "worker ready"
         );
-        if part != Part::Whole {
-            return self.vocabulary_ready(id, LineId { model, part });
+        if line.part != Part::Whole {
+            return self.vocabulary_ready(id, line);
         }
-        if let Some(entry) = self.registry.entry_mut(&model) {
+        if let Some(entry) = self.registry.current_mut(&line) {
             entry.state = ModelState::Ready;
             entry.facts = ready.facts;
             entry.attempts.succeeded();
         }
         self.leases.enter(id, threads);
-        self.drive(Event::Ready { line: LineId::whole(model), worker: id, slots, cells });
+        self.drive(Event::Ready { line, worker: id, slots, cells });
     }
 
     /// Notes a sign of life, and sends what may have found space by now.

@@ -6,7 +6,6 @@ use core_policy::{seccomp, verify::Expect};
 use core_ring::TokenReceiver;
 use core_wire::{
     code::{Code, Refusal},
-    ids::ModelId,
     worker::{
         ModelFacts, Purpose, WorkerConfig,
         config::{Load, Serve},
@@ -22,7 +21,7 @@ use super::{
 };
 use crate::{
     report::{Seen, no_memory_limit, of_rings},
-    scheduler::{Part, WorkerId},
+    scheduler::{LineId, Part, WorkerId},
     workers::{
         feed::Feed,
         link::{Ledger, Role},
@@ -42,8 +41,7 @@ const IDLE_SHARE: u32 = 8;
 pub(super) struct Plan {
     pub(super) purpose: Purpose,
     pub(super) role: Role,
-    pub(super) model: Option<ModelId>,
-    pub(super) part: Part,
+    pub(super) line: Option<LineId>,
     pub(super) files: Vec<OwnedFd>,
     pub(super) threads: u32,
     pub(super) within: Duration,
@@ -58,9 +56,9 @@ pub(super) struct Launched {
 
 impl Core {
     /// How a model is to be served, from what core.toml says of it and of all.
-    pub(super) fn serve_config(&self, model: &ModelId, variant: &Path) -> Serve {
+    pub(super) fn serve_config(&self, line: &LineId, variant: &Path) -> Serve {
         let defaults = self.setup.config.defaults;
-        let settings = self.registry.entry(model).map(|entry| entry.source.settings.clone());
+        let settings = self.registry.source(line).map(|source| source.settings.clone());
         let settings = settings.unwrap_or_default();
         let cores = self.leases.cores();
         let slots = settings.slots.unwrap_or(defaults.slots).max(1);
@@ -70,7 +68,9 @@ impl Core {
         let n_batch = BATCH_TOKENS.max(slots);
         Serve {
             variant: variant.to_string_lossy().into_owned(),
-            files: 1,
+            backends: Vec::new(),
+            parts: 1,
+            adapters: Vec::new(),
             load: Load::Weights,
             n_ctx,
             slots,
@@ -79,6 +79,9 @@ impl Core {
             n_ubatch: n_batch,
             step_ms_max: settings.step_ms_max.unwrap_or(defaults.step_ms_max),
             idle_cells_max: idle_cells.unwrap_or(n_ctx / IDLE_SHARE).min(n_ctx),
+            kv: settings.kv.unwrap_or(defaults.kv),
+            weights: settings.weights.or(defaults.weights).unwrap_or_default(),
+            gpu_layers: 0,
         }
     }
 
@@ -90,12 +93,12 @@ impl Core {
         let (started, expect) = self.fork(&plan)?;
         let Started { child, pid, rings, log, degraded } = started;
         let (jobs, tokens) = rings.split();
-        let name = plan.model.as_ref().map(|model| worker::name(model, plan.part));
-        let name = name.unwrap_or_else(|| "(variants)".to_owned());
+        let name = plan.line.as_ref().map(worker::name);
+        let name = name.unwrap_or_else(|| "(throwaway)".to_owned());
         tracing::info!(pid, model = %name, "worker started");
         spawn_local(watch::pump(log, pid, name));
-        let whole = plan.model.as_ref().filter(|_| plan.part == Part::Whole);
-        if let Some(entry) = whole.and_then(|id| self.registry.entry_mut(id)) {
+        let whole = plan.line.as_ref().filter(|line| line.part == Part::Whole);
+        if let Some(entry) = whole.and_then(|line| self.registry.entry_mut(&line.model)) {
             entry.starts += 1;
         }
         self.next_worker += 1;
@@ -151,8 +154,7 @@ impl Plan {
         let now = Instant::now();
         Worker {
             pid,
-            model: self.model,
-            part: self.part,
+            line: self.line,
             digest: None,
             ledger: Ledger::new(self.role),
             feed,
@@ -163,6 +165,7 @@ impl Plan {
             slots: 0,
             facts: ModelFacts::default(),
             chosen: None,
+            inspected: None,
             nudge: Rc::default(),
             cores: Cores::Without { since: now },
             verdict: None,

@@ -14,6 +14,8 @@ use core_wire::{
     worker::{Purpose, config::Serve},
 };
 
+use tokio::sync::oneshot;
+
 use super::{Core, Shared, launch::Plan, tend, worker::Worker};
 use crate::{
     models::{
@@ -21,7 +23,7 @@ use crate::{
         loader::{self, Folder, Stamp},
         registry,
     },
-    scheduler::{Event, LineId, Part, WorkerId},
+    scheduler::{Event, LineId, WorkerId},
     workers::{link::Role, recover::Ended},
 };
 
@@ -44,28 +46,42 @@ struct Prepared {
 }
 
 /// Loads a model and tends its worker to the end; the scheduler hears of both.
-pub(super) async fn serve(core: Shared, model: ModelId) {
-    core.borrow_mut().set_state(&model, ModelState::Loading);
-    let prepared = match prepare(&core, &model).await {
+pub(super) async fn serve(core: Shared, line: LineId) {
+    core.borrow_mut().set_state(&line, ModelState::Loading);
+    let prepared = match prepare(&core, &line).await {
         Ok(prepared) => prepared,
-        Err((refusal, stamp)) => return core.borrow_mut().load_failed(model, refusal, stamp),
+        Err((refusal, stamp)) => return core.borrow_mut().load_failed(line, refusal, stamp),
     };
     let Prepared { fd, stamp, digest, serve } = prepared;
     let plan = Plan {
         role: Role::Serve { n_ctx: serve.n_ctx, slots: serve.slots },
         threads: serve.threads,
         purpose: Purpose::Serve(serve),
-        model: Some(model.clone()),
-        part: Part::Whole,
+        line: Some(line.clone()),
         files: vec![fd],
         within: load_within(stamp),
     };
     let run = run(&core, plan, digest).await;
     let mut core = core.borrow_mut();
     match run {
-        Ok((id, ended)) => core.serving_ended(id, model, stamp, &ended),
-        Err(refusal) => core.load_failed(model, refusal, Some(stamp)),
+        Ok((id, ended)) => core.serving_ended(id, line, stamp, &ended),
+        Err(refusal) => core.load_failed(line, refusal, Some(stamp)),
     }
+}
+
+/// Waits until the memory for a line's worker is set aside.
+///
+/// # Errors
+/// `MEMORY`, with the numbers.
+async fn memory(core: &Shared, line: &LineId, bytes: u64) -> Result<(), Refusal> {
+    let (sender, answer) = oneshot::channel();
+    {
+        let mut core = core.borrow_mut();
+        core.unsized_lines.insert(line.clone(), sender);
+        core.drive(Event::Sized { line: line.clone(), bytes });
+    }
+    let gone = || Refusal::new(Code::Internal, "nobody answered for the memory of a worker");
+    answer.await.unwrap_or_else(|_| Err(gone()))
 }
 
 /// How long a worker may take to load a file of this size.
@@ -90,13 +106,14 @@ pub(super) async fn run(
 /// A refusal, and the content of the file that it is about, where that is known.
 pub(super) type Failure = (Refusal, Option<Stamp>);
 
-async fn prepare(core: &Shared, model: &ModelId) -> Result<Prepared, Failure> {
-    let (fd, stamp) = core.borrow_mut().open(model)?;
+async fn prepare(core: &Shared, line: &LineId) -> Result<Prepared, Failure> {
+    let (fd, stamp) = core.borrow_mut().open(line)?;
     let about = |refusal| (refusal, Some(stamp));
     let digest = digest(core, &fd, stamp).await.map_err(about)?;
-    core.borrow_mut().note_digest(model, digest).map_err(about)?;
+    core.borrow_mut().note_digest(line, digest).map_err(about)?;
     let variant = variant(core).await.map_err(about)?;
-    let serve = core.borrow().serve_config(model, &variant);
+    memory(core, line, stamp.size_bytes).await.map_err(about)?;
+    let serve = core.borrow().serve_config(line, &variant);
     Ok(Prepared { fd, stamp, digest, serve })
 }
 
@@ -136,8 +153,7 @@ async fn choose(core: &Shared) -> Result<PathBuf, Refusal> {
     let plan = Plan {
         purpose: Purpose::Choose { variants: paths },
         role: Role::Choose { variants: variants.len() },
-        model: None,
-        part: Part::Whole,
+        line: None,
         files: Vec::new(),
         threads: 1,
         within: CHOOSE_WITHIN,
@@ -167,43 +183,51 @@ pub(super) fn check_parts(model: &ModelId, parts: Option<u32>) -> Result<(), Ref
 }
 
 impl Core {
-    fn set_state(&mut self, model: &ModelId, state: ModelState) {
-        if let Some(entry) = self.registry.entry_mut(model) {
+    /// Answers whoever waits for the memory of a line's worker.
+    pub(super) fn grant(&mut self, line: &LineId, answer: Result<(), Refusal>) {
+        if let Some(waiter) = self.unsized_lines.remove(line) {
+            // One that is gone was ended together with the broker.
+            let _ = waiter.send(answer);
+        }
+    }
+
+    /// Notes what a model is doing; one that was swapped for another file no longer counts.
+    fn set_state(&mut self, line: &LineId, state: ModelState) {
+        if let Some(entry) = self.registry.current_mut(line) {
             entry.state = state;
         }
     }
 
     /// Opens a model's file, unless it failed a moment ago.
-    fn open(&mut self, model: &ModelId) -> Result<(OwnedFd, Stamp), Failure> {
-        let now_ms = self.now_ms();
-        let Some(entry) = self.registry.entry(model) else {
+    fn open(&mut self, line: &LineId) -> Result<(OwnedFd, Stamp), Failure> {
+        let (now_ms, model) = (self.now_ms(), &line.model);
+        let (Some(entry), Some(source)) = (self.registry.entry(model), self.registry.source(line))
+        else {
             return Err((registry::unknown(model.as_str()), None));
         };
         let models = self.setup.models.as_fd();
-        let stamp = Stamp::of_name(models, &entry.source.file);
+        let stamp = Stamp::of_name(models, &source.file);
         if let Some(refusal) = entry.attempts.too_early(stamp, now_ms) {
             return Err((refusal, stamp));
         }
-        check_parts(model, entry.source.parts).map_err(|refusal| (refusal, stamp))?;
-        let opened = loader::open(Folder::models(models), &entry.source.file);
+        check_parts(model, source.parts).map_err(|refusal| (refusal, stamp))?;
+        let opened = loader::open(Folder::models(models), &source.file);
         opened.map(|opened| (opened.fd, opened.stamp)).map_err(|refusal| (refusal, stamp))
     }
 
     /// Notes the content that a model's worker gets, and compares it with the declaration.
-    fn note_digest(&mut self, model: &ModelId, digest: Digest) -> Result<(), Refusal> {
-        if let Some(entry) = self.registry.entry_mut(model) {
+    fn note_digest(&mut self, line: &LineId, digest: Digest) -> Result<(), Refusal> {
+        if let Some(entry) = self.registry.current_mut(line) {
             entry.sha256 = Some(digest);
         }
-        self.check_digest(model, digest)
+        self.check_digest(line, digest)
     }
 
     /// Compares what a file holds with what is declared. What is told of the model stays: its own
     /// worker may serve the file that had this name before.
-    pub(super) fn check_digest(&self, model: &ModelId, digest: Digest) -> Result<(), Refusal> {
-        let Some(entry) = self.registry.entry(model) else {
-            return Ok(());
-        };
-        match entry.source.settings.sha256 {
+    pub(super) fn check_digest(&self, line: &LineId, digest: Digest) -> Result<(), Refusal> {
+        let (model, source) = (&line.model, self.registry.source(line));
+        match source.and_then(|source| source.settings.sha256) {
             Some(declared) if declared != digest => {
                 let message = format!(
                     "the file of {model} has SHA-256 {}, core.toml declares {}: \
@@ -217,27 +241,28 @@ impl Core {
         }
     }
 
-    fn load_failed(&mut self, model: ModelId, refusal: Refusal, stamp: Option<Stamp>) {
+    fn load_failed(&mut self, line: LineId, refusal: Refusal, stamp: Option<Stamp>) {
+        let model = &line.model;
         tracing::warn!(%model, code = refusal.code.name(), reason = refusal.message, "not loaded");
         let now_ms = self.now_ms();
-        if let Some(entry) = self.registry.entry_mut(&model) {
+        if let Some(entry) = self.registry.current_mut(&line) {
             entry.state = ModelState::Failed;
             if entry.attempts.too_early(stamp, now_ms).is_none() {
                 entry.attempts.failed(refusal.clone(), stamp, now_ms);
             }
         }
-        self.drive(Event::LoadFailed { line: LineId::whole(model), refusal });
+        self.drive(Event::LoadFailed { line, refusal });
     }
 
-    fn serving_ended(&mut self, id: WorkerId, model: ModelId, stamp: Stamp, ended: &Ended) {
+    fn serving_ended(&mut self, id: WorkerId, line: LineId, stamp: Stamp, ended: &Ended) {
         let served = self.workers.get(&id).is_some_and(Worker::is_served);
         self.remove(id);
         if !served {
-            return self.load_failed(model, ended.while_loading(), Some(stamp));
+            return self.load_failed(line, ended.while_loading(), Some(stamp));
         }
         let verdict = ended.verdict.as_ref().map(ToString::to_string);
-        tracing::info!(%model, verdict, "worker gone: it {}", ended.death);
-        self.set_state(&model, ModelState::Unloaded);
+        tracing::info!(model = %line.model, verdict, "worker gone: it {}", ended.death);
+        self.set_state(&line, ModelState::Unloaded);
         self.drive(Event::Gone { worker: id, refusal: ended.while_serving() });
     }
 }

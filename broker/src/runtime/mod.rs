@@ -33,10 +33,10 @@ use std::{
     time::Duration,
 };
 
-use core_wire::client::status::RequestCounts;
+use core_wire::{client::status::RequestCounts, code::Refusal};
 use thiserror::Error;
 use tokio::{
-    sync::{Notify, OnceCell, mpsc},
+    sync::{Notify, OnceCell, mpsc, oneshot},
     task::yield_now,
     time::{Instant, sleep_until, timeout},
 };
@@ -98,6 +98,8 @@ pub(crate) struct Core {
     /// The last failures of vocabulary workers; one entry for each file at most.
     vocabularies: BTreeMap<LineId, Attempts>,
     workers: BTreeMap<WorkerId, Worker>,
+    /// Who waits for the memory of a line's worker.
+    unsized_lines: BTreeMap<LineId, oneshot::Sender<Result<(), Refusal>>>,
     leases: Leases,
     prompts: Budget,
     counts: RequestCounts,

@@ -53,6 +53,8 @@ impl Core {
             }
             Effect::Finish { ticket, end } => self.finish(ticket, end),
             Effect::Load(line) => self.load(line),
+            Effect::Start(line) => self.grant(&line, Ok(())),
+            Effect::NoRoom { line, refusal } => self.grant(&line, Err(refusal)),
             Effect::Submit { worker, ticket, job, class } => {
                 return self.submit(worker, ticket, (job, class));
             }
@@ -180,7 +182,7 @@ impl Core {
             Form::Single | Form::Grammar(_) => None,
         };
         let (kind, reuse) = (work.kind.clone(), live.reuse.take().or(shared));
-        let head = Job { job, kind, class, reuse, prompt_bytes: 0 };
+        let head = Job { job, kind, class, reuse, domain: None, prompt_bytes: 0 };
         let queued = worker.feed.push_job(head, &work.prompt, live.emitted.ids());
         let (outbox, name, choice) = (live.outbox.clone(), live.id.clone(), live.form.choice());
         let listener = Listener { ticket, outbox, id: name, choice };
@@ -206,7 +208,7 @@ impl Core {
             return;
         };
         match line.part {
-            Part::Whole => spawn_local(load::serve(core, line.model)),
+            Part::Whole => spawn_local(load::serve(core, line)),
             Part::Vocabulary | Part::Grammar => spawn_local(vocabulary::serve(core, line)),
         };
     }

@@ -9,7 +9,9 @@ use core_policy::verify;
 use core_wire::client::{
     Event as ToClient, Priority,
     audit::AuditProcess,
-    status::{BrokerStatus, ModelStatus, QueueStatus, Status, WorkerState, WorkerStatus},
+    status::{
+        BrokerStatus, MemoryStatus, ModelStatus, QueueStatus, Status, WorkerState, WorkerStatus,
+    },
 };
 use nix::unistd::{SysconfVar, geteuid, sysconf};
 
@@ -18,6 +20,7 @@ use super::{
     worker::{Stage, Worker},
 };
 use crate::{
+    config::Keep,
     models::hash::hex,
     report::Verified,
     scheduler::{Part, WorkerId},
@@ -40,6 +43,7 @@ impl Core {
             queue: self.queue_status(),
             sessions: count(self.scheduler.sessions()),
             requests: self.counts,
+            memory: MemoryStatus::default(),
         }))
     }
 
@@ -78,12 +82,12 @@ impl Core {
     }
 
     fn worker_status(&self, id: WorkerId, worker: &Worker) -> Option<WorkerStatus> {
-        let model = worker.model.as_ref()?;
-        let (active, slots) = match worker.part {
+        let line = worker.line.as_ref()?;
+        let (active, slots) = match line.part {
             Part::Whole => self.scheduler.occupancy(id).unwrap_or_default(),
             Part::Vocabulary | Part::Grammar => (0, 0),
         };
-        let whole = self.registry.entry(model).filter(|_| worker.part == Part::Whole);
+        let whole = worker.whole().and_then(|line| self.registry.entry(&line.model));
         let starts = whole.map_or(1, |entry| entry.starts);
         Some(WorkerStatus {
             pid: worker.pid,
@@ -100,6 +104,9 @@ impl Core {
             restarts: starts.saturating_sub(1),
             rss_bytes: rss_bytes(worker.pid),
             cores: self.leases.lent(id),
+            memory_bytes: 0,
+            profile: "cpu".into(),
+            outdated: false,
         })
     }
 
@@ -111,6 +118,8 @@ impl Core {
             size_bytes: entry.size_bytes,
             n_ctx: entry.facts.n_ctx,
             reason: entry.attempts.reason().map(|refusal| refusal.message.clone()),
+            memory_bytes: 0,
+            pinned: entry.source.settings.keep == Keep::Pinned,
         });
         models.collect()
     }

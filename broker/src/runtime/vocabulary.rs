@@ -62,8 +62,7 @@ pub(super) async fn serve(core: Shared, line: LineId) {
         role: Role::Vocabulary,
         threads: THREADS,
         purpose: Purpose::Serve(serve),
-        model: Some(line.model.clone()),
-        part: line.part,
+        line: Some(line.clone()),
         files: vec![fd],
         within: load::load_within(stamp),
     };
@@ -81,10 +80,10 @@ async fn prepare(core: &Shared, line: &LineId) -> Result<Prepared, Failure> {
     let digest = load::digest(core, &fd, stamp).await.map_err(about)?;
     match origin {
         Origin::Tokenizers => {}
-        Origin::Models => core.borrow().check_digest(&line.model, digest).map_err(about)?,
+        Origin::Models => core.borrow().check_digest(line, digest).map_err(about)?,
     }
     let variant = load::variant(core).await.map_err(about)?;
-    let whole = core.borrow().serve_config(&line.model, &variant);
+    let whole = core.borrow().serve_config(line, &variant);
     let serve = Serve { load: Load::Vocabulary, threads: THREADS, slots: 1, ..whole };
     Ok(Prepared { fd, stamp, digest, serve })
 }
@@ -98,7 +97,7 @@ impl Core {
             None => self.model(name)?,
         };
         let part = if self.is_served(&model) { Part::Whole } else { Part::Vocabulary };
-        Ok(LineId { model, part })
+        Ok(self.registry.line(model, part))
     }
 
     /// The file of this name in `tokenizers/`, if there is one.
@@ -111,7 +110,7 @@ impl Core {
     /// Whether the model's own worker takes work.
     fn is_served(&self, model: &ModelId) -> bool {
         self.workers.iter().any(|(&id, worker)| {
-            let whole = worker.part == Part::Whole && worker.model.as_ref() == Some(model);
+            let whole = worker.whole().is_some_and(|line| line.model == *model);
             whole && worker.stage == Stage::Serving && !self.scheduler.is_finishing(id)
         })
     }
@@ -134,11 +133,11 @@ impl Core {
         if line.part == Part::Vocabulary && Stamp::of_name(tokenizers.fd, &own).is_some() {
             return Ok((tokenizers, own, Origin::Tokenizers));
         }
-        let entry = self.registry.entry(&line.model);
-        let entry = entry.ok_or_else(|| (registry::unknown(line.model.as_str()), None))?;
-        load::check_parts(&line.model, entry.source.parts).map_err(|refusal| (refusal, None))?;
+        let source = self.registry.source(line);
+        let source = source.ok_or_else(|| (registry::unknown(line.model.as_str()), None))?;
+        load::check_parts(&line.model, source.parts).map_err(|refusal| (refusal, None))?;
         let models = Folder::models(self.setup.models.as_fd());
-        Ok((models, entry.source.file.clone(), Origin::Models))
+        Ok((models, source.file.clone(), Origin::Models))
     }
 
     /// A vocabulary worker can be given work.
@@ -155,9 +154,8 @@ impl Core {
         };
         // Should somebody wait for it after all, it stays, and is looked at again after as long.
         worker.used_at = now;
-        if let Some(model) = worker.model.clone() {
-            let part = worker.part;
-            self.drive(Event::Dismissed(LineId { model, part }));
+        if let Some(line) = worker.line.clone() {
+            self.drive(Event::Dismissed(line));
         }
     }
 

@@ -6,17 +6,14 @@ mod tests;
 use std::{rc::Rc, time::Duration};
 
 use core_policy::verify::Expect;
-use core_wire::{
-    ids::ModelId,
-    worker::{ModelFacts, ToWorker},
-};
+use core_wire::worker::{Inspected, ModelFacts, ToWorker};
 use tokio::{sync::Notify, time::Instant};
 
 use super::{cores::Cores, live::Listener};
 use crate::{
     models::hash::Digest,
     report::{Seen, Verified},
-    scheduler::Part,
+    scheduler::{LineId, Part},
     workers::{
         feed::Feed,
         link::{Breach, Ledger, Want},
@@ -43,10 +40,8 @@ pub(super) const UNUSED_AFTER: Duration = Duration::from_secs(30);
 #[derive(Debug)]
 pub(super) struct Worker {
     pub(super) pid: u32,
-    /// Its model; `None` for the throwaway worker that compares CPU variants.
-    pub(super) model: Option<ModelId>,
-    /// How much of it.
-    pub(super) part: Part,
+    /// What it is for; `None` for a throwaway worker that serves nobody.
+    pub(super) line: Option<LineId>,
     /// SHA-256 of its file: grammars are compiled for that, and remembered by it.
     pub(super) digest: Option<Digest>,
     pub(super) ledger: Ledger<Listener>,
@@ -62,6 +57,8 @@ pub(super) struct Worker {
     pub(super) facts: ModelFacts,
     /// The index it chose, if choosing is what it is for.
     pub(super) chosen: Option<usize>,
+    /// What it said of its model, if saying that is what it is for.
+    pub(super) inspected: Option<Box<Inspected>>,
     /// Wakes its task: there is something to send, or a verdict.
     pub(super) nudge: Rc<Notify>,
     /// Whether it may compute.
@@ -122,7 +119,7 @@ impl Worker {
 
     /// When a grammar is late, and when a worker that only holds a vocabulary is of no more use.
     fn part_due(&self) -> Option<Instant> {
-        match (self.part, self.ledger.is_busy()) {
+        match (self.part()?, self.ledger.is_busy()) {
             (Part::Grammar, true) => Some(self.used_at + COMPILE_WITHIN),
             (Part::Vocabulary | Part::Grammar, false) => Some(self.used_at + UNUSED_AFTER),
             (Part::Vocabulary, true) | (Part::Whole, _) => None,
@@ -135,9 +132,19 @@ impl Worker {
         idle && self.part_due().is_some_and(|due| due <= now)
     }
 
+    /// How much of a model it holds.
+    pub(super) fn part(&self) -> Option<Part> {
+        self.line.as_ref().map(|line| line.part)
+    }
+
+    /// Its line, if it holds the whole of a model.
+    pub(super) fn whole(&self) -> Option<&LineId> {
+        self.line.as_ref().filter(|line| line.part == Part::Whole)
+    }
+
     /// Its model, and what of it where that is not all.
     pub(super) fn name(&self) -> Option<String> {
-        self.model.as_ref().map(|model| name(model, self.part))
+        self.line.as_ref().map(name)
     }
 
     /// Whether a sign of life is waited for.
@@ -230,8 +237,9 @@ impl Worker {
 }
 
 /// A model, and what of it a worker holds where that is not all.
-pub(super) fn name(model: &ModelId, part: Part) -> String {
-    match part {
+pub(super) fn name(line: &LineId) -> String {
+    let model = &line.model;
+    match line.part {
         Part::Whole => model.to_string(),
         Part::Vocabulary => format!("{model} (vocabulary)"),
         Part::Grammar => format!("{model} (grammars)"),

@@ -109,6 +109,14 @@ pub(crate) enum Event {
         /// Cells of its KV cache.
         cells: u32,
     },
+    /// A worker for the line that [`Effect::Load`] named takes so much; answered by
+    /// [`Effect::Start`] once that is free, or by [`Effect::NoRoom`].
+    Sized {
+        /// The line.
+        line: LineId,
+        /// Bytes, page cache included.
+        bytes: u64,
+    },
     /// The line that [`Effect::Load`] named cannot be served.
     LoadFailed {
         /// The line.
@@ -203,8 +211,18 @@ pub(crate) enum Effect {
         /// How.
         end: End,
     },
-    /// Start a worker for a line; answered by [`Event::Ready`] or [`Event::LoadFailed`].
+    /// Prepare a worker for a line; answered by [`Event::Sized`] or [`Event::LoadFailed`], and when
+    /// it was started by [`Event::Ready`] or [`Event::LoadFailed`].
     Load(LineId),
+    /// The memory for a line's worker is set aside: start it.
+    Start(LineId),
+    /// The memory for a line's worker cannot be had; answered by [`Event::LoadFailed`].
+    NoRoom {
+        /// The line.
+        line: LineId,
+        /// Why, with the numbers.
+        refusal: Refusal,
+    },
     /// Give a request to a worker; answered by [`Event::JobEnded`], by [`Event::Parked`], or by the
     /// worker's end. One that was parked continues with what it has got.
     Submit {

@@ -62,12 +62,20 @@ pub(crate) struct LineId {
     pub(crate) model: ModelId,
     /// How much of it.
     pub(crate) part: Part,
+    /// Which of its files, in the order in which they were swapped in: what was accepted for one
+    /// ends on that one.
+    pub(crate) edition: Edition,
 }
 
+/// A file of a model: the first one, or one that was swapped in later.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct Edition(pub(crate) u32);
+
+#[cfg(test)]
 impl LineId {
     /// The line of a model's own worker.
-    pub(crate) fn whole(model: ModelId) -> Self {
-        Self { model, part: Part::Whole }
+    pub(crate) fn whole(model: ModelId, edition: Edition) -> Self {
+        Self { model, part: Part::Whole, edition }
     }
 }
 
@@ -196,6 +204,7 @@ pub(crate) fn step(state: &mut State, event: Event) -> Vec<Effect> {
         Event::Ready { line, worker, slots, cells } => {
             state.ready(&line, worker, (slots, cells), &mut out);
         }
+        Event::Sized { line, bytes: _ } => out.push(Effect::Start(line)),
         Event::LoadFailed { line, refusal } => state.load_failed(&line, &refusal, &mut out),
         Event::Dismissed(line) => state.dismissed(&line, &mut out),
         Event::Started { job, prompt } => state.started(job, prompt, &mut out),

@@ -16,7 +16,7 @@ use core_wire::{
     code::Code,
     ids::JobId,
     untrusted::Untrusted,
-    worker::{BadRecord, Failed, Locked, Ready, Refused, Started, Step, ToBroker},
+    worker::{BadRecord, Failed, Inspected, Locked, Ready, Refused, Started, Step, ToBroker},
 };
 
 pub(crate) use self::{emitted::Emitted, jobs::Job, want::Want};
@@ -28,6 +28,13 @@ pub(crate) enum Role {
     Choose {
         /// How many.
         variants: usize,
+    },
+    /// Tell what a model is and takes, and end.
+    Inspect {
+        /// Cells of the KV cache that a worker may have at most.
+        n_ctx: u32,
+        /// Slots that one may have at most.
+        slots: u32,
     },
     /// Tokenize and compile grammars, with a vocabulary and no weights.
     Vocabulary,
@@ -73,6 +80,8 @@ pub(crate) enum Heard {
     Variant(usize),
     /// How much of the model it has read.
     Progress(f32),
+    /// What a model is and takes.
+    Inspected(Box<Inspected>),
     /// It can serve, once it was looked at.
     Ready(Ready),
     /// It cannot, and ends.
@@ -206,6 +215,7 @@ impl<L> Ledger<L> {
             (Phase::Boot, ToBroker::Variant(index)) => self.variant(index),
             (Phase::Loading, ToBroker::Progress(fraction)) => Ok(Heard::Progress(fraction)),
             (Phase::Loading, ToBroker::Ready(ready)) => self.ready(ready),
+            (Phase::Loading, ToBroker::Inspected(inspected)) => self.inspected(inspected),
             (Phase::Serving, ToBroker::Started(started)) => self.started(started),
             (Phase::Serving, ToBroker::Step(step)) => self.stepped(step),
             (Phase::Serving, ToBroker::Chunk(chunk)) => self.chunk(&chunk),
@@ -229,6 +239,7 @@ fn name(record: &ToBroker) -> &'static str {
         ToBroker::Chunk(_) => "CHUNK",
         ToBroker::Refused(_) => "REFUSED",
         ToBroker::Paused => "PAUSED",
+        ToBroker::Inspected(_) => "INSPECTED",
     }
 }
 

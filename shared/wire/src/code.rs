@@ -53,6 +53,8 @@ codes! {
     DuplicateRequest = 15, "DUPLICATE_REQUEST", Never;
     /// A frame could not be read.
     BadFrame = 16, "BAD_FRAME", Never;
+    /// No context was saved under this name for this model and user.
+    UnknownContext = 17, "UNKNOWN_CONTEXT", Never;
     /// A queue is at its limit.
     QueueFull = 20, "QUEUE_FULL", Later;
     /// The memory budget does not allow it.
@@ -73,6 +75,10 @@ codes! {
     ModelChanged = 33, "MODEL_CHANGED", Later;
     /// The broker's user may not read the file.
     ModelUnreadable = 34, "MODEL_UNREADABLE", Never;
+    /// A saved context belongs to another content of the model, another build, or other settings.
+    ContextChanged = 35, "CONTEXT_CHANGED", Never;
+    /// A saved context is truncated, or not as it was written.
+    ContextBroken = 36, "CONTEXT_BROKEN", Never;
     /// The worker died.
     WorkerLost = 40, "WORKER_LOST", Later;
     /// The worker did what it may not, and was killed.

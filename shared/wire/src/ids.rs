@@ -5,7 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::limits::{MODEL_ID_BYTES_MAX, REQUEST_ID_BYTES_MAX};
+use crate::limits::{CONTEXT_NAME_BYTES_MAX, MODEL_ID_BYTES_MAX, REQUEST_ID_BYTES_MAX};
 
 /// A session: 16 random bytes that the broker chose, bound to the connection that made it.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -18,6 +18,16 @@ pub struct InstanceId(pub [u8; 16]);
 /// A request on its way through one worker; never used twice in a broker's life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct JobId(pub u64);
+
+/// Whose cached cells may serve a job (decision D11): one for each session, never used twice in a
+/// broker's life, and one that everybody may read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct DomainId(pub u64);
+
+impl DomainId {
+    /// Prefixes that Control published: readable in every domain.
+    pub const PUBLIC: Self = Self(0);
+}
 
 // A session id is a capability: it must not reach a log by accident.
 impl fmt::Debug for SessionId {
@@ -105,6 +115,38 @@ impl From<ModelId> for String {
     }
 }
 
+/// The name of a saved context: 1 to 64 letters, digits, `-`, `_` and dots, no dot in front. It is
+/// a part of a file's name, so it can neither leave a directory nor hide in it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct ContextName(String);
+
+impl ContextName {
+    /// The name as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl TryFrom<String> for ContextName {
+    type Error = BadId;
+
+    fn try_from(text: String) -> Result<Self, BadId> {
+        let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+        let length = 1..=CONTEXT_NAME_BYTES_MAX;
+        if length.contains(&text.len()) && !text.starts_with('.') && text.chars().all(plain) {
+            return Ok(Self(text));
+        }
+        Err(BadId::Context { bytes: text.len() })
+    }
+}
+
+impl From<ContextName> for String {
+    fn from(name: ContextName) -> Self {
+        name.0
+    }
+}
+
 impl fmt::Display for ModelId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
@@ -134,6 +176,15 @@ pub enum BadId {
     /// A model id could name a hidden file or a parent directory.
     #[error("a model id starts with a dot; name the file's stem as `corectl models` lists it")]
     ModelDot,
+    /// The name of a saved context is empty, too long, or no plain name.
+    #[error(
+        "a context's name has {bytes} bytes; 1 to {CONTEXT_NAME_BYTES_MAX} letters, digits, `-`, \
+         `_` and dots are allowed, and no dot in front"
+    )]
+    Context {
+        /// Its length.
+        bytes: usize,
+    },
     /// A model id could leave its directory or disturb a terminal.
     #[error("a model id contains {found:?}; only printable ASCII without slashes is allowed")]
     ModelCharacter {

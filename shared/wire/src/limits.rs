@@ -15,6 +15,22 @@ pub const REQUEST_ID_BYTES_MAX: usize = 64;
 /// Bytes of a model id. File systems allow 255 for a name; half of it fits on a terminal line.
 pub const MODEL_ID_BYTES_MAX: usize = 128;
 
+/// Bytes of the name of a saved context; with the model's id in front it is still a file name.
+pub const CONTEXT_NAME_BYTES_MAX: usize = 64;
+
+/// Files of one model: its parts and its adapters (`MODEL_FILES_MAX` of the policy).
+pub const MODEL_FILES_MAX: usize = 64;
+
+/// Bytes of a saved context: 2,000 tokens of a model with 32 layers and 8 key-value heads of 128
+/// take a quarter of a gigabyte.
+pub const STATE_BYTES_MAX: usize = 512 << 20;
+
+/// Devices that a worker may tell of; a large host has 8 GPUs.
+pub const DEVICES_MAX: usize = 16;
+
+/// The highest scale of a LoRA adapter, either way; 1 is what it was trained for.
+pub const ADAPTER_SCALE_MAX: f32 = 100.0;
+
 /// Bytes of one frame from a client, unless `core.toml` says otherwise (contract: 1 MiB).
 pub const CLIENT_FRAME_BYTES_MAX: usize = 1 << 20;
 

@@ -15,7 +15,7 @@ use core_policy::{env, fds, seccomp};
 use core_ring::{BrokerEnd, Layout};
 use core_wire::worker::{
     KIND_MAX, Purpose, ToWorker, WorkerConfig,
-    config::{Load, Serve},
+    config::{KvType, Load, Serve, Weights},
 };
 
 use super::{Install, Setup, processes};
@@ -118,7 +118,9 @@ impl Bench<'_> {
     fn config(&self) -> WorkerConfig {
         let serve = Serve {
             variant: self.install.engine().join(self.variant).to_string_lossy().into_owned(),
-            files: 1,
+            backends: Vec::new(),
+            parts: 1,
+            adapters: Vec::new(),
             load: Load::Weights,
             n_ctx: 256,
             slots: 2,
@@ -127,6 +129,9 @@ impl Bench<'_> {
             n_ubatch: 256,
             step_ms_max: 100,
             idle_cells_max: 32,
+            kv: KvType::F16,
+            weights: Weights::Shared,
+            gpu_layers: 0,
         };
         WorkerConfig {
             purpose: Purpose::Serve(serve),

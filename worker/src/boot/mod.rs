@@ -113,6 +113,7 @@ pub(crate) fn run(began: Instant) -> Result<(), BootEnd> {
     match booted.config.purpose.clone() {
         Purpose::Choose { variants } => choose(booted, &variants),
         Purpose::Serve(plan) => serve::serve(booted, &plan),
+        Purpose::Inspect(_) => Err(Fault::Missing { what: "inspection" }.into()),
     }
 }
 
@@ -161,8 +162,9 @@ impl Booted {
     /// Locks the process down up to the filters, and waits to be looked at.
     fn lock(&mut self, plan: &Serve) -> Result<(), NoModel> {
         let files = self.models.count();
-        if files == 0 || files != usize::from(plan.files) {
-            let message = format!("{files} model files came, CONFIG names {}", plan.files);
+        let named = usize::from(plan.parts) + plan.adapters.len();
+        if plan.parts == 0 || files != named {
+            let message = format!("{files} model files came, CONFIG names {named}");
             return Err(failed(FailedCause::Lockdown, message));
         }
         self.rows.extend(lockdown::shed(&self.config)?);

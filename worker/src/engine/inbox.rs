@@ -92,7 +92,12 @@ impl Request {
                 sampling.penalties.dry.multiplier > 0.0
                     || sampling.grammar.as_ref().is_some_and(constrained)
             }
-            JobKind::Tokenize(_) | JobKind::Detokenize | JobKind::Embed => false,
+            JobKind::Tokenize(_)
+            | JobKind::Detokenize
+            | JobKind::Embed
+            | JobKind::Save
+            | JobKind::Restore
+            | JobKind::Publish => false,
         }
     }
 }
@@ -121,6 +126,7 @@ impl Inbox {
             ToWorker::Run => Ok(Order::Run),
             ToWorker::Pause => Ok(Order::Pause),
             ToWorker::Stop => Ok(Order::Stop),
+            ToWorker::Forget(_) => Ok(Order::None),
             ToWorker::Config(_) => Err(out_of_turn("CONFIG")),
             ToWorker::Go => Err(out_of_turn("GO")),
         }

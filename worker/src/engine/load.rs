@@ -190,6 +190,8 @@ pub(crate) fn facts(model: &LlamaModel, plan: Option<&Plan>, chat_template: Know
         n_params: model.n_params(),
         slots: plan.map_or(0, |plan| plan.slots),
         chat_template: chat_template == Known::Yes,
+        n_layer: model.n_layer(),
+        vocabulary: 0,
     }
 }
 

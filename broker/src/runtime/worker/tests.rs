@@ -1,6 +1,6 @@
 use core_ring::{BrokerEnd, Layout, create};
 use core_wire::{
-    ids::{JobId, RequestId},
+    ids::{JobId, ModelId, RequestId},
     worker::{KIND_MAX, Locked, Purpose, Ready, ToBroker},
 };
 
@@ -9,7 +9,7 @@ use crate::{
     config::Config,
     ipc::Outbox,
     runtime::launch::Plan,
-    scheduler::Ticket,
+    scheduler::{Edition, Ticket},
     workers::link::{Emitted, Role},
 };
 
@@ -22,11 +22,11 @@ fn worker(part: Part, want: Want) -> Worker {
         Part::Whole => Role::Serve { n_ctx: 64, slots: 1 },
         Part::Vocabulary | Part::Grammar => Role::Vocabulary,
     };
+    let model = ModelId::try_from("m".to_owned()).unwrap();
     let plan = Plan {
         purpose: Purpose::Choose { variants: Vec::new() },
         role,
-        model: None,
-        part,
+        line: Some(LineId { model, part, edition: Edition::default() }),
         files: Vec::new(),
         threads: 1,
         within: Duration::from_secs(1),

@@ -10,6 +10,7 @@ use crate::scheduler::{Effect, LineId, Task, Ticket, WorkerId, cells::needed};
 impl World {
     pub(super) fn check(&mut self, effect: Effect) {
         match effect {
+            Effect::Start(_) | Effect::NoRoom { .. } => {}
             Effect::Finish { ticket, .. } => {
                 assert!(self.ended.insert(ticket), "{ticket:?} ended twice");
                 self.open.remove(&ticket).expect("only an arrival ends");

@@ -13,7 +13,8 @@ use super::ops::{Asked, Op, task_of};
 use crate::{
     ipc::ConnId,
     scheduler::{
-        Arrival, Cost, Deadline, Entry, Event, Limits, LineId, State, Task, Ticket, WorkerId, step,
+        Arrival, Cost, Deadline, Edition, Entry, Event, Limits, LineId, State, Task, Ticket,
+        WorkerId, step,
     },
 };
 
@@ -82,7 +83,7 @@ pub(super) struct World {
 }
 
 pub(super) fn line(number: u8) -> LineId {
-    LineId::whole(ModelId::try_from(format!("model-{number}")).unwrap())
+    LineId::whole(ModelId::try_from(format!("model-{number}")).unwrap(), Edition(0))
 }
 
 pub(super) fn request(number: u8) -> RequestId {

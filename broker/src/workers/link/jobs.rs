@@ -207,10 +207,13 @@ fn may_refuse_with(code: Code) -> bool {
         | Code::BadParameter
         | Code::BadGrammar
         | Code::GrammarFailed
+        | Code::ContextBroken
         | Code::QueueFull
         | Code::Memory
         | Code::Internal => true,
         Code::UnknownModel
+        | Code::UnknownContext
+        | Code::ContextChanged
         | Code::DuplicateRequest
         | Code::BadFrame
         | Code::Deadline

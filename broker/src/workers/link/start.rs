@@ -1,6 +1,6 @@
 //! The records of a worker's start.
 
-use core_wire::worker::Ready;
+use core_wire::worker::{Inspected, ModelFacts, Ready};
 
 use super::{Breach, Heard, Ledger, Phase, Role, at_most};
 
@@ -22,23 +22,41 @@ impl<L> Ledger<L> {
         let (n_ctx, slots, fewest) = match self.role {
             Role::Serve { n_ctx, slots } => (n_ctx, slots, 1),
             Role::Vocabulary => (0, 0, 0),
-            Role::Choose { .. } => {
-                let what = "READY of a choosing worker";
+            Role::Choose { .. } | Role::Inspect { .. } => {
+                let what = "READY of a throwaway worker";
                 return Err(Breach::OutOfTurn { what, phase: self.phase });
             }
         };
-        at_most("n_ctx", ready.facts.n_ctx, n_ctx)?;
-        at_most("slots", ready.facts.slots, slots)?;
-        let few = ready.facts.slots < fewest || ready.facts.n_ctx < fewest;
-        if few || ready.facts.n_vocab == 0 {
-            return Err(Breach::OutOfTurn {
-                what: "READY without slots, context or vocabulary",
-                phase: self.phase,
-            });
-        }
+        self.facts(&ready.facts, (n_ctx, slots), fewest)?;
         self.n_ctx = ready.facts.n_ctx;
         self.n_vocab = ready.facts.n_vocab;
         self.phase = Phase::Serving;
         Ok(Heard::Ready(ready))
+    }
+
+    pub(super) fn inspected(&mut self, inspected: Inspected) -> Result<Heard, Breach> {
+        let Role::Inspect { n_ctx, slots } = self.role else {
+            let what = "INSPECTED of a serving worker";
+            return Err(Breach::OutOfTurn { what, phase: self.phase });
+        };
+        self.facts(&inspected.facts, (n_ctx, slots), 1)?;
+        self.phase = Phase::Ended;
+        Ok(Heard::Inspected(Box::new(inspected)))
+    }
+
+    /// Checks what a model is said to be against what was asked for.
+    fn facts(
+        &self,
+        facts: &ModelFacts,
+        (n_ctx, slots): (u32, u32),
+        fewest: u32,
+    ) -> Result<(), Breach> {
+        at_most("n_ctx", facts.n_ctx, n_ctx)?;
+        at_most("slots", facts.slots, slots)?;
+        if facts.slots < fewest || facts.n_ctx < fewest || facts.n_vocab == 0 {
+            let what = "a model without slots, context or vocabulary";
+            return Err(Breach::OutOfTurn { what, phase: self.phase });
+        }
+        Ok(())
     }
 }

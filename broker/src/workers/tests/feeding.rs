@@ -59,6 +59,7 @@ fn what_a_request_has_got_is_put_behind_its_prompt() {
             kind: JobKind::Generate(Box::default()),
             class: Priority::Batch,
             reuse: Some(JobId(9)),
+            domain: None,
             prompt_bytes: 0,
         };
         feed.push_job(head, &held, &emitted).unwrap();
@@ -93,7 +94,8 @@ fn long_prompts_arrive_whole_in_order_and_without_a_gap() {
         let job = JobId(number as u64);
         let charge = prompts.charge(prompt.len()).unwrap();
         let kind = JobKind::Tokenize(Special::Plain);
-        let head = Job { job, kind, class: Priority::Normal, reuse: None, prompt_bytes: 0 };
+        let class = Priority::Normal;
+        let head = Job { job, kind, class, reuse: None, domain: None, prompt_bytes: 0 };
         let held = Rc::new(Held::new(prompt.clone(), charge));
         feed.push_job(head, &held, &[]).unwrap();
     }

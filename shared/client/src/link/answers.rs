@@ -19,6 +19,7 @@ pub(super) enum Answers {
     Status,
     Audit,
     Embedding,
+    Context,
     Done,
 }
 
@@ -27,7 +28,11 @@ impl Answers {
     pub(super) fn to(request: &Request) -> Self {
         match request {
             Request::Generate(generate) => Self::Generation { choices: generate.params.n },
-            Request::Load { .. } | Request::Unload { .. } => Self::Loading,
+            Request::Load { .. } | Request::Unload { .. } | Request::Swap { .. } => Self::Loading,
+            Request::Save { .. }
+            | Request::Restore { .. }
+            | Request::Publish { .. }
+            | Request::Withdraw { .. } => Self::Context,
             Request::Tokenize { .. } => Self::Tokens,
             Request::Detokenize { .. } => Self::Text,
             Request::Models => Self::Models,
@@ -43,7 +48,12 @@ impl Answers {
     pub(super) fn include(self, event: &Event) -> bool {
         let needs_worker = matches!(
             self,
-            Self::Generation { .. } | Self::Loading | Self::Tokens | Self::Text | Self::Embedding
+            Self::Generation { .. }
+                | Self::Loading
+                | Self::Tokens
+                | Self::Text
+                | Self::Embedding
+                | Self::Context
         );
         match event {
             Event::Error(_) => true,
@@ -60,6 +70,7 @@ impl Answers {
             Event::Status(_) => self == Self::Status,
             Event::Audit(_) => self == Self::Audit,
             Event::Embedding(_) => self == Self::Embedding,
+            Event::Context(_) => self == Self::Context,
         }
     }
 

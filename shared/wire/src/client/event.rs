@@ -54,6 +54,8 @@ pub enum Event {
     Choice(Choice),
     /// Terminal: the embedding of a text, of length 1 unless it is all zeros.
     Embedding(Vec<f32>),
+    /// Terminal: a context was saved, restored, published or withdrawn.
+    Context(ContextInfo),
 }
 
 impl Event {
@@ -83,6 +85,7 @@ impl std::fmt::Debug for Event {
             Self::Audit(_) => "Audit",
             Self::Choice(_) => "Choice",
             Self::Embedding(_) => "Embedding(..)",
+            Self::Context(_) => "Context",
         })
     }
 }
@@ -96,6 +99,15 @@ pub struct Done {
     pub usage: Usage,
     /// Where its time went.
     pub timings: Timings,
+}
+
+/// A context that was saved, restored, published or withdrawn.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ContextInfo {
+    /// Tokens in it.
+    pub tokens: u32,
+    /// Bytes of its file; 0 where none is involved.
+    pub bytes: u64,
 }
 
 /// How one of several completions ended.
@@ -168,6 +180,10 @@ pub struct ModelInfo {
     pub chat_template: bool,
     /// Why it failed, where it did.
     pub reason: Option<String>,
+    /// Bytes that its worker takes, page cache included; 0 until it was inspected.
+    pub memory_bytes: u64,
+    /// Whether it stays loaded whatever else needs memory.
+    pub pinned: bool,
 }
 
 /// What a model is doing.
@@ -181,6 +197,8 @@ pub enum ModelState {
     Loading,
     /// A worker serves it.
     Ready,
+    /// Its worker finishes what it has, then ends.
+    Draining,
     /// The last attempt to load it failed.
     Failed,
 }

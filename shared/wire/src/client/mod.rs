@@ -13,8 +13,8 @@ pub mod status;
 use serde::{Deserialize, Serialize};
 
 pub use self::{
-    event::{Choice, Done, Event, FinishReason, ModelInfo, Timings, Usage},
-    params::{Dry, Filters, Grammar, Params, Penalties, Priority, Xtc},
+    event::{Choice, ContextInfo, Done, Event, FinishReason, ModelInfo, Timings, Usage},
+    params::{Cache, Dry, Filters, Grammar, Params, Penalties, Priority, Xtc},
     request::{ChatMessage, Generate, Prompt, Request, Special},
 };
 use crate::ids::{RequestId, SessionId};

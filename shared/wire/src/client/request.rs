@@ -62,6 +62,42 @@ pub enum Request {
         /// The text, tokens or messages.
         input: Prompt,
     },
+    /// Serve a model from another file: a new worker is loaded beside the old one, which finishes
+    /// what it has. Answered by `Progress` and one `Loaded`; a file that cannot be served changes
+    /// nothing.
+    Swap {
+        /// The model.
+        model: String,
+        /// A name beneath models/.
+        file: String,
+    },
+    /// Write the last context of this session to a file of the broker's; answered by `Context`.
+    Save {
+        /// The model.
+        model: String,
+        /// What to call it; one of the same name and user is replaced.
+        name: String,
+    },
+    /// Read a saved context into this session; answered by `Context`.
+    Restore {
+        /// The model.
+        model: String,
+        /// What it was called.
+        name: String,
+    },
+    /// Compute a prompt once that every session may start from; answered by `Context`. Whoever sends
+    /// a longer prompt can tell that this was its beginning.
+    Publish {
+        /// The model.
+        model: String,
+        /// What everybody may know.
+        prompt: Prompt,
+    },
+    /// Forget all published prefixes of a model; answered by `Context`.
+    Withdraw {
+        /// The model.
+        model: String,
+    },
 }
 
 // A request may hold a prompt; its debug form tells what it is and never what it says.
@@ -80,6 +116,11 @@ impl std::fmt::Debug for Request {
             Self::Drain => "Drain",
             Self::Shutdown => "Shutdown",
             Self::Embed { .. } => "Embed(..)",
+            Self::Swap { .. } => "Swap",
+            Self::Save { .. } => "Save",
+            Self::Restore { .. } => "Restore",
+            Self::Publish { .. } => "Publish(..)",
+            Self::Withdraw { .. } => "Withdraw",
         })
     }
 }

@@ -19,6 +19,36 @@ pub struct Status {
     pub sessions: u32,
     /// Requests since the start.
     pub requests: RequestCounts,
+    /// What may be used, and what is.
+    pub memory: MemoryStatus,
+}
+
+/// Memory in bytes.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MemoryStatus {
+    /// What all workers together may take, page cache included.
+    pub budget_bytes: u64,
+    /// What they were granted.
+    pub granted_bytes: u64,
+    /// Prompts and answers that the broker holds, rings included.
+    pub held_bytes: u64,
+    /// Saved contexts in cache/.
+    pub saved_bytes: u64,
+    /// GPUs that the last worker told of.
+    pub devices: Vec<DeviceStatus>,
+}
+
+/// One GPU.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeviceStatus {
+    /// What its back end calls it.
+    pub name: String,
+    /// Bytes that were free when it was looked at.
+    pub free_bytes: u64,
+    /// Bytes that there are.
+    pub total_bytes: u64,
+    /// Bytes that workers were granted.
+    pub granted_bytes: u64,
 }
 
 /// The broker process.
@@ -62,6 +92,12 @@ pub struct WorkerStatus {
     /// Cores that are lent to it now; 0 while it waits for its turn. An idle worker keeps what it
     /// was lent until another wants it.
     pub cores: u32,
+    /// Bytes that it was granted, page cache included; it is killed when its own go beyond.
+    pub memory_bytes: u64,
+    /// Which sandbox profile holds: `cpu` or `gpu`.
+    pub profile: String,
+    /// Whether it serves a file that was swapped for another.
+    pub outdated: bool,
 }
 
 /// What a worker is doing.
@@ -109,6 +145,10 @@ pub struct ModelStatus {
     pub n_ctx: u32,
     /// Why it failed, where it did.
     pub reason: Option<String>,
+    /// Bytes that its worker takes, page cache included; 0 until it was inspected.
+    pub memory_bytes: u64,
+    /// Whether it stays loaded whatever else needs memory.
+    pub pinned: bool,
 }
 
 /// Requests that wait.

@@ -23,15 +23,25 @@ pub enum Purpose {
     },
     /// Load a model and serve it.
     Serve(Serve),
+    /// Read what the files say of themselves and what a worker for them would take, answer, end. No
+    /// weight is read and nothing of their size is allocated.
+    Inspect(Serve),
 }
 
 /// How to serve a model.
+///
+/// The files lie at descriptors from `MODEL_FIRST` up: the parts of the model in their order, then
+/// its adapters.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Serve {
     /// Absolute path of the one CPU variant to load.
     pub variant: String,
-    /// Model files, at descriptors from `MODEL_FIRST` up; 1 today.
-    pub files: u8,
+    /// Absolute paths of GPU back ends to load beside it; none in the CPU profile.
+    pub backends: Vec<String>,
+    /// Files that the model is split into, at least 1.
+    pub parts: u8,
+    /// The scales of its LoRA adapters, one for each file behind the parts.
+    pub adapters: Vec<f32>,
     /// Whether weights are loaded.
     pub load: Load,
     /// Cells of the KV cache for all sequences together, in tokens; never more than the model was
@@ -49,6 +59,12 @@ pub struct Serve {
     pub step_ms_max: u32,
     /// Cells that sequences which nobody continues may hold.
     pub idle_cells_max: u32,
+    /// How keys and values are stored.
+    pub kv: KvType,
+    /// Where the weights lie.
+    pub weights: Weights,
+    /// Layers that a GPU computes, from the last one on; 0 in the CPU profile.
+    pub gpu_layers: u32,
 }
 
 /// How much of a model file is loaded.
@@ -58,4 +74,27 @@ pub enum Load {
     Weights,
     /// The vocabulary alone: the worker tokenizes.
     Vocabulary,
+}
+
+/// How keys and values are stored: bits for each number.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum KvType {
+    /// 16: as the engine computes them.
+    #[default]
+    F16,
+    /// 8.5; needs flash attention.
+    Q8,
+    /// 4.5; needs flash attention.
+    Q4,
+}
+
+/// Where the weights lie.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Weights {
+    /// In the page cache, as the file has them: workers of one file share them, and a new worker
+    /// finds them there.
+    #[default]
+    Shared,
+    /// As far as the CPU has a faster layout for them in private memory, and else in the page cache.
+    Repacked,
 }

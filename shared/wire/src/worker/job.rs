@@ -8,7 +8,7 @@ use crate::{
         params::{Filters, Grammar, Penalties, Priority},
         request::Special,
     },
-    ids::JobId,
+    ids::{DomainId, JobId},
 };
 
 /// The head of a job; fragments with its payload follow at once, in order, without a gap.
@@ -23,7 +23,11 @@ pub struct Job {
     /// A job whose cells may serve this one: the parked one that it continues, or one with the same
     /// prompt. Only ever of the same request.
     pub reuse: Option<JobId>,
-    /// Bytes of all its fragments together: one encoded [`Payload`].
+    /// Whose cells may serve it beside those, and who may use its own later; `None` for a job that
+    /// leaves nothing behind and finds nothing.
+    pub domain: Option<DomainId>,
+    /// Bytes of all its fragments together: one encoded [`Payload`], or for [`JobKind::Restore`] the
+    /// bytes that a job of [`JobKind::Save`] answered with.
     pub prompt_bytes: u32,
 }
 
@@ -57,6 +61,13 @@ pub enum JobKind {
     /// Compile the grammar for this vocabulary, and answer with an empty chunk if that succeeds.
     /// The prompt is not looked at.
     Compile(Grammar),
+    /// Answer with the last sequence that its domain keeps: a `u32` count of tokens, the tokens, and
+    /// the engine's state of them, all little-endian. The prompt is not looked at.
+    Save,
+    /// Keep a saved sequence in its domain; answered with the count of its tokens as one `u32`.
+    Restore,
+    /// Compute the prompt and keep it for every domain; answered with the count of its tokens.
+    Publish,
 }
 
 /// How tokens are chosen and when to stop; ranges were checked by the broker

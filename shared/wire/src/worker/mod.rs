@@ -14,19 +14,19 @@ pub mod step;
 use thiserror::Error;
 
 pub use self::{
-    config::{Purpose, WorkerConfig},
+    config::{KvType, Purpose, Weights, WorkerConfig},
     job::{Fragment, Job, JobKind, Payload, Sampling},
-    report::{Claim, Failed, FailedCause, Locked, ModelFacts, Ready},
+    report::{Claim, Device, Failed, FailedCause, Inspected, Locked, ModelFacts, Needs, Ready},
     step::{Chunk, Ended, Refused, Started, Step, StepToken},
 };
 use crate::{
     codec::{self, CodecError},
-    ids::JobId,
+    ids::{DomainId, JobId},
     untrusted::Untrusted,
 };
 
 /// The highest kind in either direction; a ring refuses greater ones by itself.
-pub const KIND_MAX: u8 = 10;
+pub const KIND_MAX: u8 = 11;
 
 /// What the broker tells a worker.
 #[derive(Clone, Debug, PartialEq)]
@@ -49,6 +49,8 @@ pub enum ToWorker {
     Run,
     /// The cores are wanted: say PAUSED at the next step boundary and compute nothing until RUN.
     Pause,
+    /// A domain is over: nothing of it may be reachable any more.
+    Forget(DomainId),
 }
 
 impl ToWorker {
@@ -67,6 +69,7 @@ impl ToWorker {
             Self::Park(job) => (7, codec::encode(job)?),
             Self::Run => (8, Vec::new()),
             Self::Pause => (9, Vec::new()),
+            Self::Forget(domain) => (10, codec::encode(domain)?),
         })
     }
 
@@ -85,6 +88,7 @@ impl ToWorker {
             7 => Self::Park(codec::decode(payload)?),
             8 => empty(kind, payload, Self::Run)?,
             9 => empty(kind, payload, Self::Pause)?,
+            10 => Self::Forget(codec::decode(payload)?),
             _ => return Err(BadRecord::Kind { kind }),
         })
     }
@@ -113,6 +117,8 @@ pub enum ToBroker {
     Refused(Refused),
     /// The answer to PAUSE: no core is in use any more.
     Paused,
+    /// The answer of a throwaway worker: what a model is, and what it takes.
+    Inspected(Inspected),
 }
 
 impl ToBroker {
@@ -142,6 +148,7 @@ impl ToBroker {
             Self::Chunk(chunk) => (8, codec::encode_into(chunk, out)?),
             Self::Refused(refused) => (9, codec::encode_into(refused, out)?),
             Self::Paused => (10, 0),
+            Self::Inspected(inspected) => (11, codec::encode_into(inspected, out)?),
         };
         Ok(kind)
     }
@@ -170,6 +177,7 @@ impl ToBroker {
             8 => Self::Chunk(codec::decode(payload)?),
             9 => Self::Refused(codec::decode(payload)?),
             10 => empty(kind, payload, Self::Paused)?,
+            11 => Self::Inspected(codec::decode(payload)?),
             _ => return Err(BadRecord::Kind { kind }),
         })
     }
@@ -178,6 +186,7 @@ impl ToBroker {
         match self {
             Self::Locked(locked) => locked.check(),
             Self::Ready(ready) => ready.check(),
+            Self::Inspected(inspected) => inspected.check(),
             Self::Failed(failed) => text_fits("failure", &failed.message),
             Self::Refused(refused) => text_fits("refusal", &refused.message),
             Self::Step(step) => step.check(),

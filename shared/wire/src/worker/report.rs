@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{BadRecord, at_most, text_fits};
-use crate::limits::{CLAIMS_MAX, CONTEXT_TOKENS_MAX, SLOTS_MAX, VOCABULARY_MAX};
+use crate::limits::{CLAIMS_MAX, CONTEXT_TOKENS_MAX, DEVICES_MAX, SLOTS_MAX, VOCABULARY_MAX};
 
 /// Everything but the filters is in place.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -57,16 +57,85 @@ pub struct ModelFacts {
     pub slots: u32,
     /// Whether the file holds a chat template.
     pub chat_template: bool,
+    /// Transformer layers.
+    pub n_layer: u32,
+    /// A digest of the texts of all tokens: models with the same one can continue each other's.
+    pub vocabulary: u64,
 }
 
 impl Ready {
     pub(super) fn check(&self) -> Result<(), BadRecord> {
-        let facts = &self.facts;
         at_most("claims", self.claims.len(), CLAIMS_MAX)?;
-        text_fits("architecture", &facts.architecture)?;
-        at_most("n_ctx", facts.n_ctx as usize, CONTEXT_TOKENS_MAX as usize)?;
-        at_most("n_vocab", facts.n_vocab as usize, VOCABULARY_MAX as usize)?;
-        at_most("slots", facts.slots as usize, SLOTS_MAX as usize)
+        self.facts.check()
+    }
+}
+
+impl ModelFacts {
+    fn check(&self) -> Result<(), BadRecord> {
+        text_fits("architecture", &self.architecture)?;
+        at_most("n_ctx", self.n_ctx as usize, CONTEXT_TOKENS_MAX as usize)?;
+        at_most("n_vocab", self.n_vocab as usize, VOCABULARY_MAX as usize)?;
+        at_most("slots", self.slots as usize, SLOTS_MAX as usize)
+    }
+}
+
+/// What a model is and what a worker for it takes, from its metadata alone.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Inspected {
+    /// What the file said, with the context and the slots that would be served.
+    pub facts: ModelFacts,
+    /// What a worker would take.
+    pub needs: Needs,
+    /// GPUs that the back ends found, in the engine's order.
+    pub devices: Vec<Device>,
+}
+
+/// What a worker takes, in bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Needs {
+    /// Weights that are mapped from the file: page cache, shared by all workers of that file.
+    pub mapped: u64,
+    /// Weights and adapters that are read or repacked into private memory.
+    pub private: u64,
+    /// Keys and values, or a recurrent state, of all cells.
+    pub context: u64,
+    /// Buffers for computing and for logits.
+    pub compute: u64,
+    /// What the process has before it reads a model, and the vocabulary.
+    pub base: u64,
+    /// What of weights, context and compute lies on GPUs instead.
+    pub device: u64,
+}
+
+impl Needs {
+    /// Private memory of the worker; saturates, since a hostile worker may have said it.
+    pub fn private_total(&self) -> u64 {
+        let parts = [self.private, self.context, self.compute, self.base];
+        parts.into_iter().fold(0, u64::saturating_add)
+    }
+
+    /// All memory of the host that it takes, page cache included.
+    pub fn host_total(&self) -> u64 {
+        self.private_total().saturating_add(self.mapped)
+    }
+}
+
+/// One GPU as a back end tells of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Device {
+    /// What it is called.
+    pub name: String,
+    /// Bytes that are free.
+    pub free_bytes: u64,
+    /// Bytes that there are.
+    pub total_bytes: u64,
+}
+
+impl Inspected {
+    pub(super) fn check(&self) -> Result<(), BadRecord> {
+        at_most("devices", self.devices.len(), DEVICES_MAX)?;
+        self.devices.iter().try_for_each(|device| text_fits("device", &device.name))?;
+        self.facts.check()
     }
 }
 

@@ -40,6 +40,9 @@ impl Desk<'_> {
                 self.texts.push_back(Text { job, tokens });
                 Ok(None)
             }
+            JobKind::Save | JobKind::Restore | JobKind::Publish => {
+                Err(Refusal::new(Code::Internal, "not yet"))
+            }
             JobKind::Generate(sampling) => {
                 let mut tokens = self.tokenizer.prompt(&prompt)?;
                 let prompt = tokens.len();

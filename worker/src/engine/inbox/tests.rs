@@ -16,6 +16,7 @@ fn head(job: u64, prompt_bytes: usize) -> ToWorker {
         kind: JobKind::Tokenize(Special::Plain),
         class: Priority::Normal,
         reuse: None,
+        domain: None,
         prompt_bytes: u32::try_from(prompt_bytes).unwrap(),
     })
 }

@@ -176,7 +176,8 @@ impl Worker {
         self.next_job += 1;
         let bytes = codec::encode(payload).unwrap();
         let prompt_bytes = u32::try_from(bytes.len()).unwrap();
-        self.tell(&ToWorker::Job(Job { job, kind, class, reuse, prompt_bytes }));
+        let domain = None;
+        self.tell(&ToWorker::Job(Job { job, kind, class, reuse, domain, prompt_bytes }));
         for (index, piece) in bytes.chunks(FRAGMENT_BYTES_MAX).enumerate() {
             self.tell(&ToWorker::Fragment(Fragment {
                 job,

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use core_wire::worker::{
     Purpose, Sampling,
-    config::{Load, Serve},
+    config::{KvType, Load, Serve, Weights},
     job::EndOfGeneration,
 };
 
@@ -28,7 +28,9 @@ pub(crate) fn variants() -> Vec<String> {
 pub(crate) fn serve(change: impl FnOnce(&mut Serve)) -> Purpose {
     let mut plan = Serve {
         variant: engine().join("libggml-cpu-x64.so").to_str().unwrap().to_owned(),
-        files: 1,
+        backends: Vec::new(),
+        parts: 1,
+        adapters: Vec::new(),
         load: Load::Weights,
         n_ctx: 512,
         slots: 4,
@@ -37,6 +39,9 @@ pub(crate) fn serve(change: impl FnOnce(&mut Serve)) -> Purpose {
         n_ubatch: 64,
         step_ms_max: 100,
         idle_cells_max: 64,
+        kv: KvType::F16,
+        weights: Weights::Shared,
+        gpu_layers: 0,
     };
     change(&mut plan);
     Purpose::Serve(plan)

@@ -27,6 +27,17 @@ pub enum Priority {
     Batch,
 }
 
+/// Whether a request may start from what its session has computed, and leaves something to it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Cache {
+    /// The session's own contexts, and prefixes that Control published; wiped when the session ends.
+    #[default]
+    Session,
+    /// Nothing: it is computed from its first token, and nothing of it is kept.
+    Off,
+}
+
 /// How tokens are chosen and when to stop. The defaults are those of llama.cpp.
 ///
 /// The order is that of llama.cpp too: grammar, logit bias, penalties, DRY, top-n-sigma, top-k,
@@ -69,6 +80,8 @@ pub struct Params {
     pub grammar: Option<Grammar>,
     /// Completions of the prompt, 1 to [`crate::limits::CHOICES_MAX`]; each ends in a `Choice`.
     pub n: u32,
+    /// Whether computed prefixes are used and kept.
+    pub cache: Cache,
 }
 
 impl Default for Params {
@@ -90,6 +103,7 @@ impl Default for Params {
             logprobs: None,
             grammar: None,
             n: 1,
+            cache: Cache::Session,
         }
     }
 }

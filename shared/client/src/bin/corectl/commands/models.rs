@@ -108,7 +108,7 @@ pub(super) fn state_cell(state: ModelState) -> Cell {
     let word = state_word(state);
     match state {
         ModelState::Ready => Cell::good(word),
-        ModelState::Loading => Cell::odd(word),
+        ModelState::Loading | ModelState::Draining => Cell::odd(word),
         ModelState::Failed => Cell::bad(word),
         ModelState::Unloaded => Cell::text(word),
     }
@@ -119,6 +119,7 @@ fn state_word(state: ModelState) -> &'static str {
         ModelState::Unloaded => "unloaded",
         ModelState::Loading => "loading",
         ModelState::Ready => "ready",
+        ModelState::Draining => "draining",
         ModelState::Failed => "failed",
     }
 }

@@ -108,7 +108,8 @@ impl<'a> Line<'a> {
             | Event::Models(_)
             | Event::Status(_)
             | Event::Audit(_)
-            | Event::Embedding(_) => None,
+            | Event::Embedding(_)
+            | Event::Context(_) => None,
         }
     }
 

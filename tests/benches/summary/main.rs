@@ -8,6 +8,7 @@
 #![expect(clippy::print_stdout, reason = "what is printed is the result")]
 
 mod broker;
+mod cached;
 mod cancel;
 mod depth;
 mod gap;
@@ -33,13 +34,14 @@ const STEP_MS_MAX: u32 = 100;
 
 /// What is measured, by the name that `ONLY` takes, in this order: the broker at rest has to be
 /// looked at before any worker exists.
-const PARTS: [(&str, Part); 6] = [
+const PARTS: [(&str, Part); 7] = [
     ("rest", broker::at_rest),
     ("rates", rates::measure),
     ("gap", gap::measure),
     ("depth", depth::measure),
     ("load", load::measure),
     ("cancel", cancel::measure),
+    ("cached", cached::measure),
 ];
 /// One part: it loads what it needs, and unloads it.
 type Part = fn(&Broker, &mut Report) -> Setup<()>;
@@ -73,23 +75,19 @@ fn chosen(only: &str) -> Setup<Vec<(&'static str, Part)>> {
     Ok(PARTS.into_iter().filter(|(name, _)| wanted(name)).collect())
 }
 
-/// The models of all parts. The large one is one file under four names, each served in its own
-/// way.
+/// The models of all parts: two files under several names, each served in its own way.
 fn install() -> Setup<Install> {
     let install = Install::new()?;
     gguf::write_model(&Shape::m164(), &install.model(rates::MODEL))?;
-    for id in [depth::MODEL, load::MODEL, cancel::MODEL] {
-        install.add_model(id, &install.model(rates::MODEL))?;
-    }
     gguf::write_model(&Shape::wide(), &install.model(gap::MODEL))?;
-    install.add_model(gap::FINEST_MODEL, &install.model(gap::MODEL))?;
     for engine in ["bare", "bare-steps"] {
         install.add_engine(engine)?;
     }
-    let served =
-        [rates::SERVED, gap::SERVED, gap::FINEST, depth::SERVED, load::SERVED, cancel::SERVED];
-    let tables = served.map(|served| served.table());
-    let config = format!("[defaults]\nthreads = {THREADS}\n{}", tables.concat());
+    let large = [rates::SERVED, depth::SERVED, load::SERVED, cancel::SERVED, cached::SERVED];
+    let large = large.map(|served| served.table(rates::MODEL));
+    let wide = [gap::SERVED, gap::FINEST].map(|served| served.table(gap::MODEL));
+    let (large, wide) = (large.concat(), wide.concat());
+    let config = format!("[defaults]\nthreads = {THREADS}\n{large}{wide}");
     std::fs::write(install.root().join("core.toml"), config)?;
     Ok(install)
 }
@@ -108,9 +106,13 @@ pub(crate) struct Served {
 }
 
 impl Served {
-    fn table(&self) -> String {
+    /// Its table in `core.toml`, served from the file of the model `file`.
+    fn table(&self, file: &str) -> String {
         let Self { model, n_ctx, slots, step_ms_max } = self;
-        format!("[models.{model}]\nn_ctx = {n_ctx}\nslots = {slots}\nstep_ms_max = {step_ms_max}\n")
+        format!(
+            "[models.{model}]\nfile = \"{file}.gguf\"\nn_ctx = {n_ctx}\nslots = {slots}\n\
+             step_ms_max = {step_ms_max}\n"
+        )
     }
 }
 

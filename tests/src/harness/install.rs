@@ -85,9 +85,8 @@ impl Install {
     /// It cannot be copied.
     pub fn add_model(&self, id: &str, file: &Path) -> Setup<PathBuf> {
         let to = self.model(id);
-        if fs::hard_link(file, &to).is_err() {
-            fs::copy(file, &to)?;
-        }
+        // No link: a model that has another name elsewhere is refused.
+        fs::copy(file, &to)?;
         Ok(to)
     }
 

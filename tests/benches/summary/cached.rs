@@ -2,7 +2,7 @@
 
 use core_client::{Client, Prompt};
 use core_tests::harness::{Broker, Setup};
-use core_wire::client::Priority;
+use core_wire::client::{Cache, Priority};
 
 use crate::{
     STEP_MS_MAX, Served,
@@ -56,7 +56,8 @@ async fn sessions(broker: &Broker, round: usize) -> Setup<[f64; 3]> {
 
 /// Asks for one token, and checks that so many of the prompt's tokens were found, or none.
 async fn ask(client: &Client, prompt: Prompt, cached: u32) -> Setup<Times> {
-    let request = stream::greedy(MODEL, prompt, 1, Priority::Normal);
+    let mut request = stream::greedy(MODEL, prompt, 1, Priority::Normal);
+    request.params.cache = Cache::Session;
     let times = stream::run(client.clone(), request).await?;
     let found = times.done.usage.cached_tokens;
     let right = if cached == 0 { found == 0 } else { found + 1 >= cached };

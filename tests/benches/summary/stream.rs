@@ -7,7 +7,7 @@ use std::{
 
 use core_client::{Client, Events, Token};
 use core_tests::harness::{Broker, Setup};
-use core_wire::client::{Done, Event, Generate, Params, Priority, Prompt};
+use core_wire::client::{Cache, Done, Event, Generate, Params, Priority, Prompt};
 
 /// The longest that one request may take: twice what the longest, a prompt of 8k tokens beside a
 /// chat, takes on two cores that others use too.
@@ -45,10 +45,12 @@ pub(crate) async fn connect(broker: &Broker) -> Setup<Client> {
     Ok(Client::connect(&broker.install.socket(), &token).await?)
 }
 
-/// A greedy request that runs to its length.
+/// A greedy request that runs to its length, computed from its first token on: what is compared
+/// with the bare engine or with itself must not get faster by being repeated.
 pub(crate) fn greedy(model: &str, prompt: Prompt, max_tokens: u32, priority: Priority) -> Generate {
-    let (temperature, ignore_eos) = (0.0, true);
-    let params = Params { max_tokens, temperature, ignore_eos, priority, ..Params::default() };
+    let (temperature, ignore_eos, cache) = (0.0, true, Cache::Off);
+    let params =
+        Params { max_tokens, temperature, ignore_eos, priority, cache, ..Params::default() };
     Generate { model: model.into(), prompt, params }
 }
 

@@ -9,13 +9,14 @@ use core_wire::{
     client::{ModelInfo, event::ModelState},
     code::{Code, Refusal},
     ids::{BadId, ModelId},
-    worker::ModelFacts,
+    worker::{ModelFacts, Needs},
 };
 use nix::{dir::Dir, errno::Errno, fcntl::OFlag, sys::stat::Mode};
 
 use super::{
+    files::{Content, Names},
     hash::{Digest, hex},
-    loader::{Stamp, shown},
+    loader::shown,
     swap::Attempts,
 };
 use crate::{
@@ -28,7 +29,7 @@ use crate::{
 const ENTRIES_MAX: usize = 4096;
 
 /// What ends the name of a model file.
-const SUFFIX: &str = ".gguf";
+pub(super) const SUFFIX: &str = ".gguf";
 
 /// Where a model comes from and how it is to be served.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -52,8 +53,10 @@ pub(crate) struct Entry {
     pub(crate) edition: Edition,
     /// Files that it was served from before, while a request of theirs has not ended.
     pub(crate) before: BTreeMap<Edition, Source>,
-    /// What its last worker said of it.
+    /// What its last worker or inspector said of it.
     pub(crate) facts: ModelFacts,
+    /// What a worker for it takes, as its last inspector said.
+    pub(crate) needs: Needs,
     pub(crate) attempts: Attempts,
     /// Workers that were started for it.
     pub(crate) starts: u32,
@@ -84,8 +87,9 @@ impl Registry {
         });
         for (id, source) in found {
             let entry = self.entries.entry(id).or_default();
-            if let Some(stamp) = Stamp::of_name(models, &source.file) {
-                entry.size_bytes = stamp.size_bytes;
+            let content = Names::of(&source).map(|names| names.content(models));
+            if let Some(content) = content.ok().filter(Content::is_there) {
+                entry.size_bytes = content.size_bytes();
             }
             entry.source = source;
         }
@@ -167,7 +171,7 @@ impl Entry {
             architecture: self.facts.architecture.clone(),
             chat_template: self.facts.chat_template,
             reason: self.attempts.reason().map(|refusal| refusal.message.clone()),
-            memory_bytes: 0,
+            memory_bytes: self.needs.host_total(),
             pinned: self.source.settings.keep == Keep::Pinned,
         }
     }
@@ -237,7 +241,7 @@ fn split(stem: &str) -> Option<(&str, u32)> {
     (part == 1).then_some((name, of))
 }
 
-fn is_part(stem: &str) -> bool {
+pub(super) fn is_part(stem: &str) -> bool {
     parts(stem).is_some()
 }
 

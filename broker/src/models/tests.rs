@@ -16,8 +16,9 @@ use core_wire::{
 use sha2::{Digest as _, Sha256};
 
 use super::{
+    files::Names,
     grammars::{self, Grammars, Key},
-    hash::{Hasher, hex},
+    hash::{Hasher, combined, hex},
     loader::{Folder, Stamp, open},
     registry::{Registry, of_file, unknown},
     swap::Attempts,
@@ -56,6 +57,67 @@ fn a_plain_file_opens_and_nothing_else_does() {
         assert_eq!(code_of(open(Folder::models(fd.as_fd()), name)), Code::ModelPath, "{name}");
     }
     assert_eq!(code_of(open(Folder::models(fd.as_fd()), "missing.gguf")), Code::ModelLoad);
+}
+
+#[test]
+fn a_file_with_another_name_elsewhere_is_refused_with_their_number() {
+    let (dir, fd) = directory();
+    let elsewhere = tempfile::tempdir_in(dir.path()).unwrap();
+    put(elsewhere.path(), "own.gguf", b"x");
+    for name in ["a.gguf", "b.gguf"] {
+        fs::hard_link(elsewhere.path().join("own.gguf"), dir.path().join(name)).unwrap();
+    }
+    let refusal = open(Folder::models(fd.as_fd()), "a.gguf").unwrap_err();
+    assert_eq!(refusal.code, Code::ModelPath);
+    assert!(refusal.message.contains("a.gguf has 3 names"), "{}", refusal.message);
+    fs::remove_dir_all(elsewhere.path()).unwrap();
+    fs::remove_file(dir.path().join("b.gguf")).unwrap();
+    assert!(open(Folder::models(fd.as_fd()), "a.gguf").is_ok());
+}
+
+#[test]
+fn names_that_are_none_are_refused() {
+    let (dir, fd) = directory();
+    put(dir.path(), "good.gguf", b"x");
+    for name in ["good.gguf\0.txt", "", "x/../good.gguf", "good.gguf/"] {
+        let refusal = open(Folder::models(fd.as_fd()), name).unwrap_err();
+        let codes = [Code::ModelPath, Code::ModelLoad];
+        assert!(codes.contains(&refusal.code), "{name:?}: {refusal}");
+        assert!(!refusal.message.contains('\0'));
+    }
+}
+
+#[test]
+fn what_was_opened_stays_whatever_takes_its_name() {
+    let (dir, fd) = directory();
+    put(dir.path(), "m.gguf", b"old");
+    let opened = open(Folder::models(fd.as_fd()), "m.gguf").unwrap();
+    put(dir.path(), "new", b"other");
+    fs::rename(dir.path().join("new"), dir.path().join("m.gguf")).unwrap();
+    let now = Stamp::now(opened.fd.as_fd()).unwrap();
+    assert!(now.is_same_content(&opened.stamp) && now.size_bytes == 3);
+    let name = Stamp::of_name(fd.as_fd(), "m.gguf").unwrap();
+    assert!(!name.is_same_content(&opened.stamp));
+}
+
+#[test]
+fn a_stamp_counts_once_nothing_can_be_written_within_its_time() {
+    let (dir, fd) = directory();
+    put(dir.path(), "m.gguf", b"x");
+    let stamp = Stamp::of_name(fd.as_fd(), "m.gguf").unwrap();
+    let now = std::time::SystemTime::now();
+    let after = |ms| now + std::time::Duration::from_millis(ms);
+    assert!(!stamp.is_settled(now) && !stamp.is_settled(after(1_500)));
+    assert!(stamp.is_settled(after(2_500)));
+    assert!(!stamp.is_settled(now - std::time::Duration::from_secs(3_600)), "a clock set back");
+}
+
+#[test]
+fn a_model_of_several_files_has_the_digest_of_their_digests() {
+    let digests = [[1; 32], [2; 32]];
+    assert_eq!(combined(&digests[..1]), digests[0]);
+    assert_eq!(combined(&digests), <[u8; 32]>::from(Sha256::digest(digests.concat())));
+    assert_ne!(combined(&digests), combined(&[digests[1], digests[0]]));
 }
 
 #[test]
@@ -156,20 +218,23 @@ async fn hashes_are_right_and_remembered_by_content() {
 fn failures_are_retried_later_each_time_and_at_once_for_another_content() {
     let (dir, fd) = directory();
     put(dir.path(), "m.gguf", b"x");
-    let stamp = Stamp::of_name(fd.as_fd(), "m.gguf");
+    let content = Names::single("m.gguf").content(fd.as_fd());
+    let stamp = &content;
     let refusal = Refusal::new(Code::Memory, "no");
     let mut attempts = Attempts::default();
     assert_eq!(attempts.too_early(stamp, 0), None);
-    attempts.failed(refusal.clone(), stamp, 1_000);
+    attempts.failed(refusal.clone(), stamp.clone(), 1_000);
     assert_eq!(attempts.too_early(stamp, 1_100), Some(refusal.clone().after(400)));
     assert_eq!(attempts.too_early(stamp, 1_500), None);
-    assert_eq!(attempts.too_early(None, 1_100), None);
+    let gone = Names::single("gone.gguf").content(fd.as_fd());
+    assert_eq!(attempts.too_early(&gone, 1_100), None);
+    assert!(attempts.is_of(stamp) && !attempts.is_of(&gone));
     for _ in 0..100 {
-        attempts.failed(refusal.clone(), stamp, 2_000);
+        attempts.failed(refusal.clone(), stamp.clone(), 2_000);
     }
     assert_eq!(attempts.too_early(stamp, 2_000), Some(refusal.after(30_000)));
     let lasting = Refusal::new(Code::ModelLoad, "no");
-    attempts.failed(lasting.clone(), stamp, 2_000);
+    attempts.failed(lasting.clone(), stamp.clone(), 2_000);
     assert_eq!(attempts.too_early(stamp, 2_000), Some(lasting));
     attempts.succeeded();
     assert_eq!(attempts.too_early(stamp, 2_000), None);

@@ -12,7 +12,7 @@ use std::{
 use core_wire::client::status::RequestCounts;
 use tokio::time::Instant;
 
-use super::{Core, Ending, Fault, Shared, tell::epoch_ms};
+use super::{Core, Ending, Fault, Shared, inspect::Inspections, tell::epoch_ms};
 use crate::{
     config,
     memory::Budget,
@@ -45,6 +45,8 @@ impl Core {
                 vocabularies: BTreeMap::new(),
                 workers: BTreeMap::new(),
                 unsized_lines: BTreeMap::new(),
+                inspections: Inspections::default(),
+                devices: Vec::new(),
                 leases: Leases::new(cores()),
                 prompts: Budget::of_prompts(),
                 counts: RequestCounts::default(),

@@ -1,5 +1,6 @@
 //! What the core knows of one worker process.
 
+mod memory;
 #[cfg(test)]
 mod tests;
 
@@ -11,7 +12,8 @@ use tokio::{sync::Notify, time::Instant};
 
 use super::{cores::Cores, live::Listener};
 use crate::{
-    models::hash::Digest,
+    memory::pool::Grant,
+    models::{files::Files, hash::Digest},
     report::{Seen, Verified},
     scheduler::{LineId, Part},
     workers::{
@@ -42,6 +44,14 @@ pub(super) struct Worker {
     pub(super) pid: u32,
     /// What it is for; `None` for a throwaway worker that serves nobody.
     pub(super) line: Option<LineId>,
+    /// The files that it was given, to look at them again.
+    pub(super) files: Files,
+    /// Whether they are being read again.
+    pub(super) rereads: bool,
+    /// What it may use.
+    pub(super) grant: Grant,
+    /// When its memory was last looked at.
+    pub(super) memory_at: Instant,
     /// SHA-256 of its file: grammars are compiled for that, and remembered by it.
     pub(super) digest: Option<Digest>,
     pub(super) ledger: Ledger<Listener>,
@@ -97,6 +107,11 @@ pub(super) enum Stage {
 impl Worker {
     /// When its task has to look at it again even if nothing happens.
     pub(super) fn due(&self) -> Option<Instant> {
+        self.time_due().into_iter().chain(self.memory_due()).min()
+    }
+
+    /// When its time is over.
+    fn time_due(&self) -> Option<Instant> {
         match self.stage {
             Stage::Loading { until, .. } | Stage::Stopping { until } => Some(until),
             Stage::Serving => self.serving_due(),
@@ -174,7 +189,8 @@ impl Worker {
             self.heartbeat = heartbeat;
             self.alive_at = now;
         }
-        if self.due().is_none_or(|due| due > now) || self.is_unused(now) {
+        self.check_memory(now);
+        if self.time_due().is_none_or(|due| due > now) || self.is_unused(now) {
             return;
         }
         let millis = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);

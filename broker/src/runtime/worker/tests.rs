@@ -27,7 +27,8 @@ fn worker(part: Part, want: Want) -> Worker {
         purpose: Purpose::Choose { variants: Vec::new() },
         role,
         line: Some(LineId { model, part, edition: Edition::default() }),
-        files: Vec::new(),
+        files: Files::default(),
+        grant: Grant::of_vocabulary(Some(0)),
         threads: 1,
         within: Duration::from_secs(1),
     };

@@ -147,5 +147,7 @@ fn limits(setup: &Setup) -> Limits {
     Limits {
         waiting_max: number(queue.requests_max),
         per_session_max: number(queue.per_session_max),
+        memory_bytes: setup.config.memory.budget_bytes.unwrap_or(u64::MAX),
+        swap_drain_ms: setup.config.swap_drain_ms.into(),
     }
 }

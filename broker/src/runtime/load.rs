@@ -24,7 +24,10 @@ use crate::{
         registry,
     },
     scheduler::{Event, LineId, WorkerId},
-    workers::{link::Role, recover::Ended},
+    workers::{
+        link::Role,
+        recover::{Ended, Verdict},
+    },
 };
 
 /// How long a worker may take from its fork to READY, for a file of no size.
@@ -78,7 +81,7 @@ async fn memory(core: &Shared, line: &LineId, bytes: u64) -> Result<(), Refusal>
     {
         let mut core = core.borrow_mut();
         core.unsized_lines.insert(line.clone(), sender);
-        core.drive(Event::Sized { line: line.clone(), bytes });
+        core.drive(Event::Sized { line: line.clone(), bytes, vocabulary: 0 });
     }
     let gone = || Refusal::new(Code::Internal, "nobody answered for the memory of a worker");
     answer.await.unwrap_or_else(|_| Err(gone()))
@@ -251,7 +254,8 @@ impl Core {
                 entry.attempts.failed(refusal.clone(), stamp, now_ms);
             }
         }
-        self.drive(Event::LoadFailed { line, refusal });
+        self.drive(Event::LoadFailed { line: line.clone(), refusal });
+        self.bring_back(line);
     }
 
     fn serving_ended(&mut self, id: WorkerId, line: LineId, stamp: Stamp, ended: &Ended) {
@@ -264,5 +268,8 @@ impl Core {
         tracing::info!(model = %line.model, verdict, "worker gone: it {}", ended.death);
         self.set_state(&line, ModelState::Unloaded);
         self.drive(Event::Gone { worker: id, refusal: ended.while_serving() });
+        if !matches!(ended.verdict, Some(Verdict::Dismissed)) {
+            self.bring_back(line);
+        }
     }
 }

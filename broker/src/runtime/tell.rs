@@ -106,7 +106,7 @@ impl Core {
             cores: self.leases.lent(id),
             memory_bytes: 0,
             profile: "cpu".into(),
-            outdated: false,
+            outdated: whole.is_some_and(|entry| line.edition < entry.edition),
         })
     }
 

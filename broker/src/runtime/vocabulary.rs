@@ -30,7 +30,7 @@ use crate::{
         loader::{self, Folder, Stamp},
         registry,
     },
-    scheduler::{Event, LineId, Part, WorkerId},
+    scheduler::{Event, LineId, Part, Tenure, WorkerId},
     workers::{link::Role, recover::Ended},
 };
 
@@ -109,8 +109,9 @@ impl Core {
 
     /// Whether the model's own worker takes work.
     fn is_served(&self, model: &ModelId) -> bool {
+        let current = self.registry.line(model.clone(), Part::Whole);
         self.workers.iter().any(|(&id, worker)| {
-            let whole = worker.whole().is_some_and(|line| line.model == *model);
+            let whole = worker.whole() == Some(&current);
             whole && worker.stage == Stage::Serving && !self.scheduler.is_finishing(id)
         })
     }
@@ -143,7 +144,8 @@ impl Core {
     /// A vocabulary worker can be given work.
     pub(super) fn vocabulary_ready(&mut self, worker: WorkerId, line: LineId) {
         self.vocabularies.remove(&line);
-        self.drive(Event::Ready { line, worker, slots: 1, cells: 0 });
+        let tenure = Tenure::default();
+        self.drive(Event::Ready { line, worker, slots: 1, cells: 0, tenure });
     }
 
     /// Dismisses a vocabulary worker that nobody needed for long.

@@ -14,6 +14,7 @@ use core_wire::{
 use nix::{dir::Dir, errno::Errno, fcntl::OFlag, sys::stat::Mode};
 
 use super::{
+    editions::Coming,
     files::{Content, Names},
     hash::{Digest, hex},
     loader::shown,
@@ -53,6 +54,14 @@ pub(crate) struct Entry {
     pub(crate) edition: Edition,
     /// Files that it was served from before, while a request of theirs has not ended.
     pub(crate) before: BTreeMap<Edition, Source>,
+    /// The file that takes its place once its worker is ready.
+    pub(super) coming: Option<Coming>,
+    /// The file that it was found with, or that core.toml names, where another was swapped in.
+    pub(super) instead_of: Option<String>,
+    /// The edition that was given out last.
+    pub(super) last_edition: Edition,
+    /// Whether it is brought back in a while.
+    pub(crate) returns: bool,
     /// What its last worker or inspector said of it.
     pub(crate) facts: ModelFacts,
     /// What a worker for it takes, as its last inspector said.
@@ -82,16 +91,14 @@ impl Registry {
                 found.entry(id).or_insert(source);
             }
         }
-        self.entries.retain(|id, entry| {
-            found.contains_key(id) || matches!(entry.state, ModelState::Loading | ModelState::Ready)
-        });
+        self.entries.retain(|id, entry| found.contains_key(id) || entry.is_in_use());
         for (id, source) in found {
             let entry = self.entries.entry(id).or_default();
-            let content = Names::of(&source).map(|names| names.content(models));
+            entry.declare(source);
+            let content = Names::of(&entry.source).map(|names| names.content(models));
             if let Some(content) = content.ok().filter(Content::is_there) {
                 entry.size_bytes = content.size_bytes();
             }
-            entry.source = source;
         }
         Ok(())
     }
@@ -132,7 +139,8 @@ impl Registry {
         if entry.edition == line.edition {
             return Some(&entry.source);
         }
-        entry.before.get(&line.edition)
+        let coming = entry.coming.as_ref().filter(|coming| coming.edition == line.edition);
+        entry.before.get(&line.edition).or(coming.map(|coming| &coming.source))
     }
 
     /// The model of a line, unless that is about another file than the model's of now.
@@ -194,11 +202,15 @@ pub(crate) fn unknown(name: &str) -> Refusal {
 fn declared(config: &Config) -> BTreeMap<ModelId, Source> {
     let declared = config.models.iter().map(|(id, settings)| {
         let file = settings.file.clone().unwrap_or_else(|| file_of(id));
-        let stem = file.strip_suffix(SUFFIX).unwrap_or(&file);
-        let parts = split(stem).map(|(_, of)| of);
+        let parts = parts_of(&file);
         (id.clone(), Source { file, parts, settings: settings.clone() })
     });
     declared.collect()
+}
+
+/// Into how many files a model is split whose first one has this name.
+pub(super) fn parts_of(file: &str) -> Option<u32> {
+    split(file.strip_suffix(SUFFIX).unwrap_or(file)).map(|(_, of)| of)
 }
 
 /// The models that the names in `models/` stand for.

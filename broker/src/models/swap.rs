@@ -52,6 +52,11 @@ impl Attempts {
         self.failed.as_ref().is_some_and(|failure| failure.content == *content)
     }
 
+    /// How long it is too early for another attempt on the same file.
+    pub(crate) fn left_ms(&self, now_ms: u64) -> u64 {
+        self.failed.as_ref().map_or(0, |failure| failure.again_at_ms.saturating_sub(now_ms))
+    }
+
     /// The refusal for a request that comes too early after a failure; `None` if it may be tried.
     /// It names a time only where its code says that a retry helps.
     pub(crate) fn too_early(&self, content: &Content, now_ms: u64) -> Option<Refusal> {

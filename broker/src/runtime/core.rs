@@ -15,7 +15,7 @@ use tokio::time::Instant;
 use super::{Core, Ending, Fault, Shared, inspect::Inspections, tell::epoch_ms};
 use crate::{
     config,
-    memory::Budget,
+    memory::{Budget, pool},
     models::{grammars::Grammars, hash::Hasher, registry::Registry},
     report::Seen,
     scheduler::{self, Event, Limits},
@@ -149,5 +149,7 @@ fn limits(setup: &Setup) -> Limits {
     Limits {
         waiting_max: number(queue.requests_max),
         per_session_max: number(queue.per_session_max),
+        memory_bytes: pool::budget_bytes(&setup.config.memory),
+        swap_drain_ms: setup.config.swap_drain_ms.into(),
     }
 }

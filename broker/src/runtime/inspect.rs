@@ -15,7 +15,7 @@ use core_wire::{
     client::event::ModelState,
     code::{Code, Refusal},
     ids::{ModelId, RequestId},
-    worker::{Inspected, Purpose, config::Serve},
+    worker::{Inspected, Needs, Purpose, config::Serve},
 };
 use tokio::{sync::Notify, task::spawn_local, time::timeout};
 
@@ -78,6 +78,12 @@ impl Inspections {
             self.known.pop_front();
         }
         self.known.push_back(new);
+    }
+
+    /// What a worker for this content takes, as it was last asked.
+    pub(super) fn needs(&self, content: &Content) -> Option<Needs> {
+        let known = self.known.iter().rev().find(|known| known.content == *content);
+        known.map(|known| known.found.needs)
     }
 
     /// Whether a request that is not answered yet has this name.

@@ -188,6 +188,7 @@ impl Plan {
             threads: self.threads,
             slots: 0,
             facts: ModelFacts::default(),
+            told_percent: None,
             chosen: None,
             inspected: None,
             nudge: Rc::default(),

@@ -18,7 +18,10 @@ use crate::{
         hash::Digest,
     },
     scheduler::{Event, LineId, WorkerId},
-    workers::{link::Role, recover::Ended},
+    workers::{
+        link::Role,
+        recover::{Ended, Verdict},
+    },
 };
 
 /// How long a worker may take from its fork to READY, for a file of no size.
@@ -94,12 +97,18 @@ pub(super) async fn serve(core: Shared, line: LineId) {
 ///
 /// # Errors
 /// `MEMORY`, with the numbers.
-pub(super) async fn memory(core: &Shared, line: &LineId, grant: &Grant) -> Result<(), Failure> {
+pub(super) async fn memory(
+    core: &Shared,
+    line: &LineId,
+    grant: &Grant,
+    vocabulary: u64,
+) -> Result<(), Failure> {
     let (sender, answer) = oneshot::channel();
     {
         let mut core = core.borrow_mut();
         core.unsized_lines.insert(line.clone(), sender);
-        core.drive(Event::Sized { line: line.clone(), bytes: grant.total_bytes() });
+        let bytes = grant.total_bytes();
+        core.drive(Event::Sized { line: line.clone(), bytes, vocabulary });
     }
     let gone = || Refusal::new(Code::Internal, "nobody answered for the memory of a worker");
     answer.await.unwrap_or_else(|_| Err(gone())).map_err(Failure::NoRoom)
@@ -137,7 +146,7 @@ async fn prepare(core: &Shared, line: &LineId) -> Result<Prepared, Failure> {
     core.borrow().check_context(line, &found).map_err(about)?;
     let state_bytes_max = core.borrow().setup.config.cache.context_bytes_max;
     let grant = Grant::of_model(&found.needs, serve.threads, state_bytes_max);
-    memory(core, line, &grant).await?;
+    memory(core, line, &grant, found.facts.vocabulary).await?;
     Ok(Prepared { files, digest, serve, grant })
 }
 
@@ -189,7 +198,8 @@ impl Core {
                 entry.attempts.failed(refusal.clone(), content, now_ms);
             }
         }
-        self.drive(Event::LoadFailed { line, refusal });
+        self.drive(Event::LoadFailed { line: line.clone(), refusal });
+        self.bring_back(line);
     }
 
     fn serving_ended(&mut self, id: WorkerId, line: LineId, content: Content, ended: &Ended) {
@@ -202,5 +212,8 @@ impl Core {
         tracing::info!(model = %line.model, verdict, "worker gone: it {}", ended.death);
         self.set_state(&line, ModelState::Unloaded);
         self.drive(Event::Gone { worker: id, refusal: ended.while_serving() });
+        if !matches!(ended.verdict, Some(Verdict::Dismissed)) {
+            self.bring_back(line);
+        }
     }
 }

@@ -21,6 +21,7 @@ mod launch;
 mod live;
 mod load;
 mod perform;
+mod swap;
 mod tell;
 mod tend;
 mod variant;
@@ -147,6 +148,7 @@ pub(crate) async fn run(
     mut control: mpsc::Receiver<Control>,
 ) -> Result<(), Fault> {
     let core = Core::start(setup)?;
+    core.borrow_mut().preload();
     let retime = core.borrow().retime.clone();
     while !core.borrow().is_over() {
         let due = core.borrow().next_due();

@@ -128,7 +128,7 @@ impl Core {
             cores: self.leases.lent(id),
             memory_bytes: worker.grant.total_bytes(),
             profile: "cpu".into(),
-            outdated: false,
+            outdated: whole.is_some_and(|entry| line.edition < entry.edition),
         })
     }
 

@@ -33,7 +33,7 @@ use crate::{
         loader::{Folder, Stamp},
         registry,
     },
-    scheduler::{Event, LineId, Part, WorkerId},
+    scheduler::{Event, LineId, Part, Tenure, WorkerId},
     workers::{link::Role, recover::Ended},
 };
 
@@ -91,7 +91,7 @@ async fn prepare(core: &Shared, line: &LineId) -> Result<Prepared, Failure> {
     }
     let variant = variant::variant(core).await.map_err(about)?;
     let grant = core.borrow().grant_of_vocabulary(line, &origin);
-    load::memory(core, line, &grant).await?;
+    load::memory(core, line, &grant, 0).await?;
     let whole = core.borrow().serve_config(line, &variant);
     let files = files.without_adapters();
     let (parts, adapters) = (files.parts(), Vec::new());
@@ -121,8 +121,9 @@ impl Core {
 
     /// Whether the model's own worker takes work.
     fn is_served(&self, model: &ModelId) -> bool {
+        let current = self.registry.line(model.clone(), Part::Whole);
         self.workers.iter().any(|(&id, worker)| {
-            let whole = worker.whole().is_some_and(|line| line.model == *model);
+            let whole = worker.whole() == Some(&current);
             whole && worker.stage == Stage::Serving && !self.scheduler.is_finishing(id)
         })
     }
@@ -170,7 +171,8 @@ impl Core {
     /// A vocabulary worker can be given work.
     pub(super) fn vocabulary_ready(&mut self, worker: WorkerId, line: LineId) {
         self.vocabularies.remove(&line);
-        self.drive(Event::Ready { line, worker, slots: 1, cells: 0 });
+        let tenure = Tenure::default();
+        self.drive(Event::Ready { line, worker, slots: 1, cells: 0, tenure });
     }
 
     /// Dismisses a vocabulary worker that nobody needed for long.

@@ -65,6 +65,8 @@ pub(super) struct Worker {
     pub(super) slots: u32,
     /// What it said of its model; nothing until it is ready.
     pub(super) facts: ModelFacts,
+    /// How far it had come when that was told last.
+    pub(super) told_percent: Option<u8>,
     /// The index it chose, if choosing is what it is for.
     pub(super) chosen: Option<usize>,
     /// What it said of its model, if saying that is what it is for.

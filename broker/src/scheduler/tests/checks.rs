@@ -11,6 +11,8 @@ impl World {
     pub(super) fn check(&mut self, effect: Effect) {
         match effect {
             Effect::Start(_) | Effect::NoRoom { .. } => {}
+            Effect::Draining(_) | Effect::Swapped { .. } | Effect::Kept(_) | Effect::Retired(_) => {
+            }
             Effect::Finish { ticket, .. } => {
                 assert!(self.ended.insert(ticket), "{ticket:?} ended twice");
                 self.open.remove(&ticket).expect("only an arrival ends");

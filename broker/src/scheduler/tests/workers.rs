@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use core_wire::ids::JobId;
 
 use super::world::{CELLS, Job, Mark, Open, Worker, World, lost, pick};
-use crate::scheduler::{End, Event, WorkerId, cells::needed};
+use crate::scheduler::{End, Event, Tenure, WorkerId, cells::needed};
 
 impl World {
     pub(super) fn load_ends(&mut self, number: u8, slots: usize) {
@@ -17,7 +17,7 @@ impl World {
         let (jobs, cells) = (BTreeMap::new(), CELLS);
         let crew = Worker { line: line.clone(), slots, cells, jobs, full: false, stopping: false };
         self.workers.insert(worker, crew);
-        self.step(Event::Ready { line, worker, slots, cells });
+        self.step(Event::Ready { line, worker, slots, cells, tenure: Tenure::default() });
     }
 
     pub(super) fn load_fails(&mut self, number: u8) {

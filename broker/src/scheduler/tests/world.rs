@@ -13,7 +13,7 @@ use super::ops::{Asked, Op, task_of};
 use crate::{
     ipc::ConnId,
     scheduler::{
-        Arrival, Cost, Deadline, Edition, Entry, Event, Limits, LineId, State, Task, Ticket,
+        Arrival, Bound, Cost, Deadline, Edition, Entry, Event, Limits, LineId, State, Task, Ticket,
         WorkerId, step,
     },
 };
@@ -101,7 +101,7 @@ pub(super) fn pick<T: Copy>(mut all: impl ExactSizeIterator<Item = T>, number: u
 
 impl World {
     pub(super) fn new() -> Self {
-        let limits = Limits { waiting_max: 8, per_session_max: 5 };
+        let limits = Limits::waiting(8, 5);
         Self {
             state: State::new(limits),
             now_ms: 0,
@@ -169,6 +169,7 @@ impl World {
             task,
             class,
             cost: Cost { prompt, max_tokens },
+            bound: Bound::ToModel,
             deadline,
         }));
     }

@@ -18,8 +18,9 @@ use core_policy::fds::MODEL_FILES_MAX;
 use core_wire::code::{Code, Refusal};
 
 use super::{
+    listing::{SUFFIX, is_part},
     loader::{self, Folder, Stamp, shown},
-    registry::{SUFFIX, Source, is_part},
+    registry::Source,
 };
 
 /// The names of a model's files beneath one directory.

@@ -1,6 +1,9 @@
 //! Opening model files: beneath `models/` or `tokenizers/`, no links, regular, not writable by
 //! everybody.
 
+#[cfg(test)]
+mod tests;
+
 use std::{
     os::fd::{AsFd, BorrowedFd, OwnedFd},
     time::{Duration, SystemTime, UNIX_EPOCH},
@@ -154,7 +157,7 @@ fn check_names(name: &str, names: u64) -> Result<(), Refusal> {
 fn refused(folder: Folder<'_>, name: &str, errno: Errno) -> Refusal {
     let beneath = folder.name;
     match errno {
-        Errno::EACCES | Errno::EPERM => unreadable(folder.fd, name),
+        Errno::EACCES | Errno::EPERM => unreadable(folder, name),
         Errno::ELOOP => path(name, "is a symbolic link: put the model itself there"),
         Errno::EXDEV => path(name, &format!("leads out of {beneath}: name a file beneath it")),
         Errno::ENXIO | Errno::ENODEV => path(name, "is no regular file"),
@@ -169,15 +172,25 @@ fn refused(folder: Folder<'_>, name: &str, errno: Errno) -> Refusal {
     }
 }
 
-fn unreadable(folder: BorrowedFd<'_>, name: &str) -> Refusal {
+fn unreadable(folder: Folder<'_>, name: &str) -> Refusal {
     let uid = geteuid();
-    let mode = fstatat(folder, name, AtFlags::AT_SYMLINK_NOFOLLOW)
-        .map_or_else(|_| "unknown".to_owned(), |stat| format!("{:04o}", stat.st_mode & 0o7777));
-    let message = format!(
-        "{} has mode {mode} and user {uid}, whom the broker runs as, may not read it: \
-         chmod or chown it",
-        shown(name)
-    );
+    let mode = |stat: FileStat| format!("{:04o}", stat.st_mode & 0o7777);
+    let message = match fstatat(folder.fd, name, AtFlags::AT_SYMLINK_NOFOLLOW) {
+        Ok(stat) => format!(
+            "{} has mode {} and user {uid}, whom the broker runs as, may not read it: \
+             chmod or chown it",
+            shown(name),
+            mode(stat)
+        ),
+        // Then it is the directory that is closed, or one beneath it.
+        Err(_) => format!(
+            "{} has mode {} and user {uid}, whom the broker runs as, may not look for {} in it: \
+             chmod or chown it",
+            folder.name,
+            fstat(folder.fd).map_or_else(|_| "unknown".to_owned(), mode),
+            shown(name)
+        ),
+    };
     Refusal::new(Code::ModelUnreadable, message)
 }
 

@@ -33,7 +33,7 @@ impl Core {
             return;
         }
         // Also for those that are answered at once: two answers under one id help nobody.
-        if self.scheduler.is_open(conn, &id) || self.inspections.is_awaited(conn, &id) {
+        if self.scheduler.is_open(conn, &id) || self.inspections.survey.is_awaited(conn, &id) {
             self.answer(conn, &id, &ToClient::Error(scheduler::duplicate()));
             return;
         }

@@ -21,6 +21,7 @@ mod launch;
 mod live;
 mod load;
 mod perform;
+mod survey;
 mod swap;
 mod tell;
 mod tend;

@@ -4,13 +4,16 @@ use core_wire::{
     worker::{KIND_MAX, Locked, Purpose, Ready, ToBroker},
 };
 
-use super::*;
+use super::{
+    time::{COMPILE_WITHIN, HUNG_AFTER, UNUSED_AFTER},
+    *,
+};
 use crate::{
     config::Config,
     ipc::Outbox,
     runtime::launch::Plan,
     scheduler::{Edition, Ticket},
-    workers::link::{Emitted, Role},
+    workers::link::{Emitted, Role, Want},
 };
 
 const JOB: JobId = JobId(1);

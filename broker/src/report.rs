@@ -126,11 +126,10 @@ pub(crate) fn claimed(claim: Claim, said: Said) -> Option<Row> {
     Some(row)
 }
 
-/// That no cgroup bounds a worker's memory: this version makes none even where one is delegated. A
-/// wanted protection that is missing is always named, with what stands in for it.
-pub(crate) fn no_memory_cgroup() -> Row {
-    let instead = "data limit and watchdog instead";
-    Row::no(layer::MEMORY_CGROUP, How::OutsideAtLocked, instead)
+/// That no cgroup bounds a worker's memory, with what was found of cgroups at the start: this
+/// version makes none even where one is delegated. A data limit and a watchdog stand in for it.
+pub(crate) fn no_memory_cgroup(found: &Row) -> Row {
+    Row::no(layer::MEMORY_CGROUP, How::OutsideAtLocked, found.value.clone())
 }
 
 /// What the broker knows of the rings, because it made and asked.

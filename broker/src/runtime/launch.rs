@@ -108,7 +108,8 @@ impl Core {
         let id = WorkerId(self.next_worker);
         let mut worker = plan.worker(pid, Feed::new(jobs), expect);
         worker.seen.merge(of_rings(degraded), epoch_ms());
-        worker.seen.merge([seccomp::content(), no_memory_cgroup()], epoch_ms());
+        let cgroup = no_memory_cgroup(&self.setup.memory_cgroup);
+        worker.seen.merge([seccomp::content(), cgroup], epoch_ms());
         self.workers.insert(id, worker);
         Ok(Launched { id, child, tokens })
     }

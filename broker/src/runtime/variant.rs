@@ -24,7 +24,7 @@ async fn choose(core: &Shared) -> Result<PathBuf, Refusal> {
         role: Role::Choose { variants: variants.len() },
         line: None,
         files: Files::default(),
-        grant: Grant::of_vocabulary(Some(0)),
+        grant: Grant::of_chooser(),
         threads: 1,
         within: CHOOSE_WITHIN,
     };

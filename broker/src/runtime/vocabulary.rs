@@ -90,7 +90,7 @@ async fn prepare(core: &Shared, line: &LineId) -> Result<Prepared, Failure> {
         Origin::Models => core.borrow().check_digest(line, digest).map_err(about)?,
     }
     let variant = variant::variant(core).await.map_err(about)?;
-    let grant = core.borrow().grant_of_vocabulary(line, &origin);
+    let grant = core.borrow().grant_of_vocabulary(line, &origin, &files);
     load::memory(core, line, &grant, 0).await?;
     let whole = core.borrow().serve_config(line, &variant);
     let files = files.without_adapters();
@@ -159,13 +159,13 @@ impl Core {
     }
 
     /// What a worker for it may use, by the tokens of the model where it was inspected.
-    fn grant_of_vocabulary(&self, line: &LineId, origin: &Origin) -> Grant {
+    fn grant_of_vocabulary(&self, line: &LineId, origin: &Origin, files: &Files) -> Grant {
         let entry = match origin {
             Origin::Tokenizers => None,
             Origin::Models => self.registry.entry(&line.model),
         };
         let known = entry.map(|entry| entry.facts.n_vocab).filter(|&n_vocab| n_vocab > 0);
-        Grant::of_vocabulary(known)
+        Grant::of_vocabulary(known, files.content().size_bytes())
     }
 
     /// A vocabulary worker can be given work.

@@ -105,7 +105,9 @@ fn generating() -> (Broker, u32, Child) {
 /// What `audit` says of the files of the model `long`.
 fn audited(broker: &Broker) -> (i32, Option<bool>) {
     let audit = broker.corectl(&["audit"]);
-    let row = audit.lines.iter().find(|row| row["name"] == "model.files");
+    let long = audit.lines.iter().find(|process| process["model"] == "long");
+    let rows = long.and_then(|process| process["rows"].as_array());
+    let row = rows.and_then(|rows| rows.iter().find(|row| row["name"] == "model.files"));
     (audit.code, row.and_then(|row| row["achieved"].as_bool()))
 }
 

@@ -1,20 +1,23 @@
 //! A worker is held to the memory that it was granted: by the kernel, and by a watchdog.
 
-use std::{
-    fs,
-    os::unix::fs::FileExt as _,
-    process::{Command, Stdio},
-    time::Duration,
-};
+use std::{fs, os::unix::fs::FileExt as _, process::Stdio, time::Duration};
 
 use core_tests::{
     harness::{Broker, processes},
     trace::{Arg, Outcome, Tracee},
 };
-use nix::libc;
+use nix::{
+    libc,
+    sys::wait::{WaitPidFlag, waitpid},
+    unistd::Pid,
+};
 
-/// Bytes written at once into a worker's memory.
-const WRITE_BYTES: usize = 1 << 20;
+/// A page, which is what is touched at once.
+const TOUCH_BYTES: usize = 4096;
+/// What is left of the kernel's limit, for what malloc does meanwhile.
+const MARGIN_BYTES: u64 = 1 << 20;
+/// How long a thread may compute after the main thread stopped.
+const STOPS_WITHIN: Duration = Duration::from_millis(300);
 /// How long a stream may take to its first steps.
 const RUNS_WITHIN: Duration = Duration::from_secs(10);
 
@@ -34,12 +37,6 @@ fn data_limit(pid: u32) -> (Option<u64>, Option<u64>) {
     (values.next().flatten(), values.next().flatten())
 }
 
-/// What the first worker was granted.
-fn granted(broker: &Broker) -> u64 {
-    let status = broker.corectl(&["status"]).lines.remove(0);
-    status["workers"][0]["memory_bytes"].as_u64().expect("a number")
-}
-
 /// Injects a mapping of private memory.
 fn map(tracee: &Tracee, bytes: u64) -> i64 {
     let protection = libc::PROT_READ | libc::PROT_WRITE;
@@ -53,14 +50,31 @@ fn map(tracee: &Tracee, bytes: u64) -> i64 {
     }
 }
 
-/// Touches memory of a process as it would itself.
-fn fill(pid: u32, at: u64, bytes: u64) {
-    let memory = fs::OpenOptions::new().write(true).open(format!("/proc/{pid}/mem"));
+/// Touches every page that a process may write and has not touched, with what lies there; until it
+/// is killed for that.
+fn touch_all(pid: u32) {
+    let maps = fs::read_to_string(format!("/proc/{pid}/maps")).expect("it runs");
+    let memory = fs::OpenOptions::new().read(true).write(true).open(format!("/proc/{pid}/mem"));
     let memory = memory.expect("opened");
-    let page = vec![1; WRITE_BYTES];
-    for offset in (0..bytes).step_by(WRITE_BYTES) {
-        memory.write_all_at(&page, at + offset).expect("written");
+    let mut page = vec![0; TOUCH_BYTES];
+    for line in maps.lines().filter(|line| line.contains(" rw-p ")) {
+        let range = line.split(' ').next().and_then(|range| range.split_once('-'));
+        let (start, end) = range.expect("a range");
+        let number = |hex| u64::from_str_radix(hex, 16).expect("an address");
+        for at in (number(start)..number(end)).step_by(TOUCH_BYTES) {
+            let read = memory.read_exact_at(&mut page, at);
+            if read.and_then(|()| memory.write_all_at(&page, at)).is_err() {
+                return;
+            }
+        }
     }
+}
+
+/// Bytes that a process has mapped for writing.
+fn data(pid: u32) -> u64 {
+    let field = processes::status_field(pid, "VmData").expect("it runs");
+    let kib: u64 = field.trim_end_matches(" kB").parse().expect("a number");
+    kib * 1024
 }
 
 #[test]
@@ -70,9 +84,7 @@ fn the_kernel_limits_what_a_worker_maps() {
     let (soft, hard) = data_limit(worker);
     let limit = soft.expect("a number");
     assert_eq!(soft, hard);
-    let data = processes::status_field(worker, "VmData").expect("it runs");
-    let data: u64 = data.trim_end_matches(" kB").parse().expect("a number");
-    assert!(data * 1024 < limit, "{data} kB of {limit} bytes");
+    assert!(data(worker) < limit, "{} of {limit} bytes", data(worker));
     if !is_root() {
         return;
     }
@@ -102,16 +114,17 @@ fn a_worker_that_touches_more_than_it_was_granted_is_killed() {
         (status["workers"][0]["active"] == 1).then_some(())
     };
     processes::wait_for(RUNS_WITHIN, busy).expect("it runs");
-    // As if the kernel's limit did not hold: the watchdog is to see it alone.
-    let pid = worker.to_string();
-    let lifted = Command::new("prlimit").args(["--pid", &pid, "--data=unlimited"]).status();
-    assert!(lifted.expect("util-linux is there").success());
-    let bytes = (granted(&broker) + (8 << 20)).next_multiple_of(WRITE_BYTES as u64);
+    let limit = data_limit(worker).0.expect("a number");
     let tracee = Tracee::seize_running(worker).expect("seized");
-    let at = map(&tracee, bytes);
-    assert!(at > 0, "{at}");
-    fill(worker, at.cast_unsigned(), bytes);
-    tracee.detach().expect("let go");
+    // Its other threads come to the end of what they were given, and wait.
+    std::thread::sleep(STOPS_WITHIN);
+    // All that the kernel's limit leaves it, which is more than it was granted.
+    assert!(map(&tracee, limit - data(worker) - MARGIN_BYTES) > 0);
+    touch_all(worker);
+    if tracee.detach().is_err() {
+        // It is dead by now, and its parent hears of that once its tracer has.
+        let _ = waitpid(Pid::from_raw(worker.cast_signed()), Some(WaitPidFlag::__WALL));
+    }
     let output = run.wait_with_output().expect("corectl ends");
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     let last = text.lines().last().unwrap_or_default();

@@ -137,8 +137,8 @@ fn what_never_fits_is_refused_with_the_numbers_and_disturbs_nobody() {
     assert_eq!(name, "MEMORY", "{message}");
     let numbers = message.split(|c: char| !c.is_ascii_digit());
     let numbers: Vec<u64> = numbers.filter_map(|number| number.parse().ok()).collect();
-    assert!(numbers.contains(&(256 << 20)), "the budget: {message}");
-    assert!(numbers.iter().any(|&bytes| bytes > 256 << 20), "what it takes: {message}");
+    assert!(numbers.contains(&256), "the budget in MiB: {message}");
+    assert!(numbers.iter().any(|&mib| mib > 256), "what it takes: {message}");
     let large = told(&broker, "large");
     assert_eq!((&large["state"], &large["reason"]), (&"unloaded".into(), &Value::Null), "{large}");
     assert_eq!(broker.worker("tiny"), Some(worker), "the other one was disturbed");
@@ -154,6 +154,7 @@ fn what_never_fits_is_refused_with_the_numbers_and_disturbs_nobody() {
 fn a_directory_that_cannot_be_read_is_told_as_the_reason() {
     let broker = Broker::start(install(""), &[]).expect("a broker");
     let models = broker.install.root().join("models");
+    assert_eq!(told(&broker, "tiny")["state"], "unloaded");
     fs::set_permissions(&models, fs::Permissions::from_mode(0)).expect("closed");
     let tiny = told(&broker, "tiny");
     let (name, message) = refused(&broker, &["run", "tiny", "x"]);

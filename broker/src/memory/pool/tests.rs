@@ -36,9 +36,10 @@ fn lies_saturate() {
 
 #[test]
 fn a_vocabulary_is_granted_by_its_tokens() {
-    let known = Grant::of_vocabulary(Some(1024));
-    assert_eq!(known.total_bytes(), 33 * MIB);
-    assert_eq!(Grant::of_vocabulary(None).total_bytes(), (32 + 256) * MIB);
+    assert_eq!(Grant::of_vocabulary(Some(1024), u64::MAX).total_bytes(), 33 * MIB);
+    assert_eq!(Grant::of_vocabulary(None, MIB).total_bytes(), (32 + 32) * MIB);
+    assert_eq!(Grant::of_vocabulary(None, u64::MAX).total_bytes(), (32 + 256) * MIB);
+    assert_eq!(Grant::of_chooser().total_bytes(), 32 * MIB);
 }
 
 #[test]

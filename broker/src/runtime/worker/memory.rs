@@ -16,7 +16,7 @@ const LOOK_EACH: Duration = Duration::from_secs(1);
 
 impl Worker {
     /// When its memory is to be looked at.
-    pub(super) fn memory_due(&self) -> Option<Instant> {
+    pub(in crate::runtime) fn memory_due(&self) -> Option<Instant> {
         let watched = match self.stage {
             Stage::Loading { .. } => true,
             Stage::Serving => self.is_awaited(),
@@ -26,7 +26,7 @@ impl Worker {
     }
 
     /// Looks, if it is time for that.
-    pub(super) fn check_memory(&mut self, now: Instant) {
+    pub(in crate::runtime) fn check_memory(&mut self, now: Instant) {
         if self.memory_due().is_none_or(|due| due > now) {
             return;
         }

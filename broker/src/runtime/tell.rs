@@ -43,7 +43,10 @@ impl Core {
             queue: self.queue_status(),
             sessions: count(self.scheduler.sessions()),
             requests: self.counts,
-            memory: MemoryStatus::default(),
+            memory: MemoryStatus {
+                granted_bytes: self.scheduler.granted(),
+                ..MemoryStatus::default()
+            },
         }))
     }
 
@@ -104,7 +107,7 @@ impl Core {
             restarts: starts.saturating_sub(1),
             rss_bytes: rss_bytes(worker.pid),
             cores: self.leases.lent(id),
-            memory_bytes: 0,
+            memory_bytes: self.scheduler.granted_to(line),
             profile: "cpu".into(),
             outdated: whole.is_some_and(|entry| line.edition < entry.edition),
         })

@@ -1,5 +1,6 @@
 //! Every order of events keeps the promises; single cases say what the promises are.
 
+mod asks;
 mod checks;
 mod desk;
 mod ends;

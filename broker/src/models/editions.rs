@@ -15,8 +15,9 @@ use core_wire::{
 
 use super::{
     hash::Digest,
+    listing::parts_of,
     loader::shown,
-    registry::{Entry, Registry, Source, parts_of, unknown},
+    registry::{Entry, Registry, Source, unknown},
 };
 use crate::scheduler::{Edition, LineId, Part};
 

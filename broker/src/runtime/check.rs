@@ -21,7 +21,7 @@ use super::{
     live::{Ask, Work},
 };
 use crate::{
-    models::{hash::Digest, registry},
+    models::hash::Digest,
     scheduler::{Bound, Cost, LineId, Part, Task},
     workers::{feed::Held, link::Want},
 };
@@ -128,7 +128,7 @@ impl Core {
             return Ok(model);
         }
         self.look_again();
-        self.registry.find(name)?.ok_or_else(|| registry::unknown(name))
+        self.registry.find(name)?.ok_or_else(|| self.registry.unknown(name))
     }
 
     /// Looks for a model that was added, at the price of a tenth of the time at most: a client that

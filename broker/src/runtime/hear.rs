@@ -110,6 +110,10 @@ impl Core {
         if let Some(row) = worker.seen.missing() {
             return worker.condemn(Verdict::Unprotected { row: row.to_owned() });
         }
+        self.look_at_files(id);
+        let Some(worker) = self.living(id).filter(|worker| worker.verdict.is_none()) else {
+            return;
+        };
         let Some(line) = worker.line.clone() else {
             return;
         };

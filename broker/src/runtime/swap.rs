@@ -32,7 +32,12 @@ impl Core {
         let worker = self.workers.values().find(|worker| worker.line.as_ref() == Some(to));
         let (facts, digest) =
             worker.map(|worker| (worker.facts.clone(), worker.digest)).unwrap_or_default();
+        let content = worker.map(|worker| worker.files.content()).unwrap_or_default();
+        let needs = self.inspections.needs(&content);
         self.registry.swapped(to, facts, digest);
+        if let (Some(entry), Some(needs)) = (self.registry.current_mut(to), needs) {
+            entry.needs = needs;
+        }
         let file = self.registry.source(to).map(|source| source.file.as_str());
         tracing::info!(model = %to.model, file, "swapped");
         self.retired(from);

@@ -84,10 +84,9 @@ impl Install {
     /// # Errors
     /// It cannot be copied.
     pub fn add_model(&self, id: &str, file: &Path) -> Setup<PathBuf> {
+        // A copy: a model with another name elsewhere is refused.
         let to = self.model(id);
-        if fs::hard_link(file, &to).is_err() {
-            fs::copy(file, &to)?;
-        }
+        fs::copy(file, &to)?;
         Ok(to)
     }
 

@@ -16,6 +16,8 @@ mod grammars;
 mod hostile;
 mod leases;
 mod lifecycle;
+mod limits;
+mod loading;
 mod order;
 mod parity;
 mod preempt;

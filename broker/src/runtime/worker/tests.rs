@@ -4,13 +4,16 @@ use core_wire::{
     worker::{KIND_MAX, Locked, Purpose, Ready, ToBroker},
 };
 
-use super::*;
+use super::{
+    time::{COMPILE_WITHIN, HUNG_AFTER, UNUSED_AFTER},
+    *,
+};
 use crate::{
     config::Config,
     ipc::Outbox,
     runtime::launch::Plan,
     scheduler::{Edition, Ticket},
-    workers::link::{Emitted, Role},
+    workers::link::{Emitted, Role, Want},
 };
 
 const JOB: JobId = JobId(1);
@@ -27,7 +30,8 @@ fn worker(part: Part, want: Want) -> Worker {
         purpose: Purpose::Choose { variants: Vec::new() },
         role,
         line: Some(LineId { model, part, edition: Edition::default() }),
-        files: Vec::new(),
+        files: Files::default(),
+        grant: Grant::of_vocabulary(Some(0)),
         threads: 1,
         within: Duration::from_secs(1),
     };

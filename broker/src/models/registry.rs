@@ -169,7 +169,8 @@ impl Registry {
 impl Entry {
     /// What its worker said of it, as long as that worker serves: another content may have come.
     pub(crate) fn served(&self) -> Option<&ModelFacts> {
-        (self.state == ModelState::Ready).then_some(&self.facts)
+        let serves = matches!(self.state, ModelState::Ready | ModelState::Draining);
+        serves.then_some(&self.facts)
     }
 
     /// The model as `models` lists it.

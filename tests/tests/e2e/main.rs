@@ -3,6 +3,7 @@
 #![expect(clippy::print_stdout, reason = "what is printed is the result")]
 
 mod bad_input;
+mod budget;
 mod cancel;
 mod changed;
 mod choices;
@@ -22,5 +23,6 @@ mod parity;
 mod preempt;
 mod same;
 mod shaped;
+mod swap;
 mod talk;
 mod vocabulary;

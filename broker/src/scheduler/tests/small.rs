@@ -93,3 +93,8 @@ pub(super) fn codes(effects: &[Effect]) -> Vec<(u64, Code)> {
     });
     ends.collect()
 }
+
+/// The name of a request, as its session gave it.
+pub(super) fn request_of(ticket: u64) -> String {
+    request(u8::try_from(ticket).expect("few")).into()
+}

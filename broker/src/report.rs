@@ -126,10 +126,10 @@ pub(crate) fn claimed(claim: Claim, said: Said) -> Option<Row> {
     Some(row)
 }
 
-/// That nothing bounds a worker's memory yet: budgets and cgroups are not part of this version, and
-/// a wanted protection that is missing is always named.
-pub(crate) fn no_memory_limit() -> Row {
-    Row::no(layer::MEMORY_CGROUP, How::OutsideAtLocked, "no limit is set")
+/// That no cgroup bounds a worker's memory, with what was found of cgroups at the start: this
+/// version makes none even where one is delegated. A data limit and a watchdog stand in for it.
+pub(crate) fn no_memory_cgroup(found: &Row) -> Row {
+    Row::no(layer::MEMORY_CGROUP, How::OutsideAtLocked, found.value.clone())
 }
 
 /// What the broker knows of the rings, because it made and asked.

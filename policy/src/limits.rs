@@ -2,9 +2,11 @@
 
 use nix::errno::Errno;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use nix::unistd::Pid;
 
 use crate::fds::MODEL_FILES_MAX;
 use crate::report::{How, Row, layer};
+use crate::sys;
 
 /// One limit, which is both the soft and the hard one.
 #[derive(Debug, Clone, Copy)]
@@ -91,6 +93,18 @@ pub const WORKER_NPROC: Limit = Limit {
     at_most: NPROC,
     reason: "a parser that was taken over cannot fill the machine with threads",
 };
+
+/// Sets the data limit of a worker from outside (prlimit(2), Linux 2.6.36), in bytes: private
+/// memory that it may map for writing, touched or not. The kernel asks only that both have the same
+/// user, so it works on one that is not dumpable, too.
+///
+/// The caller must hold the process, so that the pid still means it.
+///
+/// # Errors
+/// The errno of prlimit.
+pub fn set_data(pid: i32, bytes: u64) -> Result<(), Errno> {
+    sys::limit_other(Pid::from_raw(pid), libc::RLIMIT_DATA, bytes)
+}
 
 /// Sets one limit, soft equal to hard, and never above what was inherited.
 ///

@@ -78,17 +78,21 @@ fn namespaces() -> Vec<Row> {
 }
 
 /// A delegated cgroup v2 with the memory controller: this process's own directory lists it, and may
-/// be written.
-fn memory_cgroup() -> Row {
+/// be written. To be asked before the process confines itself, because the directory is none of a
+/// broker's.
+pub fn memory_cgroup() -> Row {
     let own = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
     let Some(path) = own.lines().find_map(|line| line.strip_prefix("0::/")) else {
         return Row::no(layer::MEMORY_CGROUP, HOW, "no cgroup v2");
     };
     let directory = Path::new("/sys/fs/cgroup").join(path);
     let controllers = fs::read_to_string(directory.join("cgroup.controllers")).unwrap_or_default();
-    let memory = controllers.split_whitespace().any(|name| name == "memory");
-    let procs = directory.join("cgroup.subtree_control");
-    let writable = nix::unistd::access(&procs, nix::unistd::AccessFlags::W_OK).is_ok();
-    let achieved = Achieved::from(memory && writable);
-    Row::met(layer::MEMORY_CGROUP, HOW, achieved, "cgroup v2, delegated")
+    if !controllers.split_whitespace().any(|name| name == "memory") {
+        return Row::no(layer::MEMORY_CGROUP, HOW, "no memory controller");
+    }
+    let children = directory.join("cgroup.subtree_control");
+    match nix::unistd::access(&children, nix::unistd::AccessFlags::W_OK) {
+        Ok(()) => Row::yes(layer::MEMORY_CGROUP, HOW, "cgroup v2, delegated"),
+        Err(_) => Row::no(layer::MEMORY_CGROUP, HOW, "cgroup v2, not delegated"),
+    }
 }

@@ -73,6 +73,20 @@ pub(crate) fn landlock_abi() -> i32 {
     i32::try_from(abi.max(0)).unwrap_or(0)
 }
 
+/// Sets one limit of another process, soft equal to hard.
+pub(crate) fn limit_other(
+    process: Pid,
+    resource: libc::__rlimit_resource_t,
+    value: u64,
+) -> Result<(), Errno> {
+    let limit = libc::rlimit { rlim_cur: value, rlim_max: value };
+    let old = std::ptr::null_mut::<libc::rlimit>();
+    // SAFETY: the kernel reads the limit, which outlives the call, and writes no old one where the
+    // pointer is null (invariants 1 and 2).
+    let code = unsafe { libc::prlimit(process.as_raw(), resource, &raw const limit, old) };
+    Errno::result(code).map(drop)
+}
+
 /// Whether mseal exists: sealing nothing succeeds where it does.
 pub(crate) fn mseal_exists() -> bool {
     let (address, len, flags): (libc::c_ulong, libc::size_t, libc::c_ulong) = (0, 0, 0);

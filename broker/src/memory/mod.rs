@@ -1,9 +1,13 @@
-//! Memory that clients make the broker hold: a budget whose charges refund themselves.
+//! Memory: what clients make the broker hold, and what workers may take ([`pool`]).
 //!
+//! What the broker holds is a budget whose charges refund themselves.
 //! A queue that is bounded in requests alone holds a gigabyte when each brings a long prompt. So
 //! the bytes of all prompts that are kept for workers are counted here, and a request that does not
 //! fit is refused with `MEMORY` before anything is kept of it. What models and their contexts take
-//! is the workers' memory and not counted here.
+//! is the workers' memory; [`watch`] looks at it.
+
+pub(crate) mod pool;
+pub(crate) mod watch;
 
 #[cfg(test)]
 mod tests;
@@ -36,6 +40,11 @@ impl Budget {
     /// The budget for prompts.
     pub(crate) fn of_prompts() -> Self {
         Self::new(PROMPTS_BYTES_MAX)
+    }
+
+    /// Bytes that are held now.
+    pub(crate) fn held(&self) -> usize {
+        self.held.get()
     }
 
     fn new(max: usize) -> Self {

@@ -80,6 +80,15 @@ impl Hasher {
     }
 }
 
+/// The digest of a model: that of its file, or of its files' digests one after another where it has
+/// several, adapters included.
+pub(crate) fn combined(digests: &[Digest]) -> Digest {
+    match digests {
+        [only] => *only,
+        several => Sha256::digest(several.concat()).into(),
+    }
+}
+
 /// A digest as 64 hexadecimal digits.
 pub(crate) fn hex(digest: &Digest) -> String {
     digest.iter().map(|byte| format!("{byte:02x}")).collect()

@@ -33,7 +33,7 @@ impl Core {
             return;
         }
         // Also for those that are answered at once: two answers under one id help nobody.
-        if self.scheduler.is_open(conn, &id) {
+        if self.scheduler.is_open(conn, &id) || self.inspections.survey.is_awaited(conn, &id) {
             self.answer(conn, &id, &ToClient::Error(scheduler::duplicate()));
             return;
         }
@@ -42,7 +42,7 @@ impl Core {
                 self.drive(Event::Cancelled { conn, target });
                 self.answer(conn, &id, &ToClient::Done(Done::default()));
             }
-            Request::Models => self.answer(conn, &id, &self.models()),
+            Request::Models => self.tell_models(conn, id),
             Request::Status => self.answer(conn, &id, &self.status()),
             Request::Audit => {
                 let audit = self.audit();
@@ -65,7 +65,7 @@ impl Core {
     }
 
     /// Sends the only event of a request that is answered at once.
-    fn answer(&mut self, conn: ConnId, id: &RequestId, event: &ToClient) {
+    pub(super) fn answer(&mut self, conn: ConnId, id: &RequestId, event: &ToClient) {
         match event {
             ToClient::Error(_) => self.counts.failed += 1,
             _ => self.counts.done += 1,

@@ -126,10 +126,11 @@ impl Core {
         if let Form::Choice { group, .. } = &form {
             self.groups.get_mut(group)?.tickets.push(ticket);
         }
-        let Place { task, ask, cost } = place;
+        let Place { task, ask, cost, bound } = place;
         self.live.insert(ticket, Live::new(&caller, form, ask));
         let Caller { conn, id, class, deadline, .. } = caller;
-        Some(Event::Arrived(Arrival { ticket, conn, id, entry, task, class, cost, deadline }))
+        let arrival = Arrival { ticket, conn, id, entry, task, class, cost, bound, deadline };
+        Some(Event::Arrived(arrival))
     }
 
     /// A grammar compiled: what waited for it joins the request while that is still open, so that
@@ -143,6 +144,7 @@ impl Core {
         if let Some(content) = content {
             places.iter_mut().for_each(|place| place.compiled_for(content));
         }
+        places.iter_mut().for_each(|place| self.follow_swap(&mut place.task));
         self.line_up(&caller, places, Entry::Joins);
         if let Some(event) = self.follow() {
             self.drive(event);

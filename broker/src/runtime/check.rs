@@ -21,8 +21,8 @@ use super::{
     live::{Ask, Work},
 };
 use crate::{
-    models::{hash::Digest, registry},
-    scheduler::{Cost, LineId, Part, Task},
+    models::hash::Digest,
+    scheduler::{Bound, Cost, LineId, Part, Task},
     workers::{feed::Held, link::Want},
 };
 
@@ -46,6 +46,7 @@ pub(super) struct Place {
     pub(super) task: Task,
     pub(super) ask: Ask,
     pub(super) cost: Cost,
+    pub(super) bound: Bound,
 }
 
 impl Core {
@@ -62,7 +63,8 @@ impl Core {
                 let line = self.vocabulary_of(&model)?;
                 self.check_ids(&line.model, &tokens)?;
                 let work = self.work(JobKind::Detokenize, Want::Text, &Prompt::Tokens(tokens))?;
-                Ok(Checked::of(Task::Brief(line), Ask::Job(work)))
+                let (task, cost, bound) = (Task::Brief(line), Cost::default(), Bound::ToVocabulary);
+                Ok(Checked::one(Place { task, ask: Ask::Job(work), cost, bound }))
             }
             Request::Embed { model, input } => {
                 input.check()?;
@@ -70,7 +72,8 @@ impl Core {
                 let work = self.work(JobKind::Embed, Want::Floats, &input)?;
                 let cost = Cost { prompt: tokens_of(&input), max_tokens: 0 };
                 let task = Task::Embed(self.registry.line(model, Part::Whole));
-                Ok(Checked::one(Place { task, ask: Ask::Job(work), cost }))
+                let bound = bound_of(&input);
+                Ok(Checked::one(Place { task, ask: Ask::Job(work), cost, bound }))
             }
             Request::Load { model } => self.place(&model, Task::Load),
             Request::Unload { model } => self.place(&model, Task::Unload),
@@ -80,8 +83,8 @@ impl Core {
             Request::Cancel { .. } | Request::Models | Request::Status | Request::Audit => {
                 Err(Refusal::new(Code::Internal, "this request takes no place in a queue"))
             }
-            Request::Swap { .. }
-            | Request::Save { .. }
+            Request::Swap { model, file } => self.check_swap(&model, &file),
+            Request::Save { .. }
             | Request::Restore { .. }
             | Request::Publish { .. }
             | Request::Withdraw { .. } => Err(Refusal::new(Code::Internal, "not yet")),
@@ -125,7 +128,7 @@ impl Core {
             return Ok(model);
         }
         self.look_again();
-        self.registry.find(name)?.ok_or_else(|| registry::unknown(name))
+        self.registry.find(name)?.ok_or_else(|| self.registry.unknown(name))
     }
 
     /// Looks for a model that was added, at the price of a tenth of the time at most: a client that
@@ -168,17 +171,26 @@ impl Place {
         if let Ask::Job(work) = &mut self.ask {
             work.compiled_for = Some(content);
         }
+        self.bound = Bound::ToEdition;
     }
 }
 
 impl Checked {
-    fn of(task: Task, ask: Ask) -> Self {
-        Self::one(Place { task, ask, cost: Cost::default() })
+    pub(super) fn of(task: Task, ask: Ask) -> Self {
+        Self::one(Place { task, ask, cost: Cost::default(), bound: Bound::ToModel })
     }
 
     fn one(place: Place) -> Self {
         let places = vec![place];
         Self { grammar: None, places, class: Priority::Normal, deadline_ms: None }
+    }
+}
+
+/// What a prompt was made for.
+pub(super) fn bound_of(prompt: &Prompt) -> Bound {
+    match prompt {
+        Prompt::Text(_) | Prompt::Chat(_) => Bound::ToModel,
+        Prompt::Tokens(_) => Bound::ToVocabulary,
     }
 }
 

@@ -12,10 +12,10 @@ use std::{
 use core_wire::client::status::RequestCounts;
 use tokio::time::Instant;
 
-use super::{Core, Ending, Fault, Shared, tell::epoch_ms};
+use super::{Core, Ending, Fault, Shared, inspect::Inspections, tell::epoch_ms};
 use crate::{
     config,
-    memory::Budget,
+    memory::{Budget, pool},
     models::{grammars::Grammars, hash::Hasher, registry::Registry},
     report::Seen,
     scheduler::{self, Event, Limits},
@@ -45,6 +45,8 @@ impl Core {
                 vocabularies: BTreeMap::new(),
                 workers: BTreeMap::new(),
                 unsized_lines: BTreeMap::new(),
+                inspections: Inspections::default(),
+                devices: Vec::new(),
                 leases: Leases::new(cores()),
                 prompts: Budget::of_prompts(),
                 counts: RequestCounts::default(),
@@ -147,5 +149,7 @@ fn limits(setup: &Setup) -> Limits {
     Limits {
         waiting_max: number(queue.requests_max),
         per_session_max: number(queue.per_session_max),
+        memory_bytes: pool::budget_bytes(&setup.config.memory),
+        swap_drain_ms: setup.config.swap_drain_ms.into(),
     }
 }

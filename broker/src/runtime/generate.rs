@@ -11,7 +11,7 @@ use core_wire::{
 
 use super::{
     Core,
-    check::{Checked, Place, outside, tokens_of},
+    check::{Checked, Place, bound_of, outside, tokens_of},
     live::{Ask, Work},
     worker::Worker,
 };
@@ -21,7 +21,7 @@ use crate::{
         hash::Digest,
         loader::Stamp,
     },
-    scheduler::{Cost, Part, Task},
+    scheduler::{Bound, Cost, Part, Task},
     workers::link::Want,
 };
 
@@ -72,6 +72,10 @@ impl Core {
         let want = Want::Tokens { max: params.max_tokens, logprobs: params.logprobs };
         let n = params.n;
         let cost = Cost { prompt: tokens_of(prompt), max_tokens: params.max_tokens };
+        let bound = match params.logit_bias.is_empty() {
+            true => bound_of(prompt),
+            false => Bound::ToVocabulary,
+        };
         let first = sampling(params)?;
         let grammar = first.grammar.as_ref().map_or(0, |grammar| grammar.source().len());
         let held = self.hold(prompt, grammar.saturating_mul(n as usize))?;
@@ -81,7 +85,7 @@ impl Core {
             let kind = JobKind::Generate(Box::new(Sampling { seed, ..first.clone() }));
             let prompt = held.clone();
             let ask = Ask::Job(Work { kind, want, prompt, compiled_for: None });
-            Place { task: Task::Generate(line.clone()), ask, cost }
+            Place { task: Task::Generate(line.clone()), ask, cost, bound }
         });
         Ok(places.collect())
     }
@@ -100,7 +104,8 @@ impl Core {
         let nothing = Prompt::Text(String::new());
         let work = self.work(JobKind::Compile(grammar.clone()), Want::Nothing, &nothing)?;
         let (task, ask, cost) = (Task::Brief(line), Ask::Job(work), Cost::default());
-        Ok(Known::No(Box::new(Place { task, ask, cost }), digest))
+        let bound = Bound::ToEdition;
+        Ok(Known::No(Box::new(Place { task, ask, cost, bound }), digest))
     }
 
     /// Whether a worker compiles grammars for other content than serves its model, or would: the

@@ -9,7 +9,6 @@ use tokio::time::Instant;
 
 use super::{
     Core,
-    live::Ask,
     tell::epoch_ms,
     worker::{Stage, Worker},
 };
@@ -81,13 +80,21 @@ impl Core {
         }
     }
 
+    /// Tells everybody who waits for a worker how far it has come, once for each percent.
     fn progressed(&mut self, id: WorkerId, fraction: f32) {
-        let whole = self.workers.get(&id).and_then(Worker::whole);
-        let Some(model) = whole.map(|line| &line.model) else {
+        let Some(worker) = self.workers.get_mut(&id) else {
             return;
         };
-        for live in self.live.values() {
-            if matches!(&live.ask, Ask::Place(asked) if asked == model) {
+        let Some(line) = worker.line.clone() else {
+            return;
+        };
+        let percent = percent(fraction);
+        if worker.told_percent.replace(percent) == Some(percent) {
+            return;
+        }
+        for ticket in self.scheduler.awaiting(&line) {
+            let live = self.live.get(&ticket).filter(|live| live.form.choice() == 0);
+            if let Some(live) = live {
                 // A client that misses a progress bar misses nothing.
                 let _ = live.outbox.send(&live.id, &ToClient::Progress { fraction });
             }
@@ -103,12 +110,16 @@ impl Core {
         if let Some(row) = worker.seen.missing() {
             return worker.condemn(Verdict::Unprotected { row: row.to_owned() });
         }
+        self.look_at_files(id);
+        let Some(worker) = self.living(id).filter(|worker| worker.verdict.is_none()) else {
+            return;
+        };
         let Some(line) = worker.line.clone() else {
             return;
         };
         worker.stage = Stage::Serving;
         worker.slots = ready.facts.slots;
-        let cells = ready.facts.n_ctx;
+        let (cells, vocabulary) = (ready.facts.n_ctx, ready.facts.vocabulary);
         worker.facts = ready.facts.clone();
         worker.used_at = Instant::now();
         let threads = worker.threads;
@@ -131,7 +142,8 @@ impl Core {
             entry.attempts.succeeded();
         }
         self.leases.enter(id, threads);
-        self.drive(Event::Ready { line, worker: id, slots, cells });
+        let tenure = self.tenure(&line, vocabulary);
+        self.drive(Event::Ready { line, worker: id, slots, cells, tenure });
     }
 
     /// Notes a sign of life, and sends what may have found space by now.
@@ -157,4 +169,14 @@ impl Worker {
         let pid = i32::try_from(self.pid).unwrap_or(-1);
         self.seen.merge(look(pid, &self.expect), now_ms);
     }
+}
+
+/// Whole percents; 0 for what is no number.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a hundred fits; the cast makes NaN a 0"
+)]
+fn percent(fraction: f32) -> u8 {
+    (fraction.clamp(0.0, 1.0) * 100.0) as u8
 }

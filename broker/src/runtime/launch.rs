@@ -1,8 +1,8 @@
 //! Forking a worker and noting it; its task is the caller's.
 
-use std::{fmt::Display, os::fd::OwnedFd, path::Path, rc::Rc, time::Duration};
+use std::{fmt::Display, path::Path, rc::Rc, time::Duration};
 
-use core_policy::{seccomp, verify::Expect};
+use core_policy::{limits, seccomp, verify::Expect};
 use core_ring::TokenReceiver;
 use core_wire::{
     code::{Code, Refusal},
@@ -20,7 +20,9 @@ use super::{
     worker::{self, Stage, Worker},
 };
 use crate::{
-    report::{Seen, no_memory_limit, of_rings},
+    memory::pool::Grant,
+    models::files::Files,
+    report::{Seen, no_memory_cgroup, of_rings},
     scheduler::{LineId, Part, WorkerId},
     workers::{
         feed::Feed,
@@ -42,7 +44,8 @@ pub(super) struct Plan {
     pub(super) purpose: Purpose,
     pub(super) role: Role,
     pub(super) line: Option<LineId>,
-    pub(super) files: Vec<OwnedFd>,
+    pub(super) files: Files,
+    pub(super) grant: Grant,
     pub(super) threads: u32,
     pub(super) within: Duration,
 }
@@ -105,7 +108,8 @@ impl Core {
         let id = WorkerId(self.next_worker);
         let mut worker = plan.worker(pid, Feed::new(jobs), expect);
         worker.seen.merge(of_rings(degraded), epoch_ms());
-        worker.seen.merge([seccomp::content(), no_memory_limit()], epoch_ms());
+        let cgroup = no_memory_cgroup(&self.setup.memory_cgroup);
+        worker.seen.merge([seccomp::content(), cgroup], epoch_ms());
         self.workers.insert(id, worker);
         Ok(Launched { id, child, tokens })
     }
@@ -116,9 +120,9 @@ impl Core {
             Refusal::new(Code::ModelLoad, format!("{error}"))
         };
         let expect = Expect {
-            models: plan.files.len(),
+            models: plan.files.fds().len(),
             broker_filters: self.setup.own_filters,
-            data_max: None,
+            data_max: plan.data_max_bytes(),
         };
         let config = WorkerConfig {
             purpose: plan.purpose.clone(),
@@ -129,9 +133,16 @@ impl Core {
             exe: &self.setup.worker.exe,
             config,
             threads: plan.threads,
-            models: &plan.files,
+            models: plan.files.fds(),
         });
-        Ok((started.map_err(|error| failed(&error))?, expect))
+        let started = started.map_err(|error| failed(&error))?;
+        if let Some(bytes) = expect.data_max {
+            let pid = i32::try_from(started.pid).unwrap_or(-1);
+            // One without the limit is seen at LOCKED, and ended.
+            let set = limits::set_data(pid, bytes);
+            set.map_or_else(|errno| tracing::error!(%errno, "no limit on memory"), drop);
+        }
+        Ok((started, expect))
     }
 
     /// What a worker must not be able to open once it is locked: what others own.
@@ -140,21 +151,35 @@ impl Core {
         paths.iter().map(|path| path.to_string_lossy().into_owned()).collect()
     }
 
-    /// Forgets a worker that is gone; answers what it chose.
-    pub(super) fn remove(&mut self, id: WorkerId) -> Option<usize> {
+    /// Forgets a worker that is gone.
+    pub(super) fn remove(&mut self, id: WorkerId) -> Option<Worker> {
         self.worker_gone.notify_one();
         let worker = self.workers.remove(&id);
         self.free_cores(id);
-        worker?.chosen
+        worker
     }
 }
 
 impl Plan {
+    /// The kernel's limit on its memory. A driver of a GPU maps as much as the device has, so there
+    /// only what is touched is watched.
+    fn data_max_bytes(&self) -> Option<u64> {
+        let on_gpu = match &self.purpose {
+            Purpose::Serve(serve) | Purpose::Inspect(serve) => !serve.backends.is_empty(),
+            Purpose::Choose { .. } => false,
+        };
+        (!on_gpu).then(|| self.grant.data_max_bytes())
+    }
+
     pub(super) fn worker(self, pid: u32, feed: Feed, expect: Expect) -> Worker {
         let now = Instant::now();
         Worker {
             pid,
             line: self.line,
+            files: self.files,
+            rereads: false,
+            grant: self.grant,
+            memory_at: now,
             digest: None,
             ledger: Ledger::new(self.role),
             feed,
@@ -164,6 +189,7 @@ impl Plan {
             threads: self.threads,
             slots: 0,
             facts: ModelFacts::default(),
+            told_percent: None,
             chosen: None,
             inspected: None,
             nudge: Rc::default(),

@@ -10,17 +10,22 @@ mod admit;
 mod arrive;
 mod check;
 mod choices;
+mod content;
 mod core;
 mod cores;
 mod generate;
 mod hear;
+mod inspect;
 mod jobs;
 mod launch;
 mod live;
 mod load;
 mod perform;
+mod survey;
+mod swap;
 mod tell;
 mod tend;
+mod variant;
 mod vocabulary;
 mod worker;
 
@@ -33,7 +38,7 @@ use std::{
     time::Duration,
 };
 
-use core_wire::{client::status::RequestCounts, code::Refusal};
+use core_wire::{client::status::RequestCounts, code::Refusal, worker::Device};
 use thiserror::Error;
 use tokio::{
     sync::{Notify, OnceCell, mpsc, oneshot},
@@ -44,6 +49,7 @@ use tokio::{
 use self::{
     arrive::After,
     choices::{Group, GroupId},
+    inspect::Inspections,
     live::Live,
     worker::Worker,
 };
@@ -100,6 +106,10 @@ pub(crate) struct Core {
     workers: BTreeMap<WorkerId, Worker>,
     /// Who waits for the memory of a line's worker.
     unsized_lines: BTreeMap<LineId, oneshot::Sender<Result<(), Refusal>>>,
+    /// What inspectors said of models.
+    inspections: Inspections,
+    /// GPUs that the last of them told of.
+    devices: Vec<Device>,
     leases: Leases,
     prompts: Budget,
     counts: RequestCounts,
@@ -139,6 +149,7 @@ pub(crate) async fn run(
     mut control: mpsc::Receiver<Control>,
 ) -> Result<(), Fault> {
     let core = Core::start(setup)?;
+    core.borrow_mut().preload();
     let retime = core.borrow().retime.clone();
     while !core.borrow().is_over() {
         let due = core.borrow().next_due();

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use core_wire::{
-    client::{Done, Event as ToClient, FinishReason, Priority},
+    client::{Done, Event as ToClient, FinishReason, Priority, event::ModelState},
     code::{Code, Refusal},
     ids::JobId,
     worker::{Job, ToWorker},
@@ -53,7 +53,10 @@ impl Core {
             }
             Effect::Finish { ticket, end } => self.finish(ticket, end),
             Effect::Load(line) => self.load(line),
-            Effect::Start(line) => self.grant(&line, Ok(())),
+            Effect::Start(line) => {
+                self.registry.starts(&line);
+                self.grant(&line, Ok(()));
+            }
             Effect::NoRoom { line, refusal } => self.grant(&line, Err(refusal)),
             Effect::Submit { worker, ticket, job, class } => {
                 return self.submit(worker, ticket, (job, class));
@@ -69,6 +72,14 @@ impl Core {
                     worker.stop();
                 }
             }
+            Effect::Draining(line) => {
+                if let Some(entry) = self.registry.current_mut(&line) {
+                    entry.state = ModelState::Draining;
+                }
+            }
+            Effect::Swapped { from, to } => self.swapped(&from, &to),
+            Effect::Kept(line) => self.registry.kept(&line),
+            Effect::Retired(line) => self.retired(&line),
             Effect::Drained => {
                 if self.ending != Ending::No {
                     self.ending = Ending::Now;

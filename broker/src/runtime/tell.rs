@@ -1,19 +1,20 @@
 //! What the broker tells of itself: models, status, audit.
 
-use std::{
-    fs,
-    time::{SystemTime, UNIX_EPOCH},
-};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use core_policy::verify;
-use core_wire::client::{
-    Event as ToClient, Priority,
-    audit::AuditProcess,
-    status::{
-        BrokerStatus, MemoryStatus, ModelStatus, QueueStatus, Status, WorkerState, WorkerStatus,
+use core_wire::{
+    client::{
+        Event as ToClient, Priority,
+        audit::AuditProcess,
+        status::{
+            BrokerStatus, DeviceStatus, MemoryStatus, ModelStatus, QueueStatus, Status,
+            WorkerState, WorkerStatus,
+        },
     },
+    worker::Device,
 };
-use nix::unistd::{SysconfVar, geteuid, sysconf};
+use nix::unistd::geteuid;
 
 use super::{
     Core,
@@ -21,6 +22,7 @@ use super::{
 };
 use crate::{
     config::Keep,
+    memory::{pool, watch::Resident},
     models::hash::hex,
     report::Verified,
     scheduler::{Part, WorkerId},
@@ -43,13 +45,33 @@ impl Core {
             queue: self.queue_status(),
             sessions: count(self.scheduler.sessions()),
             requests: self.counts,
-            memory: MemoryStatus::default(),
+            memory: self.memory_status(),
         }))
+    }
+
+    fn memory_status(&self) -> MemoryStatus {
+        let device = |device: &Device| DeviceStatus {
+            name: device.name.clone(),
+            free_bytes: device.free_bytes,
+            total_bytes: device.total_bytes,
+            granted_bytes: 0,
+        };
+        let prompts = u64::try_from(self.prompts.held()).unwrap_or(u64::MAX);
+        MemoryStatus {
+            budget_bytes: pool::budget_bytes(&self.setup.config.memory),
+            granted_bytes: self.scheduler.granted(),
+            held_bytes: prompts.saturating_add(pool::rings_bytes(self.workers.len())),
+            saved_bytes: 0,
+            devices: self.devices.iter().map(device).collect(),
+        }
     }
 
     /// Looks again at every worker that can be looked at, then tells all.
     pub(super) fn audit(&mut self) -> ToClient {
         let now_ms = epoch_ms();
+        let ready: Vec<_> = self.workers.iter().filter(|(_, worker)| worker.is_served()).collect();
+        let ready: Vec<_> = ready.iter().map(|(id, _)| **id).collect();
+        ready.into_iter().for_each(|id| self.look_at_files(id));
         self.own.merge(verify::self_broker(), now_ms);
         let broker = AuditProcess {
             pid: std::process::id(),
@@ -104,9 +126,9 @@ impl Core {
             restarts: starts.saturating_sub(1),
             rss_bytes: rss_bytes(worker.pid),
             cores: self.leases.lent(id),
-            memory_bytes: 0,
+            memory_bytes: worker.grant.total_bytes(),
             profile: "cpu".into(),
-            outdated: false,
+            outdated: whole.is_some_and(|entry| line.edition < entry.edition),
         })
     }
 
@@ -118,7 +140,7 @@ impl Core {
             size_bytes: entry.size_bytes,
             n_ctx: entry.facts.n_ctx,
             reason: entry.attempts.reason().map(|refusal| refusal.message.clone()),
-            memory_bytes: 0,
+            memory_bytes: entry.needs.host_total(),
             pinned: entry.source.settings.keep == Keep::Pinned,
         });
         models.collect()
@@ -146,12 +168,6 @@ pub(super) fn epoch_ms() -> u64 {
 }
 
 /// Resident memory of a process; 0 for one that cannot be looked at.
-///
-/// The second number of `/proc/PID/statm` is pages (man 5 proc_pid_statm); everybody may read it,
-/// whether the process is dumpable or not.
 fn rss_bytes(pid: u32) -> u64 {
-    let statm = fs::read_to_string(format!("/proc/{pid}/statm")).unwrap_or_default();
-    let pages = statm.split(' ').nth(1).and_then(|pages| pages.parse::<u64>().ok());
-    let page = sysconf(SysconfVar::PAGE_SIZE).ok().flatten().unwrap_or(4096);
-    pages.unwrap_or(0) * u64::try_from(page).unwrap_or(4096)
+    Resident::of(pid).map_or(0, |resident| resident.all)
 }

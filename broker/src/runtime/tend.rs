@@ -40,8 +40,9 @@ pub(super) async fn tend(core: &Shared, launched: Launched) -> Ended {
             core.condemn(id, Verdict::Breach(violation.into()));
         }
     }
-    let verdict = core.borrow_mut().verdict(id);
-    Ended { verdict, death: status.map_or(Death::Exit(-1), Death::from) }
+    let death = status.map_or(Death::Exit(-1), Death::from);
+    let verdict = core.borrow_mut().verdict(id, death);
+    Ended { verdict, death }
 }
 
 /// Until the process ends, with its status, or until it is condemned, with nothing.
@@ -152,7 +153,9 @@ impl Core {
     }
 
     /// Why the worker had to end.
-    fn verdict(&mut self, id: WorkerId) -> Option<Verdict> {
-        self.workers.get_mut(&id)?.verdict.take()
+    fn verdict(&mut self, id: WorkerId, death: Death) -> Option<Verdict> {
+        let worker = self.workers.get_mut(&id)?;
+        let verdict = worker.verdict.take();
+        worker.lost_its_files(verdict.as_ref(), death).or(verdict)
     }
 }

@@ -3,7 +3,7 @@
 use core_wire::{code::Refusal, ids::JobId};
 
 use super::{
-    Effect, End, LineId, Part, State, WorkerId,
+    Effect, End, LineId, Part, State, Tenure, WorkerId,
     queue::Line,
     seat::{Seat, Share},
 };
@@ -52,7 +52,7 @@ pub(super) struct Crew {
 }
 
 impl Crew {
-    fn new(worker: WorkerId, slots: usize, cells: u32, part: Part) -> Self {
+    pub(super) fn new(worker: WorkerId, slots: usize, cells: u32, part: Part) -> Self {
         Self {
             worker,
             slots: slots.max(1),
@@ -97,27 +97,27 @@ impl Crew {
 }
 
 impl State {
-    pub(super) fn ready(
-        &mut self,
-        id: &LineId,
-        worker: WorkerId,
-        (slots, cells): (usize, u32),
-        out: &mut Vec<Effect>,
-    ) {
+    /// A line has its worker. What was to be swapped for it is, and then who waits is served.
+    pub(super) fn ready(&mut self, id: &LineId, crew: Crew, tenure: Tenure, out: &mut Vec<Effect>) {
         let line = self.lines.entry(id.clone()).or_default();
         debug_assert_eq!(line.station, Station::Loading, "ready answers a load");
-        line.station = Station::Serving(Crew::new(worker, slots, cells, id.part));
+        line.station = Station::Serving(crew);
+        (line.tenure, line.used_ms, line.wanted) = (tenure, self.now_ms, false);
+        self.complete_swap(id, out);
         self.settle(id, out);
     }
 
     pub(super) fn load_failed(&mut self, id: &LineId, refusal: &Refusal, out: &mut Vec<Effect>) {
+        self.memory.release(id);
         let Some(line) = self.lines.get_mut(id) else {
             return;
         };
         line.station = Station::Absent;
+        line.wanted = false;
         for ticket in line.take_all() {
             self.conclude(ticket, End::Refused(refusal.clone()), out);
         }
+        self.abandon_swap(id, refusal, out);
         self.settle(id, out);
     }
 
@@ -177,6 +177,7 @@ impl State {
         if let Some((id, line)) = found {
             let id = id.clone();
             line.station = Station::Absent;
+            self.memory.release(&id);
             self.settle(&id, out);
         }
     }

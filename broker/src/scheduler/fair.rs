@@ -37,7 +37,7 @@ pub(super) struct Lane {
 }
 
 /// One session in a lane.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Flow {
     /// Where its next request would start: behind everything it was charged for.
     finish: u64,
@@ -99,6 +99,18 @@ impl Lane {
         if let Some(flow) = self.flows.get_mut(&conn) {
             flow.finish = flow.finish.saturating_add(taken).saturating_sub(charged);
         }
+    }
+
+    /// Those who wait, and may move, out of the queue, with the clock and the sessions' shares.
+    pub(super) fn hand_over(&mut self, moves: &impl Fn(Ticket) -> bool) -> Self {
+        let (clock, since_ms, flows) = (self.clock, self.since_ms, self.flows.clone());
+        let mut to = Self { clock, since_ms, flows, ..Self::default() };
+        let all = std::mem::take(&mut self.queue);
+        for place in all.from(0) {
+            let queue = if moves(place.ticket) { &mut to.queue } else { &mut self.queue };
+            queue.insert(place);
+        }
+        to
     }
 
     /// Forgets a session that has ended.

@@ -9,14 +9,20 @@
 //! 1. each arrival gets exactly one [`Effect::Finish`], and nothing after it;
 //! 2. a worker never runs more requests than it has slots;
 //! 3. a line has at most one worker, and a load is asked for only where there is none;
-//! 4. while a request waits for a line, a worker for it serves, loads, or ends to be replaced.
+//! 4. while a request waits for a line, a worker for it serves, loads, or ends to be replaced;
+//! 5. workers together are never granted more than the budget, and none that somebody runs in or
+//!    waits for has to go for another model.
 
 mod admit;
+mod arrival;
 mod batch;
 mod cells;
+mod effect;
 mod end;
 mod event;
 mod fair;
+mod limits;
+mod memory;
 mod news;
 mod park;
 mod priority;
@@ -24,6 +30,8 @@ mod queue;
 mod ranks;
 mod seat;
 mod settle;
+mod swap;
+mod tenure;
 
 #[cfg(test)]
 mod tests;
@@ -36,14 +44,19 @@ use core_wire::{
 };
 
 pub(crate) use self::{
-    admit::duplicate,
-    event::{Arrival, Cost, Deadline, Effect, End, Entry, Event, Task},
+    admit::{duplicate, swapping},
+    arrival::{Arrival, Bound, Cost, Deadline, Entry, Task},
+    effect::{Effect, End},
+    event::{Event, Tenure},
+    limits::Limits,
 };
 use self::{
-    batch::{BRIEFS_MAX, TEXTS_MAX},
+    batch::{BRIEFS_MAX, Crew, TEXTS_MAX},
     fair::Place,
+    memory::Ledger,
     queue::Line,
     seat::Seat,
+    swap::Swap,
 };
 use crate::ipc::ConnId;
 
@@ -109,15 +122,6 @@ impl Part {
     }
 }
 
-/// How much may wait.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Limits {
-    /// Requests that wait, of all sessions together.
-    pub(crate) waiting_max: usize,
-    /// Requests of one session that wait.
-    pub(crate) per_session_max: usize,
-}
-
 /// Everything the scheduler knows.
 #[derive(Debug)]
 pub(crate) struct State {
@@ -126,6 +130,11 @@ pub(crate) struct State {
     sessions: BTreeMap<ConnId, Session>,
     lines: BTreeMap<LineId, Line>,
     jobs: BTreeMap<JobId, Seat>,
+    memory: Ledger,
+    /// Models whose file is being swapped.
+    swaps: BTreeMap<ModelId, Swap>,
+    /// When workers with nothing to do have stayed for as long as they may.
+    expiries: BTreeSet<(u64, LineId)>,
     deadlines: BTreeSet<(u64, Ticket)>,
     drains: BTreeSet<Ticket>,
     waiting: usize,
@@ -148,6 +157,7 @@ struct Request {
     id: RequestId,
     task: Task,
     class: Priority,
+    bound: Bound,
     deadline: Option<Deadline>,
     /// The job it runs as; `None` while it waits.
     job: Option<JobId>,
@@ -201,11 +211,12 @@ pub(crate) fn step(state: &mut State, event: Event) -> Vec<Effect> {
             state.end(ticket, End::Refused(refusal), &mut out);
         }
         Event::Closed(conn) => state.close(conn, &mut out),
-        Event::Ready { line, worker, slots, cells } => {
-            state.ready(&line, worker, (slots, cells), &mut out);
+        Event::Ready { line, worker, slots, cells, tenure } => {
+            state.ready(&line, Crew::new(worker, slots, cells, line.part), tenure, &mut out);
         }
-        Event::Sized { line, bytes: _ } => out.push(Effect::Start(line)),
+        Event::Sized { line, bytes, vocabulary } => state.sized(line, bytes, vocabulary),
         Event::LoadFailed { line, refusal } => state.load_failed(&line, &refusal, &mut out),
+        Event::Wanted(line) => state.wanted(&line, &mut out),
         Event::Dismissed(line) => state.dismissed(&line, &mut out),
         Event::Started { job, prompt } => state.started(job, prompt, &mut out),
         Event::Grown { job, emitted } => state.grown(job, emitted, &mut out),
@@ -217,6 +228,7 @@ pub(crate) fn step(state: &mut State, event: Event) -> Vec<Effect> {
         Event::Drain => state.begin_drain(),
         Event::Cut => state.cut(&mut out),
     }
+    state.place_workers(&mut out);
     state.settle_drain(&mut out);
     out
 }

@@ -165,6 +165,17 @@ impl Client {
         self.open(None, Request::Unload { model }).await
     }
 
+    /// Serves a model from another file beneath models/: `Progress`, then `Loaded`. The old file
+    /// serves until the new one is ready, and ends what it has; a file that cannot be served changes
+    /// nothing. Dropping the events does not stop it.
+    ///
+    /// # Errors
+    /// [`RequestError`] when it cannot be sent.
+    pub async fn swap(&self, model: &str, file: &str) -> Result<Events, RequestError> {
+        let (model, file) = (model.into(), file.into());
+        self.open(None, Request::Swap { model, file }).await
+    }
+
     /// Every model that the broker knows.
     ///
     /// # Errors

@@ -3,6 +3,7 @@
 #![expect(clippy::print_stdout, reason = "what is printed is the result")]
 
 mod bad_input;
+mod budget;
 mod cancel;
 mod changed;
 mod choices;
@@ -15,10 +16,13 @@ mod grammars;
 mod hostile;
 mod leases;
 mod lifecycle;
+mod limits;
+mod loading;
 mod order;
 mod parity;
 mod preempt;
 mod same;
 mod shaped;
+mod swap;
 mod talk;
 mod vocabulary;

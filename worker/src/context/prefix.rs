@@ -5,9 +5,7 @@
 //! outlives its request. Forgetting makes cells unreachable at once; only a wipe clears their
 //! bytes.
 
-use llama_cpp_2::context::LlamaContext;
-
-use crate::{context::pool::Slot, fault::Fault};
+use crate::{context::pool::Slot, fault::Fault, llama::context::Context};
 
 /// Whether bytes of ended sequences may still lie in the cache.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -23,13 +21,13 @@ pub(crate) enum Residue {
 ///
 /// # Errors
 /// [`Fault::Residue`]: the engine kept it, so the next sequence in this slot would see it.
-pub(crate) fn forget(context: &mut LlamaContext<'_>, slot: &Slot) -> Result<(), Fault> {
-    context.kv_cache_seq_rm(slot.id(), None, None).map_err(|_| Fault::Residue)
+pub(crate) fn forget(context: &mut Context<'_>, slot: &Slot) -> Result<(), Fault> {
+    context.remove(slot.id(), 0).map_err(|_| Fault::Residue)
 }
 
 /// Clears every cell, bytes included; only while no sequence lives.
-pub(crate) fn wipe(context: &mut LlamaContext<'_>) {
-    context.clear_kv_cache();
+pub(crate) fn wipe(context: &mut Context<'_>) {
+    context.clear();
 }
 
 /// Lets the sequence in `slot` see the first `count` cells of the sequence `from`.
@@ -37,11 +35,10 @@ pub(crate) fn wipe(context: &mut LlamaContext<'_>) {
 /// # Errors
 /// [`Fault::Residue`]: a number that the engine does not take.
 pub(crate) fn share(
-    context: &mut LlamaContext<'_>,
+    context: &mut Context<'_>,
     from: i32,
     slot: &Slot,
     count: u32,
 ) -> Result<(), Fault> {
-    let copied = context.kv_cache_seq_cp(from, slot.id(), Some(0), Some(count));
-    copied.map_err(|_| Fault::Residue)
+    context.copy(from, slot.id(), count).map_err(|_| Fault::Residue)
 }

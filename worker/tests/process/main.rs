@@ -4,9 +4,13 @@
 mod boot;
 #[cfg(test)]
 mod embed;
+#[cfg(test)]
+mod files;
 mod generate;
 #[cfg(test)]
 mod grammars;
+#[cfg(test)]
+mod inspecting;
 mod pausing;
 #[cfg(test)]
 mod player;

@@ -4,13 +4,16 @@ use core_wire::{
     worker::{KIND_MAX, Locked, Purpose, Ready, ToBroker},
 };
 
-use super::*;
+use super::{
+    time::{COMPILE_WITHIN, HUNG_AFTER, UNUSED_AFTER},
+    *,
+};
 use crate::{
     config::Config,
     ipc::Outbox,
     runtime::launch::Plan,
     scheduler::{Edition, Ticket},
-    workers::link::{Emitted, Role},
+    workers::link::{Emitted, Role, Want},
 };
 
 const JOB: JobId = JobId(1);
@@ -27,7 +30,8 @@ fn worker(part: Part, want: Want) -> Worker {
         purpose: Purpose::Choose { variants: Vec::new() },
         role,
         line: Some(LineId { model, part, edition: Edition::default() }),
-        files: Vec::new(),
+        files: Files::default(),
+        grant: Grant::of_chooser(),
         threads: 1,
         within: Duration::from_secs(1),
     };
@@ -116,4 +120,29 @@ fn a_vocabulary_that_nobody_needs_is_unused_and_not_at_fault() {
     whole.ledger.remove(JOB);
     whole.used_at = long_ago();
     assert!(!whole.is_unused(Instant::now()) && whole.due().is_none());
+}
+
+#[test]
+fn memory_is_watched_while_there_is_something_to_do_and_not_more_than_granted() {
+    let mut busy = worker(Part::Whole, Want::Ids);
+    busy.pid = std::process::id();
+    let now = Instant::now();
+    assert!(busy.memory_due().is_some_and(|due| due > now), "once a second");
+    busy.check_memory(now);
+    assert!(busy.verdict.is_none(), "it is too early for a look");
+    // More than such a worker is granted.
+    let touched = std::hint::black_box(vec![1_u8; 64 << 20]);
+    let later = now + Duration::from_secs(2);
+    busy.check_memory(later);
+    drop(touched);
+    let granted = busy.grant.private_bytes();
+    match busy.verdict {
+        Some(Verdict::Memory { used, granted: told }) => assert!(used > granted && told == granted),
+        other => panic!("{other:?}"),
+    }
+    let mut idle = worker(Part::Whole, Want::Ids);
+    assert!(idle.ledger.remove(JOB).is_some());
+    assert_eq!(idle.memory_due(), None, "an idle broker is not woken");
+    idle.stage = Stage::Loading { until: later, within: Duration::from_secs(1) };
+    assert!(idle.memory_due().is_some(), "loading is something to do");
 }

@@ -1,32 +1,11 @@
 //! What workers do in a history.
 
-use std::collections::BTreeMap;
-
 use core_wire::ids::JobId;
 
-use super::world::{CELLS, Job, Mark, Open, Worker, World, lost, pick};
+use super::world::{Job, Mark, Open, World, lost, pick};
 use crate::scheduler::{End, Event, WorkerId, cells::needed};
 
 impl World {
-    pub(super) fn load_ends(&mut self, number: u8, slots: usize) {
-        let Some(line) = pick(self.loading.iter(), number).cloned() else {
-            return;
-        };
-        self.loading.remove(&line);
-        let worker = WorkerId(self.next());
-        let (jobs, cells) = (BTreeMap::new(), CELLS);
-        let crew = Worker { line: line.clone(), slots, cells, jobs, full: false, stopping: false };
-        self.workers.insert(worker, crew);
-        self.step(Event::Ready { line, worker, slots, cells });
-    }
-
-    pub(super) fn load_fails(&mut self, number: u8) {
-        if let Some(line) = pick(self.loading.iter(), number).cloned() {
-            self.loading.remove(&line);
-            self.step(Event::LoadFailed { line, refusal: lost() });
-        }
-    }
-
     pub(super) fn job_ends(&mut self, number: u8) {
         let jobs: Vec<_> = self.workers.values().flat_map(|w| w.jobs.keys().copied()).collect();
         let Some(job) = pick(jobs.iter().copied(), number) else {
@@ -105,7 +84,10 @@ impl World {
     }
 
     pub(super) fn lose(&mut self, worker: WorkerId) {
-        self.workers.remove(&worker);
+        if let Some(gone) = self.workers.remove(&worker) {
+            self.held.remove(&gone.line);
+            self.draining.remove(&gone.line);
+        }
         self.step(Event::Gone { worker, refusal: lost() });
     }
 }

@@ -10,7 +10,6 @@ mod step;
 use std::{collections::VecDeque, time::Duration};
 
 use core_wire::{client::event::FinishReason, ids::JobId};
-use llama_cpp_2::{context::LlamaContext, llama_batch::LlamaBatch};
 
 use crate::{
     context::{
@@ -28,6 +27,7 @@ use crate::{
         sequence::{Prepared, Sequence},
     },
     fault::Fault,
+    llama::{batch::Batch, context::Context},
 };
 
 /// How long the cache of ended sequences stays before it is cleared. Clearing costs as much as
@@ -44,8 +44,8 @@ enum Turn {
 /// Everything that a generating worker has.
 pub(crate) struct Inference<'m> {
     desk: Desk<'m>,
-    context: LlamaContext<'m>,
-    batch: LlamaBatch<'static>,
+    context: Context<'m>,
+    batch: Batch,
     plan: Plan,
     pool: Pool,
     kept: Kept,
@@ -63,8 +63,8 @@ impl<'m> Inference<'m> {
     /// Takes a warmed-up context and the batch that warmed it.
     pub(crate) fn new(
         desk: Desk<'m>,
-        context: LlamaContext<'m>,
-        batch: LlamaBatch<'static>,
+        context: Context<'m>,
+        batch: Batch,
         embedder: Embedder<'m>,
         plan: Plan,
     ) -> Self {

@@ -2,6 +2,7 @@
 
 mod answer;
 mod life;
+pub(crate) mod made;
 mod plan;
 mod spawn;
 

@@ -56,6 +56,8 @@ pub(crate) enum Command {
     Load(ModelArgs),
     /// End a model's worker once its requests are done
     Unload(ModelArgs),
+    /// Serve a model from another file; what runs ends on the old one
+    Swap(SwapArgs),
     /// List the models
     Models,
     /// Show the broker, its workers, its models and its queue
@@ -67,8 +69,6 @@ pub(crate) enum Command {
     /// Drain, then end the broker
     Shutdown,
     /// Names of the contract that later versions fill.
-    #[command(hide = true, disable_help_flag = true)]
-    Swap(Later),
     #[command(hide = true, disable_help_flag = true)]
     Top(Later),
     #[command(hide = true, disable_help_flag = true)]
@@ -149,6 +149,14 @@ pub(crate) struct DetokenizeArgs {
     /// Token ids, separated by commas or spaces
     #[arg(required = true, value_delimiter = ',')]
     pub(crate) ids: Vec<u32>,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct SwapArgs {
+    /// The model's id, as `corectl models` lists it
+    pub(crate) model: String,
+    /// A file's name beneath the broker's models/
+    pub(crate) file: String,
 }
 
 #[derive(Args, Debug)]

@@ -49,7 +49,7 @@ async fn perform(command: Command, target: Target, out: &mut Out) -> Result<Exit
         Command::Audit => audit::run(target, out).await,
         Command::Drain => orders::drain(target, out).await,
         Command::Shutdown => orders::shutdown(target, out).await,
-        Command::Swap(_) => Err(Failure::not_yet("swap")),
+        Command::Swap(args) => models::swap(&args.model, &args.file, target, out).await,
         Command::Top(_) => Err(Failure::not_yet("top")),
         Command::Metrics(_) => Err(Failure::not_yet("metrics")),
     }

@@ -4,7 +4,10 @@
 //! A swap lasts until the broker ends, or until core.toml names another file than it did: looking
 //! at models/ again is no reason to go back.
 
-use std::path::{Component, Path};
+use std::{
+    os::fd::BorrowedFd,
+    path::{Component, Path},
+};
 
 use core_wire::{
     client::event::ModelState,
@@ -62,7 +65,12 @@ impl Registry {
     }
 
     /// A model is served from the file that was to come.
-    pub(crate) fn swapped(&mut self, line: &LineId, facts: ModelFacts, digest: Option<Digest>) {
+    pub(crate) fn swapped(
+        &mut self,
+        models: BorrowedFd<'_>,
+        line: &LineId,
+        (facts, digest): (ModelFacts, Option<Digest>),
+    ) {
         let Some(entry) = self.entry_mut(&line.model) else {
             return;
         };
@@ -79,6 +87,7 @@ impl Registry {
         entry.edition = line.edition;
         (entry.state, entry.facts, entry.sha256) = (ModelState::Ready, facts, digest);
         entry.attempts.succeeded();
+        entry.measure(models);
     }
 
     /// The file that was to come does not.

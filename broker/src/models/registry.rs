@@ -91,10 +91,7 @@ impl Registry {
         for (id, source) in found {
             let entry = self.entries.entry(id).or_default();
             entry.declare(source);
-            let content = Names::of(&entry.source).map(|names| names.content(models));
-            if let Some(content) = content.ok().filter(Content::is_there) {
-                entry.size_bytes = content.size_bytes();
-            }
+            entry.measure(models);
         }
         Ok(())
     }
@@ -167,6 +164,14 @@ impl Registry {
 }
 
 impl Entry {
+    /// Looks how large its files are.
+    pub(super) fn measure(&mut self, models: BorrowedFd<'_>) {
+        let content = Names::of(&self.source).map(|names| names.content(models));
+        if let Some(content) = content.ok().filter(Content::is_there) {
+            self.size_bytes = content.size_bytes();
+        }
+    }
+
     /// What its worker said of it, as long as that worker serves: another content may have come.
     pub(crate) fn served(&self) -> Option<&ModelFacts> {
         let serves = matches!(self.state, ModelState::Ready | ModelState::Draining);

@@ -1,6 +1,6 @@
 //! Swaps, and models that are there though nobody asks, as the run loop sees them.
 
-use std::time::Duration;
+use std::{os::fd::AsFd as _, time::Duration};
 
 use core_wire::code::Refusal;
 use tokio::{task::spawn_local, time::sleep};
@@ -30,11 +30,10 @@ impl Core {
     /// A model is served from another file from now on.
     pub(super) fn swapped(&mut self, from: &LineId, to: &LineId) {
         let worker = self.workers.values().find(|worker| worker.line.as_ref() == Some(to));
-        let (facts, digest) =
-            worker.map(|worker| (worker.facts.clone(), worker.digest)).unwrap_or_default();
+        let known = worker.map(|worker| (worker.facts.clone(), worker.digest)).unwrap_or_default();
         let content = worker.map(|worker| worker.files.content()).unwrap_or_default();
         let needs = self.inspections.needs(&content);
-        self.registry.swapped(to, facts, digest);
+        self.registry.swapped(self.setup.models.as_fd(), to, known);
         if let (Some(entry), Some(needs)) = (self.registry.current_mut(to), needs) {
             entry.needs = needs;
         }

@@ -73,11 +73,6 @@ impl State {
         self.memory.granted()
     }
 
-    /// Bytes that a line's worker was granted; 0 where there is none.
-    pub(crate) fn granted_to(&self, line: &LineId) -> u64 {
-        self.memory.held(line)
-    }
-
     /// A line's worker takes so much; who waits for that is served at the end of the step.
     pub(super) fn sized(&mut self, line: LineId, bytes: u64, vocabulary: u64) {
         self.note_vocabulary(&line, vocabulary);

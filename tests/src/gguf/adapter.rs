@@ -11,7 +11,8 @@ use super::{MakeError, Shape, Weight};
 /// repeat the weights of the model with its seed.
 const FIRST_STREAM: usize = 1 << 20;
 
-/// Writes an adapter of rank `rank` for models of this shape, strong enough to change what they say.
+/// Writes an adapter of rank `rank` for models of this shape, strong enough to change what they
+/// say.
 ///
 /// # Errors
 /// [`MakeError::Shape`] before anything is written, [`MakeError::Io`] when writing fails.

@@ -1,7 +1,7 @@
 //! What a worker takes, from a dry run of the engine's own allocation.
 //!
-//! The engine says what weights, keys and values, and buffers for computing would take. What it does
-//! not say (outputs, the vocabulary, the process itself) is added here.
+//! The engine says what weights, keys and values, and buffers for computing would take. What it
+//! does not say (outputs, the vocabulary, the process itself) is added here.
 
 #[cfg(test)]
 mod tests;
@@ -10,9 +10,9 @@ use core_wire::worker::Needs;
 
 use crate::llama::memory::{Place, Taken};
 
-/// Bytes of a worker beside what is counted. Measured on four shapes, all within half a megabyte: 11
-/// MB of pages of the binary and the libraries, 3 MB of both rings, 4.3 MB of threads, relocations
-/// and graphs (`worker/tests/process/inspecting.rs` holds it against whole workers).
+/// Bytes of a worker beside what is counted. Measured on four shapes, all within half a megabyte:
+/// 11 MB of pages of the binary and the libraries, 3 MB of both rings, 4.3 MB of threads,
+/// relocations and graphs (`worker/tests/process/inspecting.rs` holds it against whole workers).
 const PROCESS_BYTES: u64 = 18 << 20;
 
 /// Bytes for each id of the vocabulary beyond what loading it takes: a candidate of a choice (12),

@@ -6,19 +6,20 @@
 //! * **L1** [`std::ffi::CString`] outlives each call that its pointer is handed to.
 //! * **L2** A symbol is called only with the type that `ggml-backend-impl.h` declares for its name.
 //! * **L3** The log callback keeps no state but atomics, allocates nothing, and never unwinds.
-//! * **L4** `LlamaModel` of exactly llama-cpp-2 0.1.160 is a pointer that is not null and nothing else
-//!   (`repr(transparent)` twice); a model's pointer becomes one once, and only one owner frees it.
-//! * **L5** What a callback is given outlives the one call that it is given to, and nothing else uses
-//!   it meanwhile.
+//! * **L4** `LlamaModel` of exactly llama-cpp-2 0.1.160 is a pointer that is not null and nothing
+//!   else (`repr(transparent)` twice); a model's pointer becomes one once, and one owner frees it.
+//! * **L5** What a callback is given outlives the one call that it is given to, and nothing else
+//!   uses it meanwhile.
 //! * **L6** A context's pointer is live from its making to its drop, its model outlives it (the
 //!   borrow says so), and one thread uses it at a time: every call but those that only look needs
 //!   `&mut`, and the type is neither `Send` nor `Sync`.
-//! * **L7** A context's memory is asked for anew before each use; every sequence id is below the number
-//!   that the context was made for, which is no more than `LLAMA_MAX_SEQ`.
+//! * **L7** A context's memory is asked for anew before each use; every sequence id is below the
+//!   number that the context was made for, which is no more than `LLAMA_MAX_SEQ`.
 //! * **L8** Rows of outputs lie in the context's own buffer, which the next step may move.
-//! * **L9** Buffers for states go with their length; the engine's reader and writer stop there with an
-//!   error (`llama_io_read_host`, `llama_io_write_host`).
-//! * **L10** Devices are registered while back ends are loaded, at boot, and live as long as the process.
+//! * **L9** Buffers for states go with their length; the engine's reader and writer stop there with
+//!   an error (`llama_io_read_host`, `llama_io_write_host`).
+//! * **L10** Devices are registered while back ends are loaded, at boot, and live as long as the
+//!   process.
 //! * **L11** Adapters are loaded before any context of their model is made, and live as long as it.
 
 pub(crate) mod adapter;

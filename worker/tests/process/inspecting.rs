@@ -44,8 +44,8 @@ impl Measured {
 
 /// Serves `file`, fills every cell of its context with several sequences, embeds the longest text.
 ///
-/// Slices of a prompt reach the 64 tokens of the plan on any machine. Where the plan allows more than
-/// the machine has time for, buffers for computing are predicted in full and touched in part.
+/// Slices of a prompt reach the 64 tokens of the plan on any machine. Where the plan allows more
+/// than the machine has time for, buffers for computing are predicted in full and touched in part.
 fn filled(file: &Path, change: impl FnOnce(&mut Serve)) -> Measured {
     let (mut worker, ready) = Worker::ready(file, change);
     let (n_ctx, slots) = (ready.facts.n_ctx, ready.facts.slots);

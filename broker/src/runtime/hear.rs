@@ -131,6 +131,7 @@ impl Core {
             entry.attempts.succeeded();
         }
         self.leases.enter(id, threads);
+        self.publish_again(&line.model);
         self.drive(Event::Ready { line, worker: id, slots, cells });
     }
 

@@ -1,6 +1,8 @@
 //! Forking a worker and noting it; its task is the caller's.
 
-use std::{fmt::Display, os::fd::OwnedFd, path::Path, rc::Rc, time::Duration};
+use std::{
+    collections::BTreeSet, fmt::Display, os::fd::OwnedFd, path::Path, rc::Rc, time::Duration,
+};
 
 use core_policy::{seccomp, verify::Expect};
 use core_ring::TokenReceiver;
@@ -163,6 +165,7 @@ impl Plan {
             stage: Stage::Loading { until: now + self.within, within: self.within },
             threads: self.threads,
             slots: 0,
+            domains: BTreeSet::new(),
             facts: ModelFacts::default(),
             chosen: None,
             inspected: None,

@@ -41,9 +41,13 @@ impl Core {
                 .collect(),
             models: self.model_statuses(),
             queue: self.queue_status(),
-            sessions: count(self.scheduler.sessions()),
+            // Not those of the scheduler: one of them is the broker's own.
+            sessions: count(self.clients.len()),
             requests: self.counts,
-            memory: MemoryStatus::default(),
+            memory: MemoryStatus {
+                saved_bytes: self.contexts.saved_bytes(),
+                ..MemoryStatus::default()
+            },
         }))
     }
 

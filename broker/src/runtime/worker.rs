@@ -3,9 +3,10 @@
 #[cfg(test)]
 mod tests;
 
-use std::{rc::Rc, time::Duration};
+use std::{collections::BTreeSet, rc::Rc, time::Duration};
 
 use core_policy::verify::Expect;
+use core_wire::ids::DomainId;
 use core_wire::worker::{Inspected, ModelFacts, ToWorker};
 use tokio::{sync::Notify, time::Instant};
 
@@ -53,6 +54,8 @@ pub(super) struct Worker {
     pub(super) threads: u32,
     /// Slots it serves; 0 until it is ready.
     pub(super) slots: u32,
+    /// The sessions that it got jobs of, while they are open: as many as there are connections.
+    pub(super) domains: BTreeSet<DomainId>,
     /// What it said of its model; nothing until it is ready.
     pub(super) facts: ModelFacts,
     /// The index it chose, if choosing is what it is for.

@@ -113,6 +113,12 @@ impl Core {
             // Nobody wants it any more.
             return self.drive(Event::JobEnded { job, end: End::Answered });
         };
+        let bytes_max = self.setup.config.cache.context_bytes_max;
+        if answered.answer.len() != answered.length {
+            let end = End::Refused(too_large(answered.length, bytes_max));
+            self.drive(Event::JobEnded { job, end });
+            return self.demand(id);
+        }
         let Some(worker) = self.workers.get_mut(&id) else {
             return;
         };
@@ -188,6 +194,14 @@ fn tokens_of_state(state: &[u8], facts: &ModelFacts) -> Option<u32> {
     let ids = ids.get(..usize::try_from(count).ok()?)?;
     let known = ids.iter().all(|id| u32::from_le_bytes(*id) < facts.n_vocab);
     (known && (1..=facts.n_ctx).contains(&count)).then_some(count)
+}
+
+fn too_large(bytes: usize, max: u64) -> Refusal {
+    let message = format!(
+        "the context takes {bytes} bytes and one may take {max}: raise `[cache] context_mib`, or \
+         save a shorter one"
+    );
+    Refusal::new(Code::Memory, message)
 }
 
 fn lost() -> Refusal {

@@ -24,7 +24,7 @@ pub(crate) struct Job<L> {
     /// The answer of a brief job so far.
     pub(crate) answer: Vec<u8>,
     /// Bytes that came of it, kept or not.
-    length: usize,
+    pub(crate) length: usize,
     prompt: Option<Started>,
     cancelled: bool,
     /// Since when nobody listens.
@@ -176,7 +176,9 @@ impl<L> Ledger<L> {
         at_most("the length of an answer", length as u64, max as u64)?;
         job.length = length;
         // What nobody listens to is only counted, for the check of the next offset.
-        if job.listener.is_some() {
+        if job.listener.is_none() || !job.want.keeps(length) {
+            job.answer = Vec::new();
+        } else {
             job.answer.extend_from_slice(&chunk.bytes);
         }
         job.over = chunk.last;

@@ -1,6 +1,10 @@
 //! What jobs are for.
 
-use core_wire::limits::ANSWER_BYTES_MAX;
+use core_wire::limits::{ANSWER_BYTES_MAX, CONTEXT_TOKENS_MAX, STATE_BYTES_MAX};
+
+/// Bytes of a saved sequence: its count of tokens, the tokens, and the engine's state of them.
+const STATE_ANSWER_BYTES_MAX: usize =
+    STATE_BYTES_MAX + size_of::<u32>() * (CONTEXT_TOKENS_MAX as usize + 1);
 
 /// What a job was asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,7 +26,7 @@ pub(crate) enum Want {
     Nothing,
     /// A saved sequence as an answer.
     State {
-        /// Bytes that it may have.
+        /// Bytes that are kept of it; a longer one is only counted.
         bytes_max: usize,
     },
     /// A count of tokens as an answer.
@@ -58,8 +62,23 @@ impl Want {
         match self {
             Self::Tokens { .. } => None,
             Self::Ids | Self::Text | Self::Floats | Self::Nothing => Some(ANSWER_BYTES_MAX),
-            Self::State { bytes_max } => Some(bytes_max),
+            Self::State { .. } => Some(STATE_ANSWER_BYTES_MAX),
             Self::Count | Self::Published => Some(size_of::<u32>()),
+        }
+    }
+
+    /// Whether an answer of this length is kept: what a worker may say and what a configuration
+    /// allows are not the same, and a worker is not told the latter.
+    pub(super) fn keeps(self, length: usize) -> bool {
+        match self {
+            Self::State { bytes_max } => length <= bytes_max,
+            Self::Tokens { .. }
+            | Self::Ids
+            | Self::Text
+            | Self::Floats
+            | Self::Nothing
+            | Self::Count
+            | Self::Published => true,
         }
     }
 }

@@ -11,9 +11,7 @@ use core_wire::worker::{
     FailedCause, ModelFacts, Ready, ToBroker,
     config::{Load, Serve},
 };
-use llama_cpp_2::{
-    llama_backend::LlamaBackend, llama_batch::LlamaBatch, model::LlamaModel, token::LlamaToken,
-};
+use llama_cpp_2::{llama_backend::LlamaBackend, token::LlamaToken};
 
 use super::{BootEnd, Booted, ModelFiles, lockdown, tell};
 use crate::{
@@ -29,6 +27,10 @@ use crate::{
     },
     fault::Fault,
     link::Link,
+    llama::{
+        batch::Batch,
+        model::{Model, Run, Source},
+    },
 };
 
 /// The token that warms the engine up; every vocabulary has it.
@@ -83,17 +85,24 @@ fn locked(booted: &mut Booted, plan: &Serve) -> Result<Times, NoModel> {
 fn read(
     plan: &Serve,
     link: &Rc<RefCell<Link>>,
-) -> Result<(&'static LlamaBackend, &'static LlamaModel), NoModel> {
+) -> Result<(&'static LlamaBackend, &'static Model), NoModel> {
     let backend = LlamaBackend::init()
         .map_err(|_| failed(FailedCause::Model, "the engine does not start"))?;
     let backend = Box::leak(Box::new(backend));
-    let model = load::load(backend, &ModelFiles::path(), plan.load, link)?;
+    let source = Source {
+        parts: vec![ModelFiles::path()],
+        load: plan.load,
+        weights: plan.weights,
+        gpu_layers: plan.gpu_layers,
+        run: Run::Real,
+    };
+    let model = load::load(backend, &source, link)?;
     Ok((backend, Box::leak(Box::new(model))))
 }
 
 fn serve_vocabulary(
     mut link: Link,
-    model: &'static LlamaModel,
+    model: &'static Model,
     last: LastSteps,
     plan: &Serve,
 ) -> Result<(), BootEnd> {
@@ -110,7 +119,7 @@ fn serve_vocabulary(
 fn serve_encoder(
     mut link: Link,
     backend: &'static LlamaBackend,
-    model: &'static LlamaModel,
+    model: &'static Model,
     last: LastSteps,
     plan: &Serve,
 ) -> Result<(), BootEnd> {
@@ -136,13 +145,13 @@ fn serve_encoder(
 fn serve_weights(
     mut link: Link,
     backend: &'static LlamaBackend,
-    model: &'static LlamaModel,
+    model: &'static Model,
     last: LastSteps,
     plan: &Serve,
 ) -> Result<(), BootEnd> {
     let tokenizer = Tokenizer::new(model);
     let plan = Plan::new(plan, model);
-    let mut batch = LlamaBatch::new(plan.n_batch as usize, 1);
+    let mut batch = Batch::new(plan.n_batch as usize);
     let facts = load::facts(model, Some(&plan), known(&tokenizer));
     let warm = load::context(backend, model, &plan).and_then(|mut context| {
         warm::warm_up(&mut context, &mut batch, &plan, WARM_TOKEN)?;

@@ -1,18 +1,25 @@
 //! Reading the model file: the moment at which the input is most hostile.
 
-use std::{cell::RefCell, num::NonZeroU32, path::Path, rc::Rc, time::Duration};
+use std::{cell::RefCell, rc::Rc, time::Duration};
 
 use core_wire::{
     limits::{CONTEXT_TOKENS_MAX, SLOTS_MAX, STEP_MS_MAX, VOCABULARY_MAX, WORKER_TEXT_BYTES_MAX},
-    worker::{Failed, FailedCause, ModelFacts, ToBroker, config::Load, config::Serve},
+    worker::{
+        Failed, FailedCause, ModelFacts, ToBroker,
+        config::{KvType, Serve},
+    },
 };
-use llama_cpp_2::{
-    context::{LlamaContext, params::LlamaContextParams},
-    llama_backend::LlamaBackend,
-    model::{LlamaModel, params::LlamaModelParams},
-};
+use llama_cpp_2::{llama_backend::LlamaBackend, model::LlamaModel};
 
-use crate::{context::pool, fault::Fault, link::Link};
+use crate::{
+    context::pool::{self, Sharing},
+    fault::Fault,
+    link::Link,
+    llama::{
+        context::{Context, Output, Shape},
+        model::{Model, Source},
+    },
+};
 
 /// Steps in which progress is told: a line of dots on a terminal, and few records.
 const PROGRESS_STEPS: f32 = 50.0;
@@ -58,21 +65,19 @@ pub(crate) fn failed(cause: FailedCause, message: impl Into<String>) -> NoModel 
     NoModel::Failed(Failed { cause, message: message.into() })
 }
 
-/// Reads the model behind `path`, telling progress through `link`.
+/// Reads the model of `source`, telling progress through `link`.
 ///
 /// # Errors
 /// [`NoModel::Failed`] where the file is no model that can be loaded.
 pub(crate) fn load(
     backend: &LlamaBackend,
-    path: &Path,
-    load: Load,
+    source: &Source,
     link: &Rc<RefCell<Link>>,
-) -> Result<LlamaModel, NoModel> {
-    let told = Rc::clone(link);
+) -> Result<Model, NoModel> {
     let mut steps = 0.0;
     // Answering false ends the load: then the broker is gone.
-    let progress = move |fraction: f32| {
-        let mut link = told.borrow_mut();
+    let mut progress = |fraction: f32| {
+        let mut link = link.borrow_mut();
         link.beat();
         let now = (fraction.clamp(0.0, 1.0) * PROGRESS_STEPS).floor();
         if now <= steps {
@@ -81,11 +86,7 @@ pub(crate) fn load(
         steps = now;
         link.say(&ToBroker::Progress(now / PROGRESS_STEPS)).is_ok()
     };
-    let params = LlamaModelParams::default()
-        .with_vocab_only(load == Load::Vocabulary)
-        .with_use_mmap(true)
-        .with_progress_callback(progress);
-    let model = LlamaModel::load_from_file(backend, path, &params).map_err(|_| {
+    let model = Model::load(backend, source, &mut progress).ok_or_else(|| {
         failed(
             FailedCause::Model,
             "the engine cannot load this file; it is no GGUF model that it knows, or not whole",
@@ -101,26 +102,25 @@ pub(crate) fn load(
 /// [`NoModel::Failed`] where the model continues no text, or memory is short.
 pub(crate) fn context<'m>(
     backend: &LlamaBackend,
-    model: &'m LlamaModel,
+    model: &'m Model,
     plan: &Plan,
-) -> Result<LlamaContext<'m>, NoModel> {
+) -> Result<Context<'m>, NoModel> {
     let architecture = architecture(model);
     if UNSERVED.contains(&architecture.as_str()) {
         let message = "models of this architecture are not served; load a generative model";
         return Err(failed(FailedCause::Model, message));
     }
-    let params = LlamaContextParams::default()
-        .with_n_ctx(NonZeroU32::new(plan.n_ctx))
-        .with_n_seq_max(plan.sequences)
+    let shape = Shape {
+        n_ctx: plan.n_ctx,
+        sequences: plan.sequences,
         // Room for one row of logits for each sequence, or the engine aborts.
-        .with_n_batch(plan.n_batch.max(plan.sequences))
-        .with_n_ubatch(plan.n_ubatch)
-        .with_n_threads(plan.threads)
-        .with_n_threads_batch(plan.threads)
-        .with_kv_unified(true)
-        .with_flash_attention_policy(llama_cpp_sys_2::LLAMA_FLASH_ATTN_TYPE_AUTO)
-        .with_no_perf(true);
-    model.new_context(backend, params).map_err(|_| {
+        n_batch: plan.n_batch.max(plan.sequences),
+        n_ubatch: plan.n_ubatch,
+        threads: plan.threads,
+        kv: KvType::F16,
+        output: Output::Logits,
+    };
+    Context::new(backend, model, shape).ok_or_else(|| {
         let n_ctx = plan.n_ctx;
         let message = format!("no context of {n_ctx} tokens can be made; lower n_ctx or slots");
         failed(FailedCause::Memory, message)
@@ -151,9 +151,8 @@ pub(crate) struct Plan {
     pub(crate) step_max: Duration,
     /// Cells that those who pause may keep.
     pub(crate) idle_cells: u32,
-    /// Whether a sequence may see the beginning of another: not where the cache holds a state that
-    /// moves on, or a window that slides.
-    pub(crate) copies: bool,
+    /// How much of a sequence another may start from.
+    pub(crate) sharing: Sharing,
 }
 
 impl Plan {
@@ -163,6 +162,8 @@ impl Plan {
         let n_ctx = serve.n_ctx.min(model.n_ctx_train()).clamp(1, CONTEXT_TOKENS_MAX);
         let moves_on = model.is_recurrent() || model.is_hybrid();
         let window = format!("{}.attention.sliding_window", architecture(model));
+        let copies = !moves_on && model.meta_val_str(&window).is_err();
+        let sharing = if copies { Sharing::Parts } else { Sharing::Whole };
         let n_batch = serve.n_batch.max(slots).min(n_ctx.max(slots));
         Self {
             n_ctx,
@@ -171,10 +172,10 @@ impl Plan {
             n_ubatch: serve.n_ubatch.clamp(1, n_batch),
             threads: i32::try_from(serve.threads).unwrap_or(1).max(1),
             // A state of a fixed size for each sequence is dear where it may be large.
-            sequences: if moves_on { slots } else { pool::sequences(slots) },
+            sequences: if moves_on { slots } else { pool::sequences(slots, sharing) },
             step_max: Duration::from_millis(serve.step_ms_max.clamp(1, STEP_MS_MAX).into()),
             idle_cells: serve.idle_cells_max,
-            copies: !moves_on && model.meta_val_str(&window).is_err(),
+            sharing,
         }
     }
 }

@@ -1,3 +1,5 @@
+pub(crate) mod computing;
+
 use std::path::Path;
 
 use super::{

@@ -3,8 +3,8 @@
 //! A queue that is bounded in requests alone holds a gigabyte when each brings a long prompt. So
 //! the bytes of all prompts that are kept for workers are counted here, and a request that does not
 //! fit is refused with `MEMORY` before anything is kept of it. What models and their contexts take
-//! is the workers' memory and not counted here. Saved contexts have a budget of their own while they
-//! pass through: they are larger than all prompts together, and would keep those out.
+//! is the workers' memory and not counted here. Saved contexts have a budget of their own while
+//! they pass through: they are larger than all prompts together, and would keep those out.
 
 pub(crate) mod cache;
 #[cfg(test)]

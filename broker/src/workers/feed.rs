@@ -69,8 +69,8 @@ impl fmt::Debug for Item {
     }
 }
 
-/// An encoded `worker::Payload`, or a saved sequence with nothing behind it: the fields of a message follow one another, so the prompt is not
-/// decoded to put other tokens behind it.
+/// An encoded `worker::Payload`: the fields of a message follow one another, so the prompt is not
+/// decoded to put other tokens behind it. Or a saved sequence, with nothing behind it.
 struct Payload {
     prompt: Rc<Held>,
     /// The encoded tokens that the request has got.

@@ -20,8 +20,8 @@ impl Client {
         self.context(Request::Save { model, name }).await
     }
 
-    /// Reads a saved context into this session: a prompt that begins with its tokens is not computed
-    /// again. Loads the model where it is not.
+    /// Reads a saved context into this session: a prompt that begins with its tokens is not
+    /// computed again. Loads the model where it is not.
     ///
     /// # Errors
     /// [`RequestError`]; `UNKNOWN_CONTEXT` when this user saved none of that name for the model,

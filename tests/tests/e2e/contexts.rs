@@ -1,8 +1,8 @@
-//! What a session computed: for itself, saved for another one, or published for all.
+//! What a session computed: for itself, or saved for another one.
 
 use std::{fs, path::PathBuf};
 
-use core_client::{Cache, Client, ContextInfo, Generate, Prompt, RequestError};
+use core_client::{Cache, Client, ContextInfo, Generate, RequestError};
 use core_tests::{
     gguf::{self, Shape},
     harness::{Broker, Install},
@@ -14,21 +14,21 @@ use crate::{
 };
 
 /// Room for what sessions keep.
-const CONFIG: &str = "[defaults]\nslots = 2\nn_ctx = 8192\nidle_cells = 4096\n";
+pub(crate) const CONFIG: &str = "[defaults]\nslots = 2\nn_ctx = 8192\nidle_cells = 4096\n";
 /// Tokens of a prompt.
-const PROMPT: usize = 300;
+pub(crate) const PROMPT: usize = 300;
 /// Tokens of an answer.
-const ANSWER: u32 = 12;
+pub(crate) const ANSWER: u32 = 12;
 /// What a session has of its own prompt at most when it asks again: the last token is computed.
 const OWN: u32 = 299;
 const STORY: &str = "Mira gave the red kite to Tom. Now Tom has the";
 
 /// How many tokens of a prompt came from the cache.
-async fn cached(client: &Client, request: Generate) -> u32 {
+pub(crate) async fn cached(client: &Client, request: Generate) -> u32 {
     ask(client, request).await.done().usage.cached_tokens
 }
 
-fn code<T>(answer: Result<T, RequestError>) -> &'static str {
+pub(crate) fn code<T>(answer: Result<T, RequestError>) -> &'static str {
     match answer {
         Err(RequestError::Refused(refusal)) => refusal.code.name(),
         Err(other) => panic!("no refusal but {other}"),
@@ -66,7 +66,7 @@ async fn saved_bytes(client: &Client) -> u64 {
     client.status().await.expect("a status").memory.saved_bytes
 }
 
-async fn unload(client: &Client, model: &str) {
+pub(crate) async fn unload(client: &Client, model: &str) {
     client.unload(model).await.expect("sent").finish().await.expect("unloaded");
 }
 
@@ -223,34 +223,6 @@ fn the_oldest_context_gives_way_and_a_large_one_is_refused() {
         assert!(saved_bytes(&client).await <= 8 << 20);
         assert_eq!(code(client.restore("long", "small").await), "UNKNOWN_CONTEXT");
         client.restore("long", "number-7").await.expect("the newest is there");
-    });
-}
-
-#[test]
-fn what_is_published_serves_all_and_every_later_worker_until_it_is_withdrawn() {
-    let broker = broker_with(CONFIG);
-    talk(async {
-        let (first, second) = (connect(&broker).await, connect(&broker).await);
-        let public = Prompt::Tokens((300..500).cycle().take(200).collect());
-        let info = first.publish("long", public.clone()).await.expect("published");
-        assert_eq!((info.tokens, info.bytes), (200, 0));
-        let longer = || greedy("long", PROMPT, ANSWER);
-        assert_eq!(cached(&second, longer()).await, 200);
-        unload(&first, "long").await;
-        assert_eq!(cached(&connect(&broker).await, longer()).await, 200, "of a new worker");
-        assert_eq!(first.publish("long", public).await.expect("again").tokens, 200);
-        assert_eq!(second.withdraw("long").await.expect("withdrawn").tokens, 200, "it was one");
-        assert_eq!(cached(&connect(&broker).await, longer()).await, 0);
-        unload(&first, "long").await;
-        assert_eq!(cached(&connect(&broker).await, longer()).await, 0);
-        for number in 0..16 {
-            let prompt = Prompt::Tokens(vec![300 + number; 4]);
-            first.publish("long", prompt).await.expect("published");
-        }
-        let more = first.publish("long", Prompt::Tokens(vec![400; 4])).await;
-        assert_eq!(code(more), "BAD_PARAMETER");
-        assert_eq!(code(first.publish("long", Prompt::Tokens(vec![])).await), "BAD_PARAMETER");
-        assert_eq!(code(first.publish("nosuch", Prompt::Text("a".into())).await), "UNKNOWN_MODEL");
     });
 }
 

@@ -20,6 +20,7 @@ mod lifecycle;
 mod order;
 mod parity;
 mod preempt;
+mod published;
 mod same;
 mod shaped;
 mod talk;

@@ -71,8 +71,8 @@ impl Folder {
         u64::try_from(stat.st_size).ok()
     }
 
-    /// Writes a context; one of the same place is replaced once the new one is on the disk. While it
-    /// is written both are there, so the quota can be exceeded by the one that is replaced.
+    /// Writes a context; one of the same place is replaced once the new one is on the disk. While
+    /// it is written both are there, so the quota can be exceeded by the one that is replaced.
     ///
     /// # Errors
     /// [`CacheError`]; then the one that was there is still there.

@@ -57,8 +57,8 @@ impl Key {
         Ok(Some(key))
     }
 
-    /// The key of a directory, made where there is none. It gets its name only once it is whole, and
-    /// only while nothing has that name.
+    /// The key of a directory, made where there is none. It gets its name only once it is whole,
+    /// and only while nothing has that name.
     ///
     /// # Errors
     /// As [`Key::open`], and what the kernel answers.

@@ -101,8 +101,8 @@ impl Core {
         self.publish_again(model);
     }
 
-    /// Gives a new worker what was published for its model, ahead of those who wait for it. They are
-    /// requests of the broker's own, so they wait for a slot like any other and for cores as well.
+    /// Gives a new worker what was published for its model, ahead of those who wait for it. They
+    /// are requests of the broker's own, so they wait for a slot and for cores like any other.
     pub(in crate::runtime) fn publish_again(&mut self, model: &ModelId) {
         let published = self.contexts.published.get(model).into_iter().flatten();
         let prompts: Vec<_> = published.map(|one| (one.prompt.clone(), one.tokens)).collect();

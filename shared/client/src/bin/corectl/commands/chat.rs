@@ -16,7 +16,8 @@ use crate::{
     out::{self, Format, Out},
 };
 
-const INTRODUCTION: &str = "Every line is a message. /new starts over, /quit or Ctrl-D ends, Ctrl-C cancels an answer. \
+const INTRODUCTION: &str = "\
+     Every line is a message. /new starts over, /quit or Ctrl-D ends, Ctrl-C cancels an answer. \
      /save NAME keeps what was computed, /restore NAME takes it for the same messages.";
 const USER: &str = "user";
 const ASSISTANT: &str = "assistant";

@@ -1,5 +1,5 @@
-//! What is computed once and used again: `corectl publish` and `withdraw`, and what `run` and `chat`
-//! save and restore.
+//! What is computed once and used again: `corectl publish` and `withdraw`, and what `run` and
+//! `chat` save and restore.
 
 use core_client::{Client, ContextInfo, Prompt};
 

@@ -33,8 +33,8 @@ impl Client {
     }
 
     /// Computes a prompt that every session may start from, now and in later workers of the model,
-    /// until it is withdrawn or the broker ends. Whoever sends a longer prompt can tell by time that
-    /// this was its beginning: publish nothing that is secret.
+    /// until it is withdrawn or the broker ends. Whoever sends a longer prompt can tell by time
+    /// that this was its beginning: publish nothing that is secret.
     ///
     /// # Errors
     /// [`RequestError`]; `BAD_PARAMETER` when 16 are published.

@@ -92,18 +92,6 @@ fn a_session_finds_what_it_computed_and_no_other_does() {
 }
 
 #[test]
-fn completions_of_one_request_share_a_domain_and_leave_one() {
-    let broker = broker_with(CONFIG);
-    talk(async {
-        let client = connect(&broker).await;
-        let mut several = greedy("long", PROMPT, ANSWER);
-        several.params.n = 2;
-        ask(&client, several).await.done();
-        assert_eq!(cached(&client, greedy("long", PROMPT, ANSWER)).await, OWN);
-    });
-}
-
-#[test]
 fn a_saved_context_outlives_the_broker() {
     let mut broker = story_broker("");
     let (before, info) = talk(async {

@@ -11,7 +11,7 @@ use crate::talk::{ask, broker_with, connect, talk};
 const CONFIG: &str = "[defaults]\nslots = 2\nn_ctx = 16384\nidle_cells = 8192\n";
 /// Tokens of a prompt: its prefill takes many times what a request takes beside it.
 const PROMPT: u32 = 700;
-/// First tokens of each kind, one after the other in turns, so that the machine is the same for all.
+/// First tokens of each kind, in turns, so that the machine is the same for all.
 const SAMPLES: u32 = 15;
 /// How far the medians of strangers may be apart: a busy machine moves them by some per cent.
 const MEDIANS_MAX: f64 = 1.2;

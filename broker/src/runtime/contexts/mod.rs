@@ -1,9 +1,9 @@
 //! Whose cells may serve whom: cache domains, saved contexts, published prefixes (decision D11).
 //!
 //! Every session has a domain of its own, and what a worker keeps of it is forgotten when the
-//! session ends ([`Core::forget`]). [`saved`] says what may be saved and restored, [`carry`] carries
-//! it between a worker and cache/, [`published`] gives every worker of a model what all sessions may
-//! start from.
+//! session ends ([`Core::forget`]). [`saved`] says what may be saved and restored, [`carry`]
+//! carries it between a worker and cache/, [`published`] gives every worker of a model what all
+//! sessions may start from.
 
 mod carry;
 mod published;

@@ -170,7 +170,7 @@ fn a_context_belongs_to_one_user_one_content_and_one_setting() {
         assert_eq!(code(client.restore("story", "a").await), "UNKNOWN_CONTEXT", "another user's");
         fs::rename(&other, &path).expect("renamed");
         // A file of a name that another one's content has was put there by somebody.
-        fs::copy(&path, path.with_file_name(name.replace("-a.", "-b."))).expect("copied");
+        fs::hard_link(&path, path.with_file_name(name.replace("-a.", "-b."))).expect("linked");
         assert_eq!(code(client.restore("story", "b").await), "CONTEXT_BROKEN");
         unload(&client, "story").await;
         fs::write(broker.install.root().join("core.toml"), "[models.story]\nn_ctx = 1024\n")
@@ -185,7 +185,7 @@ fn a_context_belongs_to_one_user_one_content_and_one_setting() {
 
 #[test]
 fn the_oldest_context_gives_way_and_a_large_one_is_refused() {
-    let broker = broker_with(&format!("{CONFIG}[cache]\nquota_mib = 8\ncontext_mib = 4\n"));
+    let broker = broker_with(&format!("{CONFIG}[cache]\nquota_mib = 2\ncontext_mib = 1\n"));
     talk(async {
         let client = connect(&broker).await;
         ask(&client, greedy("long", 4, 1)).await.done();
@@ -195,10 +195,10 @@ fn the_oldest_context_gives_way_and_a_large_one_is_refused() {
         let refused = loop {
             ask(&client, greedy("long", tokens, 1)).await.done();
             match client.save("long", &format!("of-{tokens}")).await {
-                Ok(info) => assert!(info.bytes <= (4 << 20) + (64 << 10)),
+                Ok(info) => assert!(info.bytes <= (1 << 20) + (64 << 10)),
                 Err(error) => break error,
             }
-            assert!(saved_bytes(&client).await <= 8 << 20);
+            assert!(saved_bytes(&client).await <= 2 << 20);
             tokens *= 2;
             assert!(tokens < 4096, "{small} bytes for the smallest");
         };
@@ -208,7 +208,7 @@ fn the_oldest_context_gives_way_and_a_large_one_is_refused() {
             ask(&client, greedy("long", tokens / 2, 1)).await.done();
             client.save("long", &format!("number-{number}")).await.expect("saved");
         }
-        assert!(saved_bytes(&client).await <= 8 << 20);
+        assert!(saved_bytes(&client).await <= 2 << 20);
         assert_eq!(code(client.restore("long", "small").await), "UNKNOWN_CONTEXT");
         client.restore("long", "number-7").await.expect("the newest is there");
     });

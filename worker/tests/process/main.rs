@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod boot;
 #[cfg(test)]
+mod caching;
+#[cfg(test)]
 mod embed;
 mod generate;
 #[cfg(test)]

@@ -48,9 +48,9 @@ impl Cache {
         }
     }
 
-    /// What pauses, for the one that continues it.
+    /// What pauses, for the one that continues it. Both are of one request, and so of one domain.
     fn paused(&self, entry: &Entry, ask: &Ask<'_>) -> Option<Source> {
-        let named = ask.named.is_some() && entry.job == ask.named;
+        let named = ask.named.is_some() && entry.job == ask.named && entry.domain == ask.domain;
         let whole = beginning(&entry.tokens, ask) == entry.cells.count();
         let source =
             || Source { slot: entry.slot.id(), way: Way::Take, cells: entry.cells.clone() };
@@ -75,7 +75,7 @@ impl Cache {
     }
 
     fn live_for(&self, live: &Live<'_>, ask: &Ask<'_>) -> Option<Source> {
-        let named = ask.named == Some(live.job);
+        let named = ask.named == Some(live.job) && live.domain == ask.domain;
         if self.limits.sharing == Sharing::Whole || !(named || readable(live.domain, ask.domain)) {
             return None;
         }

@@ -13,24 +13,32 @@ impl Cache {
     /// Keeps `entry`, which no longer is one of `live`; answers how many of its cells are kept.
     ///
     /// What is longer than all that may be kept is cut, where it can be.
-    pub(crate) fn keep(&mut self, mut entry: Entry, live: &[Live<'_>]) -> u32 {
+    pub(crate) fn keep(&mut self, entry: Entry, live: &[Live<'_>]) -> u32 {
+        let count = entry.cells.count().min(self.limits.idle);
+        let slot = self.add(entry);
+        self.trim(live);
+        let kept = slot.is_some_and(|slot| self.position(slot).is_some());
+        if kept { count } else { 0 }
+    }
+
+    /// Adds `entry` and drops what it replaces; answers the slot of what serves in its place.
+    fn add(&mut self, mut entry: Entry) -> Option<i32> {
         let idle = self.limits.idle;
         let unseen = entry.domain.is_none() && entry.job.is_none();
         let cuts = self.limits.sharing == Sharing::Parts;
         if unseen || entry.cells.count().min(idle) == 0 || (!cuts && entry.cells.count() > idle) {
             self.release(entry.slot);
-            return 0;
+            return None;
         }
         if entry.cells.count() > idle {
             entry.cells = entry.cells.first(idle);
             entry.tokens.cut(idle);
             self.acts.push(Act::Cut { slot: entry.slot.id(), from: idle });
         }
-        let count = entry.cells.count();
         if cuts && let Some(longer) = self.longer(&entry) {
             self.touch(longer);
             self.release(entry.slot);
-            return count;
+            return Some(longer);
         }
         if cuts {
             self.drop_all(|kept| replaces(&entry, kept));
@@ -38,8 +46,7 @@ impl Cache {
         let slot = entry.slot.id();
         self.kept.push_back(entry);
         self.bound_published();
-        self.trim(live);
-        if self.position(slot).is_some() { count } else { 0 }
+        Some(slot)
     }
 
     /// Drops what is more than may lie there without anybody who runs; for when one has ended.

@@ -99,7 +99,7 @@ pub(crate) struct Live<'a> {
 pub(crate) struct Ask<'a> {
     /// Whose it is.
     pub(crate) domain: Option<DomainId>,
-    /// The job whose cells it may have whatever the domain.
+    /// A job of the same request, whose cells it may have where no domain is named as well.
     pub(crate) named: Option<JobId>,
     /// Its tokens; at least one.
     pub(crate) tokens: &'a [LlamaToken],

@@ -9,6 +9,7 @@ mod layout;
 #[cfg(test)]
 mod tests;
 
+use core_wire::limits::CONTEXT_TOKENS_MAX;
 use llama_cpp_2::token::LlamaToken;
 use thiserror::Error;
 
@@ -38,15 +39,15 @@ pub(crate) fn head(tokens: &[LlamaToken]) -> Vec<u8> {
     count.to_le_bytes().into_iter().chain(tokens).collect()
 }
 
-/// Takes a saved sequence of at most `most` tokens apart; the state is looked at by [`check`].
+/// Takes a saved sequence apart; the state is looked at by [`check`].
 ///
 /// # Errors
 /// [`Broken`].
-pub(crate) fn read(bytes: &[u8], n_vocab: u32, most: u32) -> Result<Saved<'_>, Broken> {
+pub(crate) fn read(bytes: &[u8], n_vocab: u32) -> Result<Saved<'_>, Broken> {
     let (count, rest) = bytes.split_first_chunk::<WORD>().ok_or(Broken("it has no count"))?;
     let count = u32::from_le_bytes(*count);
-    if count == 0 || count > most {
-        return Err(Broken("its count of tokens is none that fits this context"));
+    if count == 0 || count > CONTEXT_TOKENS_MAX {
+        return Err(Broken("its count of tokens is none that any context has"));
     }
     let (tokens, state) =
         rest.split_at_checked(WORD * count as usize).ok_or(Broken("it has fewer tokens"))?;

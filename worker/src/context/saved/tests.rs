@@ -91,14 +91,13 @@ fn tokens_come_back_and_none_that_is_unknown() {
     let tokens: Vec<LlamaToken> = [5, 0, 99].map(LlamaToken::new).to_vec();
     let mut bytes = head(&tokens);
     bytes.extend([1, 2, 3]);
-    let saved = read(&bytes, 100, 3).unwrap();
+    let saved = read(&bytes, 100).unwrap();
     assert_eq!((saved.tokens, saved.state), (tokens, &[1, 2, 3][..]));
-    assert!(read(&bytes, 99, 3).is_err(), "a token outside the vocabulary");
-    assert!(read(&bytes, 100, 2).is_err(), "too many");
-    assert!(read(&bytes[..15], 100, 3).is_err() && read(&[], 100, 3).is_err());
-    assert!(read(&head(&[]), 100, 3).is_err(), "no token at all");
+    assert!(read(&bytes, 99).is_err(), "a token outside the vocabulary");
+    assert!(read(&bytes[..15], 100).is_err() && read(&[], 100).is_err());
+    assert!(read(&head(&[]), 100).is_err(), "no token at all");
     let huge = u32::MAX.to_le_bytes();
-    assert!(read(&huge, u32::MAX, u32::MAX).is_err(), "nothing is allocated for a count");
+    assert!(read(&huge, u32::MAX).is_err(), "nothing is allocated for a count");
 }
 
 proptest! {
@@ -107,8 +106,10 @@ proptest! {
         let mut state = state(PLAIN);
         let at = at % state.len();
         if cut {
+            // A state may end behind its keys, if its model has no values; the engine knows.
+            let keys = state.len() - 2 * (12 + 64 * 5);
             state.truncate(at);
-            prop_assert!(check(&state, 5).is_err());
+            prop_assert!(check(&state, 5).is_err() || at == keys);
         } else {
             state[at] ^= 1_u8 << bit;
             // It may be a value that is as good as another; then it is whole at least.
@@ -119,6 +120,6 @@ proptest! {
     #[test]
     fn no_bytes_are_too_strange(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
         prop_assert!(check(&bytes, 5).is_err());
-        let _read = read(&bytes, 100, 10);
+        let _read = read(&bytes, 100);
     }
 }

@@ -4,7 +4,7 @@ use core_wire::worker::{Started, ToBroker};
 
 use super::{Inference, live};
 use crate::{
-    context::{cells::distinct, prefix::Residue},
+    context::prefix::Residue,
     engine::{
         batch::Want,
         sequence::{Aim, Prepared, Sequence},
@@ -34,12 +34,10 @@ impl Inference<'_> {
     /// [`Fault`].
     pub(super) fn admit(&mut self) -> Result<(), Fault> {
         let mut at = 0;
-        while let Some(next) = self.waiting.get(at) {
-            match self.fit(next) {
-                Fit::Later => {
-                    self.blocked = Some((next.job, self.cells_running()));
-                    return Ok(());
-                }
+        // Ends: each round starts one of those who wait, or passes one.
+        while at < self.waiting.len() {
+            match self.fit(at) {
+                Fit::Later => return Ok(()),
                 Fit::AfterItsTwin => at += 1,
                 Fit::Now => {
                     if let Some(prepared) = self.waiting.remove(at) {
@@ -51,7 +49,10 @@ impl Inference<'_> {
         Ok(())
     }
 
-    fn fit(&self, next: &Prepared) -> Fit {
+    fn fit(&mut self, at: usize) -> Fit {
+        let Some(next) = self.waiting.get(at) else {
+            return Fit::Later;
+        };
         if self.running.len() >= self.plan.slots as usize {
             return Fit::Later;
         }
@@ -65,19 +66,16 @@ impl Inference<'_> {
         if self.running.is_empty() {
             return Fit::Now;
         }
-        // Looked at again when cells came free, and not in each step.
-        let free = |cells| self.cells_running() < cells;
-        if self.blocked.is_some_and(|(job, cells)| job == next.job && !free(cells)) {
+        // Looked at again when somebody has ended, and not in each step.
+        if self.blocked == Some(next.job) {
             return Fit::Later;
         }
         let headroom = next.left().min(HEADROOM);
-        let fits = self.cache.fits(&next.ask(), headroom, &live(&self.running));
-        if fits { Fit::Now } else { Fit::Later }
-    }
-
-    /// Cells that those who run see, those of their prompts that are still to come included.
-    fn cells_running(&self) -> u32 {
-        distinct(live(&self.running).iter().map(|live| live.cells))
+        if self.cache.fits(&next.ask(), headroom, &live(&self.running)) {
+            return Fit::Now;
+        }
+        self.blocked = Some(next.job);
+        Fit::Later
     }
 
     fn start(&mut self, prepared: Prepared) -> Result<(), Fault> {

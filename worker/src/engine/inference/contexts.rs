@@ -112,13 +112,11 @@ impl Inference<'_> {
         domain: DomainId,
         bytes: &[u8],
     ) -> Result<Result<(), Refusal>, Fault> {
-        let n_ctx = self.plan.n_ctx.saturating_sub(1);
-        let read = saved::read(bytes, self.desk.tokenizer.n_vocab(), n_ctx);
-        let Saved { tokens, state } = match read {
+        let Saved { tokens, state } = match saved::read(bytes, self.desk.tokenizer.n_vocab()) {
             Ok(saved) => saved,
             Err(broken) => return Ok(Err(refused(broken))),
         };
-        // At most the length of the context.
+        // At most the length of the longest context.
         let count = u32::try_from(tokens.len()).unwrap_or(u32::MAX);
         if let Err(broken) = saved::check(state, count) {
             return Ok(Err(refused(broken)));

@@ -50,8 +50,8 @@ pub(crate) struct Inference<'m> {
     plan: Plan,
     cache: Cache,
     waiting: VecDeque<Prepared>,
-    /// The first that waits, and the cells of those who ran when it did not fit beside them.
-    blocked: Option<(JobId, u32)>,
+    /// The first that waits, if it does not fit beside those who run.
+    blocked: Option<JobId>,
     running: Vec<Sequence>,
     candidates: Candidates,
     piece: Vec<u8>,
@@ -224,6 +224,7 @@ impl<'m> Inference<'m> {
     /// Frees what the sequence at `at` holds.
     fn release(&mut self, at: usize) -> Result<(), Fault> {
         let sequence = self.running.remove(at);
+        self.blocked = None;
         self.cache.release(sequence.slot);
         self.cache.trim(&live(&self.running));
         self.perform()
@@ -232,6 +233,7 @@ impl<'m> Inference<'m> {
     /// Ends the sequence at `at` and keeps what its domain may find; answers how many cells.
     fn retire(&mut self, at: usize, job: Option<JobId>) -> Result<u32, Fault> {
         let entry = self.running.remove(at).leave(job);
+        self.blocked = None;
         let kept = self.cache.keep(entry, &live(&self.running));
         self.perform()?;
         Ok(kept)

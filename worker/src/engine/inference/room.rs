@@ -1,7 +1,8 @@
 //! Who gives way when the KV cache is full, or when the broker asks.
 //!
-//! In this order: what is kept of those that ended or pause, the running sequence of the lowest class that
-//! came last, smaller slices, and in the end one request. Never more than one pays with an error.
+//! In this order: what is kept of those that ended or pause, the running sequence of the lowest
+//! class that came last, smaller slices, and in the end one request. Never more than one pays with
+//! an error.
 
 use core_wire::{
     code::{Code, Refusal},

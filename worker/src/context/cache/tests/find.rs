@@ -69,7 +69,9 @@ fn one_that_runs_serves_its_domain() {
     assert_eq!((second.cached, second.cells.count()), (15, 20));
     assert_eq!(cache.begin(&ask(B, &tokens), &live).unwrap().cached, 0);
     let named = Ask { domain: None, named: Some(JobId(1)), tokens: &tokens };
-    assert_eq!(cache.begin(&named, &live).unwrap().cached, 15, "another answer to one prompt");
+    assert_eq!(cache.begin(&named, &live).unwrap().cached, 0, "of another domain");
+    let nobodys = [Live { domain: None, ..live[0] }];
+    assert_eq!(cache.begin(&named, &nobodys).unwrap().cached, 15, "another answer to one prompt");
 }
 
 #[test]
@@ -81,6 +83,9 @@ fn only_the_named_job_gets_back_what_pauses() {
     assert_eq!(cache.begin(&named(2), &[]).unwrap().cached, 0);
     assert_eq!(cache.begin(&named(1), &[]).unwrap().cached, 10);
     assert_eq!(cache.begin(&named(1), &[]).unwrap().cached, 0, "once");
+    pause(&mut cache, 3, A, &tokens[..10]);
+    let others = Ask { domain: B, ..named(3) };
+    assert_eq!(cache.begin(&others, &[]).unwrap().cached, 0);
     pause(&mut cache, 3, A, &tokens[..10]);
     assert_eq!(cache.begin(&ask(A, &tokens), &[]).unwrap().cached, 10);
     assert_eq!(cache.kept.len(), 1, "it is still there for the one that continues it");

@@ -61,5 +61,5 @@ fn random_sessions_do_share() {
     for step in moves.iter().chain(&[start(Some(1), 40), start(Some(2), 40)]) {
         world.apply(step);
     }
-    assert_eq!(world.cached, 20 + 31 + 20);
+    assert_eq!(world.cached, 20 + 30 + 20);
 }

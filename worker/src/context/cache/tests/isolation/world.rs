@@ -50,7 +50,7 @@ impl Running {
 }
 
 /// A job that gave way, and what it had.
-type Paused = (JobId, Vec<LlamaToken>, BTreeSet<Owner>);
+type Paused = (JobId, Option<DomainId>, Vec<LlamaToken>, BTreeSet<Owner>);
 
 /// What sessions do; a number names the sequence that does it, if it is there.
 #[derive(Clone, Debug)]
@@ -80,6 +80,8 @@ pub(super) struct World {
     running: Vec<Running>,
     paused: Vec<Paused>,
     forgotten: BTreeMap<DomainId, u32>,
+    /// Whose cells sequences of an owner have seen, which are its own since.
+    seen: BTreeMap<Owner, BTreeSet<Owner>>,
     made: u64,
     /// Cells that did not have to be computed.
     pub(super) cached: u32,
@@ -88,8 +90,8 @@ pub(super) struct World {
 impl World {
     pub(super) fn new(sharing: Sharing, sequences: u32) -> Self {
         let cache = Cache::new(Limits { n_ctx: 200, idle: IDLE, sequences, sharing });
-        let (engine, running, paused, forgotten) = Default::default();
-        Self { cache, sharing, engine, running, paused, forgotten, made: 0, cached: 0 }
+        let (engine, running, paused, forgotten, seen) = Default::default();
+        Self { cache, sharing, engine, running, paused, forgotten, seen, made: 0, cached: 0 }
     }
 
     pub(super) fn apply(&mut self, step: &Move) {
@@ -125,15 +127,22 @@ impl World {
         let job = JobId(self.made);
         let owner = self.owner(domain, job);
         let public = domain.map(|_| self.owner(Some(DomainId::PUBLIC), job));
-        let mut may: BTreeSet<Owner> = [owner].into_iter().chain(public).collect();
+        let mut may = self.seen.get(&owner).cloned().unwrap_or_default();
+        may.extend([owner].into_iter().chain(public));
         let mut named = None;
-        if names && let Some((job, had, theirs)) = self.paused.pop() {
+        let mut extend = |of, theirs: &BTreeSet<Owner>| {
+            // The broker names no job of another domain; a cache must not rely on it.
+            if of == domain {
+                may.extend(theirs);
+            }
+        };
+        if names && let Some((job, of, had, theirs)) = self.paused.pop() {
             (named, tokens) = (Some(job), had);
             tokens.push(LlamaToken::new(77));
-            may.extend(theirs);
+            extend(of, &theirs);
         } else if names && let Some(twin) = self.running.last() {
             (named, tokens) = (Some(twin.job), twin.tokens.clone());
-            may.extend(&twin.may);
+            extend(twin.domain, &twin.may);
         }
         let ask = Ask { domain, named, tokens: &tokens };
         let begun = self.cache.begin(&ask, &live(&self.running)).expect("there is an id");
@@ -147,6 +156,8 @@ impl World {
             assert_eq!(cell.token, *token, "cells of another text");
             assert!(may.contains(&cell.owner), "{cell:?} for {domain:?}");
         }
+        let owners = place.iter().map(|cell| cell.owner);
+        self.seen.entry(owner).or_default().extend(owners);
         self.running.push(Running { job, domain, may, tokens, slot, cells });
         self.compute(self.running.len() - 1);
     }
@@ -160,7 +171,7 @@ impl World {
 
     fn end(&mut self, at: usize, job: Option<JobId>) {
         let Running { domain, may, tokens, slot, cells, .. } = self.running.remove(at);
-        self.paused.extend(job.map(|job| (job, tokens.clone(), may)));
+        self.paused.extend(job.map(|job| (job, domain, tokens.clone(), may)));
         let entry = Entry { job, domain, tokens: tokens.into(), slot, cells };
         self.cache.keep(entry, &live(&self.running));
     }

@@ -204,6 +204,8 @@ fn the_oldest_context_gives_way_and_a_large_one_is_refused() {
         };
         assert!(refused.to_string().contains("context_mib"), "{refused}");
         assert_eq!(code::<()>(Err(refused)), "MEMORY");
+        // Of another session: to the first one these are beginnings of what it has.
+        let client = connect(&broker).await;
         for number in 0..8 {
             ask(&client, greedy("long", tokens / 2, 1)).await.done();
             client.save("long", &format!("number-{number}")).await.expect("saved");

@@ -17,6 +17,7 @@ use super::{
     Core,
     check::{Checked, Place},
     choices::{Group, GroupId},
+    contexts::Session,
     live::{Form, Live},
 };
 use crate::{
@@ -31,6 +32,7 @@ pub(super) struct Caller {
     pub(super) conn: ConnId,
     pub(super) id: RequestId,
     pub(super) outbox: Outbox,
+    pub(super) session: Session,
     pub(super) class: Priority,
     pub(super) deadline: Option<Deadline>,
     pub(super) arrived: Instant,

@@ -18,6 +18,7 @@ use tokio::time::Instant;
 
 use super::{
     Core,
+    contexts::{Scope, Session},
     live::{Ask, Work},
 };
 use crate::{
@@ -51,7 +52,7 @@ pub(super) struct Place {
 
 impl Core {
     /// Everything that can be said of a request before it gets a place.
-    pub(super) fn check(&mut self, request: Request) -> Result<Checked, Refusal> {
+    pub(super) fn check(&mut self, session: Session, request: Request) -> Result<Checked, Refusal> {
         match request {
             Request::Generate(generate) => self.check_generate(*generate),
             Request::Tokenize { model, text, special } => {
@@ -80,14 +81,17 @@ impl Core {
             Request::Drain | Request::Shutdown => Ok(Checked::of(Task::Drain, Ask::Drain)),
             // Answered at once before this is reached; a refusal keeps even a mistake here
             // harmless.
-            Request::Cancel { .. } | Request::Models | Request::Status | Request::Audit => {
+            Request::Cancel { .. }
+            | Request::Models
+            | Request::Status
+            | Request::Audit
+            | Request::Withdraw { .. } => {
                 Err(Refusal::new(Code::Internal, "this request takes no place in a queue"))
             }
             Request::Swap { model, file } => self.check_swap(&model, &file),
-            Request::Save { .. }
-            | Request::Restore { .. }
-            | Request::Publish { .. }
-            | Request::Withdraw { .. } => Err(Refusal::new(Code::Internal, "not yet")),
+            Request::Save { model, name } => self.check_save(&model, name),
+            Request::Restore { model, name } => self.check_restore(session, &model, name),
+            Request::Publish { model, prompt } => self.check_publish(&model, &prompt),
         }
     }
 
@@ -104,7 +108,7 @@ impl Core {
         prompt: &Prompt,
     ) -> Result<Work, Refusal> {
         let prompt = self.hold(prompt, grammar_bytes(&kind))?;
-        Ok(Work { kind, want, prompt, compiled_for: None })
+        Ok(Work { kind, want, prompt, scope: Scope::None, compiled_for: None })
     }
 
     /// Keeps a prompt for its jobs, and counts it with what else of them waits.
@@ -180,7 +184,7 @@ impl Checked {
         Self::one(Place { task, ask, cost: Cost::default(), bound: Bound::ToModel })
     }
 
-    fn one(place: Place) -> Self {
+    pub(super) fn one(place: Place) -> Self {
         let places = vec![place];
         Self { grammar: None, places, class: Priority::Normal, deadline_ms: None }
     }

@@ -12,7 +12,9 @@ use std::{
 use core_wire::client::status::RequestCounts;
 use tokio::time::Instant;
 
-use super::{Core, Ending, Fault, Shared, inspect::Inspections, tell::epoch_ms};
+use super::{
+    Core, Ending, Fault, Shared, contexts::Contexts, inspect::Inspections, tell::epoch_ms,
+};
 use crate::{
     config,
     memory::{Budget, pool},
@@ -27,6 +29,7 @@ impl Core {
     pub(super) fn start(setup: Setup) -> Result<Shared, Fault> {
         let hasher = Hasher::start().map_err(Fault::Thread)?;
         let scheduler = scheduler::State::new(limits(&setup));
+        let contexts = Contexts::open(&setup);
         let mut own = Seen::default();
         own.merge(setup.own_rows.iter().cloned(), epoch_ms());
         let core = Rc::new_cyclic(|me| {
@@ -38,6 +41,7 @@ impl Core {
                 hasher,
                 variant: Rc::default(),
                 clients: HashMap::new(),
+                contexts,
                 live: BTreeMap::new(),
                 groups: BTreeMap::new(),
                 after: VecDeque::new(),
@@ -61,6 +65,7 @@ impl Core {
             })
         });
         core.borrow_mut().scan();
+        core.borrow_mut().open_own_session();
         Ok(core)
     }
 
@@ -126,6 +131,7 @@ impl Core {
             None => {}
         }
         self.scheduler.set_limits(limits(&self.setup));
+        self.contexts.resize(&self.setup.config.cache);
         self.scan();
     }
 

@@ -12,6 +12,7 @@ use core_wire::{
 use super::{
     Core,
     check::{Checked, Place, bound_of, outside, tokens_of},
+    contexts::Scope,
     live::{Ask, Work},
     worker::Worker,
 };
@@ -70,7 +71,7 @@ impl Core {
         params: Params,
     ) -> Result<Vec<Place>, Refusal> {
         let want = Want::Tokens { max: params.max_tokens, logprobs: params.logprobs };
-        let n = params.n;
+        let (n, scope) = (params.n, Scope::of(params.cache));
         let cost = Cost { prompt: tokens_of(prompt), max_tokens: params.max_tokens };
         let bound = match params.logit_bias.is_empty() {
             true => bound_of(prompt),
@@ -84,7 +85,8 @@ impl Core {
             let seed = first.seed.wrapping_add(index.into());
             let kind = JobKind::Generate(Box::new(Sampling { seed, ..first.clone() }));
             let prompt = held.clone();
-            let ask = Ask::Job(Work { kind, want, prompt, compiled_for: None });
+            let ask =
+                Ask::Job(Work { kind, want, prompt, scope: scope.clone(), compiled_for: None });
             Place { task: Task::Generate(line.clone()), ask, cost, bound }
         });
         Ok(places.collect())

@@ -143,6 +143,7 @@ impl Core {
         }
         self.leases.enter(id, threads);
         let tenure = self.tenure(&line, vocabulary);
+        self.publish_again(&line.model);
         self.drive(Event::Ready { line, worker: id, slots, cells, tenure });
     }
 

@@ -1,6 +1,6 @@
 //! Forking a worker and noting it; its task is the caller's.
 
-use std::{fmt::Display, path::Path, rc::Rc, time::Duration};
+use std::{collections::BTreeSet, fmt::Display, path::Path, rc::Rc, time::Duration};
 
 use core_policy::{limits, seccomp, verify::Expect};
 use core_ring::TokenReceiver;
@@ -188,6 +188,7 @@ impl Plan {
             stage: Stage::Loading { until: now + self.within, within: self.within },
             threads: self.threads,
             slots: 0,
+            domains: BTreeSet::new(),
             facts: ModelFacts::default(),
             told_percent: None,
             chosen: None,

@@ -3,7 +3,7 @@
 use std::{rc::Rc, time::Instant};
 
 use core_wire::{
-    client::{Done, FinishReason, Timings, Usage},
+    client::{ContextInfo, Done, Event, FinishReason, Timings, Usage},
     ids::{JobId, ModelId, RequestId},
     worker::JobKind,
 };
@@ -11,6 +11,7 @@ use core_wire::{
 use super::{
     arrive::{Caller, Rest},
     choices::GroupId,
+    contexts::{Scope, Session},
 };
 use crate::{
     ipc::Outbox,
@@ -29,6 +30,8 @@ pub(super) struct Live {
     pub(super) outbox: Outbox,
     /// Its name there.
     pub(super) id: RequestId,
+    /// Whose contexts it may use.
+    pub(super) session: Session,
     /// What stands behind its name.
     pub(super) form: Form,
     /// What is left to be done for it.
@@ -42,7 +45,9 @@ pub(super) struct Live {
     /// How often it had to wait again.
     pub(super) parks: u32,
     /// The answer of a brief job, once it is whole.
-    pub(super) answer: Option<core_wire::client::Event>,
+    pub(super) answer: Option<Event>,
+    /// Bytes of the file that a restored context was read from.
+    pub(super) file_bytes: u64,
     /// What it used, and where its time went.
     pub(super) usage: Usage,
     pub(super) timings: Timings,
@@ -85,6 +90,8 @@ pub(super) struct Work {
     pub(super) want: Want,
     /// Shared with the queue of the worker that it is sent to.
     pub(super) prompt: Rc<Held>,
+    /// Whose contexts it uses.
+    pub(super) scope: Scope,
     /// The content of the model's file that its grammar compiled for; `None` without a grammar.
     pub(super) compiled_for: Option<Digest>,
 }
@@ -122,6 +129,7 @@ impl Live {
         Self {
             outbox: caller.outbox.clone(),
             id: caller.id.clone(),
+            session: caller.session,
             form,
             ask,
             job: None,
@@ -129,6 +137,7 @@ impl Live {
             emitted: Emitted::default(),
             parks: 0,
             answer: None,
+            file_bytes: 0,
             usage: Usage::default(),
             timings: Timings::default(),
             arrived: caller.arrived,
@@ -147,6 +156,14 @@ impl Live {
         self.usage.cached_tokens = cached_tokens;
         self.timings.queue_ms = ms(self.arrived, now);
         self.started = Some(now);
+    }
+
+    /// The answer of its brief job is whole.
+    pub(super) fn answered(&mut self, event: Event) {
+        self.answer = Some(match event {
+            Event::Context(info) => Event::Context(ContextInfo { bytes: self.file_bytes, ..info }),
+            other => other,
+        });
     }
 
     /// Its first token came.

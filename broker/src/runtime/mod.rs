@@ -11,6 +11,7 @@ mod arrive;
 mod check;
 mod choices;
 mod content;
+mod contexts;
 mod core;
 mod cores;
 mod generate;
@@ -49,12 +50,13 @@ use tokio::{
 use self::{
     arrive::After,
     choices::{Group, GroupId},
+    contexts::{Client, Contexts},
     inspect::Inspections,
     live::Live,
     worker::Worker,
 };
 use crate::{
-    ipc::{ConnId, FROM_CLIENTS_MAX, FromClient, Outbox},
+    ipc::{ConnId, FROM_CLIENTS_MAX, FromClient},
     memory::Budget,
     models::{grammars::Grammars, hash::Hasher, registry::Registry, swap::Attempts},
     report::Seen,
@@ -94,7 +96,8 @@ pub(crate) struct Core {
     hasher: Hasher,
     /// The best CPU variant, found once by a throwaway worker.
     variant: Rc<OnceCell<PathBuf>>,
-    clients: HashMap<ConnId, Outbox>,
+    clients: HashMap<ConnId, Client>,
+    contexts: Contexts,
     live: BTreeMap<Ticket, Live>,
     /// Requests of several completions.
     groups: BTreeMap<GroupId, Group>,

@@ -5,8 +5,8 @@ use std::collections::VecDeque;
 use core_wire::{
     client::{Done, Event as ToClient, FinishReason, Priority, event::ModelState},
     code::{Code, Refusal},
-    ids::JobId,
-    worker::{Job, ToWorker},
+    ids::{DomainId, JobId},
+    worker::{Job, JobKind, ToWorker},
 };
 use tokio::{task::spawn_local, time::Instant};
 
@@ -120,6 +120,9 @@ impl Core {
 
     /// The end of a request that is all of what its client asked.
     pub(super) fn finish_single(&mut self, mut live: Live, end: End) {
+        if live.session.domain == DomainId::PUBLIC {
+            return Self::own_ended(&end);
+        }
         match &end {
             End::Generated(FinishReason::Cancelled) | End::Unheard => self.counts.cancelled += 1,
             End::Refused(_) => self.counts.failed += 1,
@@ -183,6 +186,9 @@ impl Core {
             return Some(Event::JobEnded { job, end: End::Refused(changed()) });
         }
         live.job = Some((id, job));
+        if matches!(work.kind, JobKind::Restore) {
+            return self.begin_restore(id, ticket, (job, class));
+        }
         if !worker.is_awaited() {
             worker.alive_at = Instant::now();
         }
@@ -193,7 +199,9 @@ impl Core {
             Form::Single | Form::Grammar(_) => None,
         };
         let (kind, reuse) = (work.kind.clone(), live.reuse.take().or(shared));
-        let head = Job { job, kind, class, reuse, domain: None, prompt_bytes: 0 };
+        let domain = work.scope.domain(live.session);
+        worker.domains.extend(domain);
+        let head = Job { job, kind, class, reuse, domain, prompt_bytes: 0 };
         let queued = worker.feed.push_job(head, &work.prompt, live.emitted.ids());
         let (outbox, name, choice) = (live.outbox.clone(), live.id.clone(), live.form.choice());
         let listener = Listener { ticket, outbox, id: name, choice };

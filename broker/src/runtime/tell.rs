@@ -43,7 +43,8 @@ impl Core {
                 .collect(),
             models: self.model_statuses(),
             queue: self.queue_status(),
-            sessions: count(self.scheduler.sessions()),
+            // Not those of the scheduler: one of them is the broker's own.
+            sessions: count(self.clients.len()),
             requests: self.counts,
             memory: self.memory_status(),
         }))
@@ -61,7 +62,7 @@ impl Core {
             budget_bytes: pool::budget_bytes(&self.setup.config.memory),
             granted_bytes: self.scheduler.granted(),
             held_bytes: prompts.saturating_add(pool::rings_bytes(self.workers.len())),
-            saved_bytes: 0,
+            saved_bytes: self.contexts.saved_bytes(),
             devices: self.devices.iter().map(device).collect(),
         }
     }

@@ -5,9 +5,10 @@ mod memory;
 mod tests;
 mod time;
 
-use std::{rc::Rc, time::Duration};
+use std::{collections::BTreeSet, rc::Rc, time::Duration};
 
 use core_policy::verify::Expect;
+use core_wire::ids::DomainId;
 use core_wire::worker::{Inspected, ModelFacts, ToWorker};
 use tokio::{sync::Notify, time::Instant};
 
@@ -52,6 +53,8 @@ pub(super) struct Worker {
     pub(super) threads: u32,
     /// Slots it serves; 0 until it is ready.
     pub(super) slots: u32,
+    /// The sessions that it got jobs of, while they are open: as many as there are connections.
+    pub(super) domains: BTreeSet<DomainId>,
     /// What it said of its model; nothing until it is ready.
     pub(super) facts: ModelFacts,
     /// How far it had come when that was told last.

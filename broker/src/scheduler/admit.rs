@@ -70,7 +70,8 @@ impl State {
         self.waiting
     }
 
-    /// Sessions that are open.
+    /// Sessions that are open, the broker's own among them.
+    #[cfg(test)]
     pub(crate) fn sessions(&self) -> usize {
         self.sessions.len()
     }

@@ -58,6 +58,8 @@ pub struct Setup {
     pub models: OwnedFd,
     /// tokenizers/, `O_PATH`.
     pub tokenizers: OwnedFd,
+    /// cache/, `O_PATH`.
+    pub cache: OwnedFd,
     /// What workers are started from.
     pub worker: WorkerImage,
     /// The broker's own protections as applied and tested.
@@ -157,6 +159,7 @@ pub fn start(args: &Serve, log: LogStats, started: Instant) -> Result<Started, S
         config_path: opened.config_path,
         models: root.models,
         tokenizers: root.tokenizers,
+        cache: root.cache,
         root: root.path,
         worker: opened.worker,
         own_rows,

@@ -232,7 +232,7 @@ impl Client {
         }
     }
 
-    async fn ask(&self, request: Request) -> Result<Event, RequestError> {
+    pub(crate) async fn ask(&self, request: Request) -> Result<Event, RequestError> {
         self.open(None, request).await?.finish().await
     }
 
@@ -253,7 +253,7 @@ impl fmt::Debug for Client {
 
 /// What a terminal event means that is not the answer: the table lets only a cancelled request's
 /// `Done` pass here.
-fn no_answer(event: &Event) -> RequestError {
+pub(crate) fn no_answer(event: &Event) -> RequestError {
     match event {
         Event::Done(_) => RequestError::Cancelled,
         _ => ProtocolError::WrongEvent.into(),

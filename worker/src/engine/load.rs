@@ -14,7 +14,7 @@ use llama_cpp_2::{llama_backend::LlamaBackend, model::LlamaModel};
 use super::facts::architecture;
 use crate::{
     boot::ModelFiles,
-    context::pool,
+    context::pool::{self, Sharing},
     fault::Fault,
     link::Link,
     llama::{
@@ -159,9 +159,8 @@ pub(crate) struct Plan {
     pub(crate) step_max: Duration,
     /// Cells that those who pause may keep.
     pub(crate) idle_cells: u32,
-    /// Whether a sequence may see the beginning of another: not where the cache holds a state that
-    /// moves on, or a window that slides.
-    pub(crate) copies: bool,
+    /// How much of a sequence another may start from.
+    pub(crate) sharing: Sharing,
 }
 
 impl Plan {
@@ -171,6 +170,8 @@ impl Plan {
         let n_ctx = serve.n_ctx.min(model.n_ctx_train()).clamp(1, CONTEXT_TOKENS_MAX);
         let moves_on = model.is_recurrent() || model.is_hybrid();
         let window = format!("{}.attention.sliding_window", architecture(model));
+        let copies = !moves_on && model.meta_val_str(&window).is_err();
+        let sharing = if copies { Sharing::Parts } else { Sharing::Whole };
         let n_batch = serve.n_batch.max(slots).min(n_ctx.max(slots));
         Self {
             n_ctx,
@@ -179,11 +180,11 @@ impl Plan {
             n_ubatch: serve.n_ubatch.clamp(1, n_batch),
             threads: i32::try_from(serve.threads).unwrap_or(1).max(1),
             // A state of a fixed size for each sequence is dear where it may be large.
-            sequences: if moves_on { slots } else { pool::sequences(slots) },
+            sequences: if moves_on { slots } else { pool::sequences(slots, sharing) },
             kv: serve.kv,
             step_max: Duration::from_millis(serve.step_ms_max.clamp(1, STEP_MS_MAX).into()),
             idle_cells: serve.idle_cells_max,
-            copies: !moves_on && model.meta_val_str(&window).is_err(),
+            sharing,
         }
     }
 }

@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod boot;
 #[cfg(test)]
+mod caching;
+#[cfg(test)]
 mod embed;
 #[cfg(test)]
 mod files;

@@ -1,14 +1,20 @@
 //! What becomes of a request, by its kind.
 
 use core_wire::{
-    client::Prompt,
+    client::{Priority, Prompt},
     code::{Code, Refusal},
+    ids::{DomainId, JobId},
     worker::{JobKind, Sampling},
 };
 use llama_cpp_2::token::LlamaToken;
 
-use super::Desk;
-use crate::engine::{embed::Text, inbox::Request, sampling::Sampler, sequence::Prepared};
+use super::{Desk, What};
+use crate::engine::{
+    embed::Text,
+    inbox::Request,
+    sampling::Sampler,
+    sequence::{Aim, Prepared},
+};
 
 impl Desk<'_> {
     /// Answers a request, begins with its answer, or makes of it what the step loop continues.
@@ -17,7 +23,7 @@ impl Desk<'_> {
         request: Request,
         length_max: u32,
     ) -> Result<Option<Prepared>, Refusal> {
-        let Request { job, kind, class, reuse, prompt, emitted, .. } = request;
+        let Request { job, kind, class, reuse, domain, prompt, emitted, state, .. } = request;
         match kind {
             JobKind::Tokenize(special) => {
                 let tokens = self.tokenizer.tokens(&prompt, special)?;
@@ -40,9 +46,9 @@ impl Desk<'_> {
                 self.texts.push_back(Text { job, tokens });
                 Ok(None)
             }
-            JobKind::Save | JobKind::Restore | JobKind::Publish => {
-                Err(Refusal::new(Code::Internal, "not yet"))
-            }
+            JobKind::Save => self.take_context(job, domain, What::Save).map(|()| None),
+            JobKind::Restore => self.take_context(job, domain, What::Restore(state)).map(|()| None),
+            JobKind::Publish => self.publishes(job, class, &prompt, length_max).map(Some),
             JobKind::Generate(sampling) => {
                 let mut tokens = self.tokenizer.prompt(&prompt)?;
                 let prompt = tokens.len();
@@ -51,9 +57,46 @@ impl Desk<'_> {
                 let sampling = known(*sampling);
                 let emitted = tokens.len() - prompt;
                 let sampler = Sampler::new(&sampling, &self.tools, &tokens, emitted)?;
-                Ok(Some(Prepared { job, class, reuse, tokens, prompt, sampling, sampler }))
+                // What everybody may read is published, and not what somebody said.
+                let domain = domain.filter(|domain| *domain != DomainId::PUBLIC);
+                let (aim, tokens) = (Aim::Answer, tokens.into());
+                Ok(Some(Prepared {
+                    job,
+                    class,
+                    reuse,
+                    domain,
+                    aim,
+                    tokens,
+                    prompt,
+                    sampling,
+                    sampler,
+                }))
             }
         }
+    }
+
+    /// What computes a prefix for everybody.
+    fn publishes(
+        &self,
+        job: JobId,
+        class: Priority,
+        prompt: &Prompt,
+        length_max: u32,
+    ) -> Result<Prepared, Refusal> {
+        let tokens = self.tokenizer.prompt(prompt)?;
+        check_length(&tokens, length_max)?;
+        self.keeps.check_publish(tokens.len())?;
+        Ok(Prepared {
+            job,
+            class,
+            reuse: None,
+            domain: Some(DomainId::PUBLIC),
+            aim: Aim::Publish,
+            prompt: tokens.len(),
+            tokens: tokens.into(),
+            sampling: Sampling { max_tokens: 0, ..Sampling::default() },
+            sampler: Sampler::default(),
+        })
     }
 }
 

@@ -8,6 +8,7 @@ use super::{
     pooling::{Pooled, Pooling},
 };
 use crate::{
+    context::pool::Sharing,
     engine::{load::Plan, sampling::tests::BACKEND},
     llama::tests::computing::model,
 };
@@ -45,7 +46,7 @@ fn plan() -> Plan {
         sequences: 1,
         step_max: Duration::from_secs(10),
         idle_cells: 0,
-        copies: true,
+        sharing: Sharing::Parts,
     }
 }
 

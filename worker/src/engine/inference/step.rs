@@ -13,7 +13,7 @@ use crate::{
         batch::{self, Want},
         pace::Load,
         sampling::{NoChoice, Picked},
-        sequence::{Chosen, Outcome, Sequence},
+        sequence::{Aim, Chosen, Outcome, Sequence},
     },
     fault::Fault,
     llama::context::DecodeError,
@@ -105,7 +105,7 @@ impl Inference<'_> {
     /// Puts `count` tokens of the sequence at `at` into the batch.
     fn fill(&mut self, at: usize, count: u32) -> Result<(), Fault> {
         let sequence = &mut self.running[at];
-        let whole = sequence.is_whole_after(count);
+        let whole = sequence.is_whole_after(count) && sequence.aim == Aim::Answer;
         let (tokens, first) = sequence.feed(count);
         for (position, token) in (first..).zip(tokens) {
             let position = i32::try_from(position).unwrap_or(i32::MAX);
@@ -124,14 +124,14 @@ impl Inference<'_> {
         ended: &mut Vec<Ended>,
     ) -> Result<(), Fault> {
         let Some(row) = self.running[at].row.take() else {
-            return Ok(());
+            return self.publish(at);
         };
         match self.next_token(at, row) {
             Ok(outcome) => {
                 tokens.extend(outcome.token);
                 if let Some(reason) = outcome.finish {
                     ended.push(self.running[at].ended(reason));
-                    self.release(at)?;
+                    self.retire(at, None)?;
                 }
                 Ok(())
             }

@@ -3,6 +3,7 @@
 mod audit;
 mod chat;
 mod choices;
+mod contexts;
 mod generate;
 mod models;
 mod orders;
@@ -44,6 +45,8 @@ async fn perform(command: Command, target: Target, out: &mut Out) -> Result<Exit
         Command::Embed(args) => text::embed(args, target, out).await,
         Command::Load(args) => models::load(&args.model, target, out).await,
         Command::Unload(args) => models::unload(&args.model, target, out).await,
+        Command::Publish(args) => contexts::publish(args, target, out).await,
+        Command::Withdraw(args) => contexts::withdraw(&args.model, target, out).await,
         Command::Models => models::list(target, out).await,
         Command::Status => status::run(target, out).await,
         Command::Audit => audit::run(target, out).await,

@@ -1,12 +1,14 @@
 //! What people see.
 
 use core_client::{
-    AuditProcess, AuditRow, Done, FinishReason, ModelInfo, ModelState, Status, Timings, Usage,
-    wire::client::status::WorkerStatus,
+    AuditProcess, AuditRow, ContextInfo, Done, FinishReason, ModelInfo, ModelState, Status,
+    Timings, Usage, wire::client::status::WorkerStatus,
 };
 
 use super::{
     audit,
+    chat::Said,
+    contexts::sentence,
     generate::{End, summary},
     status::{duration, page},
     status_line::waiting,
@@ -104,4 +106,22 @@ fn a_wait_is_told_in_units_that_fit_it() {
     for (position, wait_ms, expected) in cases {
         assert_eq!(waiting(position, wait_ms), expected);
     }
+}
+
+#[test]
+fn a_line_of_a_chat_is_a_message_unless_it_is_a_whole_command() {
+    let said = |line: &str| Said::from(line.to_owned());
+    assert_eq!((said(""), said("/quit"), said("/new")), (Said::Nothing, Said::Quit, Said::New));
+    assert_eq!(said("/save a.b"), Said::Save("a.b".into()));
+    assert_eq!(said("/restore a"), Said::Restore("a".into()));
+    for message in ["/save", "/save a b", "save a", "/restored a", "/quit now", " x "] {
+        assert_eq!(said(message), Said::Message(message.into()));
+    }
+}
+
+#[test]
+fn a_context_is_told_with_its_size_where_it_has_a_file() {
+    let told = |bytes| sentence("saved", ContextInfo { tokens: 12, bytes });
+    assert_eq!(told(0), "[saved: 12 tokens]");
+    assert!(told(3 << 20).starts_with("[saved: 12 tokens, 3"), "{}", told(3 << 20));
 }

@@ -1,6 +1,8 @@
 //! The lines of `--json`, field by field as the contract names them.
 
-use core_client::{Choice, Done, Event, FinishReason, ModelInfo, RequestError, Timings, Usage};
+use core_client::{
+    Choice, ContextInfo, Done, Event, FinishReason, ModelInfo, RequestError, Timings, Usage,
+};
 use serde::Serialize;
 
 /// One event as a line.
@@ -28,6 +30,10 @@ pub(crate) enum Line<'a> {
     Choice(ChoiceLine),
     Loaded(&'a ModelInfo),
     Done(DoneLine),
+    Context {
+        tokens: u32,
+        bytes: u64,
+    },
     Error {
         code: u16,
         name: &'static str,
@@ -102,14 +108,14 @@ impl<'a> Line<'a> {
             Event::Choice(choice) => Some(Self::choice(choice)),
             Event::Loaded(model) => Some(Self::Loaded(model)),
             Event::Done(done) => Some(Self::done(done)),
+            Event::Context(info) => Some(Self::context(*info)),
             Event::Error(_)
             | Event::Tokens(_)
             | Event::Text(_)
             | Event::Models(_)
             | Event::Status(_)
             | Event::Audit(_)
-            | Event::Embedding(_)
-            | Event::Context(_) => None,
+            | Event::Embedding(_) => None,
         }
     }
 
@@ -125,6 +131,11 @@ impl<'a> Line<'a> {
             usage: Some(done.usage),
             timings: Some(done.timings),
         })
+    }
+
+    /// What was saved, restored, published or withdrawn.
+    pub(crate) fn context(info: ContextInfo) -> Self {
+        Self::Context { tokens: info.tokens, bytes: info.bytes }
     }
 
     /// The end of an order that has no answer.

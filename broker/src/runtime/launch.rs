@@ -2,7 +2,7 @@
 
 use std::{fmt::Display, os::fd::OwnedFd, path::Path, rc::Rc, time::Duration};
 
-use core_policy::{seccomp, verify::Expect};
+use core_policy::{profile::Profile, report::How, seccomp, verify::Expect};
 use core_ring::TokenReceiver;
 use core_wire::{
     code::{Code, Refusal},
@@ -103,9 +103,11 @@ impl Core {
         }
         self.next_worker += 1;
         let id = WorkerId(self.next_worker);
+        let profile = expect.profile;
         let mut worker = plan.worker(pid, Feed::new(jobs), expect);
         worker.seen.merge(of_rings(degraded), epoch_ms());
-        worker.seen.merge([seccomp::content(), no_memory_limit()], epoch_ms());
+        worker.seen.merge([seccomp::content(profile), no_memory_limit()], epoch_ms());
+        worker.seen.merge(profile.rows(How::OutsideAtLocked), epoch_ms());
         self.workers.insert(id, worker);
         Ok(Launched { id, child, tokens })
     }
@@ -119,6 +121,7 @@ impl Core {
             models: plan.files.len(),
             broker_filters: self.setup.own_filters,
             data_max: None,
+            profile: Profile::of_backends(plan.purpose.backends()),
         };
         let config = WorkerConfig {
             purpose: plan.purpose.clone(),

@@ -100,7 +100,7 @@ impl Core {
             },
             slots: count(slots),
             active: count(active),
-            sandbox: worker.seen.sandbox(worker.verified()),
+            sandbox: worker.seen.sandbox(worker.verified(), worker.expect.profile),
             restarts: starts.saturating_sub(1),
             rss_bytes: rss_bytes(worker.pid),
             cores: self.leases.lent(id),

@@ -102,4 +102,6 @@ names! {
     SECCOMP_CONTENT = "seccomp.content", Wanted;
     /// temp/ and cache/ can be written: the domain is no tighter than the contract.
     CANARY_TEMP = "canary.temp", Required;
+    /// No device is open: a row stands only where this does not hold, under the GPU profile.
+    PROFILE_GPU = "profile.gpu", Wanted;
 }

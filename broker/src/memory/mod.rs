@@ -5,6 +5,9 @@
 //! fit is refused with `MEMORY` before anything is kept of it. What models and their contexts take
 //! is the workers' memory and not counted here.
 
+#[cfg_attr(not(test), expect(dead_code, reason = "see `Core::fit_gpu`"))]
+pub(crate) mod gpu;
+
 #[cfg(test)]
 mod tests;
 

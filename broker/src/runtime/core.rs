@@ -15,7 +15,7 @@ use tokio::time::Instant;
 use super::{Core, Ending, Fault, Shared, tell::epoch_ms};
 use crate::{
     config,
-    memory::Budget,
+    memory::{Budget, gpu::Ledger},
     models::{grammars::Grammars, hash::Hasher, registry::Registry},
     report::Seen,
     scheduler::{self, Event, Limits},
@@ -47,6 +47,7 @@ impl Core {
                 unsized_lines: BTreeMap::new(),
                 leases: Leases::new(cores()),
                 prompts: Budget::of_prompts(),
+                gpus: Ledger::default(),
                 counts: RequestCounts::default(),
                 own,
                 next_ticket: 0,

@@ -13,6 +13,7 @@ mod choices;
 mod core;
 mod cores;
 mod generate;
+mod gpu;
 mod hear;
 mod jobs;
 mod launch;
@@ -49,7 +50,7 @@ use self::{
 };
 use crate::{
     ipc::{ConnId, FROM_CLIENTS_MAX, FromClient, Outbox},
-    memory::Budget,
+    memory::{self, Budget},
     models::{grammars::Grammars, hash::Hasher, registry::Registry, swap::Attempts},
     report::Seen,
     scheduler::{self, LineId, Ticket, WorkerId},
@@ -102,6 +103,8 @@ pub(crate) struct Core {
     unsized_lines: BTreeMap<LineId, oneshot::Sender<Result<(), Refusal>>>,
     leases: Leases,
     prompts: Budget,
+    /// What workers were granted of GPUs.
+    gpus: memory::gpu::Ledger,
     counts: RequestCounts,
     /// What is known of the broker's own protections.
     own: Seen,

@@ -6,6 +6,8 @@ mod boot;
 mod embed;
 mod generate;
 #[cfg(test)]
+mod gpu;
+#[cfg(test)]
 mod grammars;
 mod pausing;
 #[cfg(test)]

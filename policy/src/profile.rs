@@ -79,6 +79,14 @@ impl Profile {
         if backends.is_empty() { Self::Cpu } else { Self::Gpu }
     }
 
+    /// The name that `status` shows.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Cpu => "cpu",
+            Self::Gpu => "gpu",
+        }
+    }
+
     /// What is given up by choice, for the report: nothing under the CPU profile.
     pub fn rows(self, how: How) -> Vec<Row> {
         match self {

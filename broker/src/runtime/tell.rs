@@ -105,7 +105,7 @@ impl Core {
             rss_bytes: rss_bytes(worker.pid),
             cores: self.leases.lent(id),
             memory_bytes: 0,
-            profile: "cpu".into(),
+            profile: worker.expect.profile.name().into(),
             outdated: false,
         })
     }

@@ -3,6 +3,7 @@ use super::*;
 #[test]
 fn the_cpu_profile_opens_nothing_and_drops_nothing() {
     assert_eq!(Profile::default(), Profile::Cpu);
+    assert_eq!([Profile::Cpu, Profile::Gpu].map(Profile::name), ["cpu", "gpu"]);
     assert!(Profile::Cpu.nodes().is_empty() && Profile::Cpu.driver_files().is_empty());
     assert!(Profile::Cpu.rows(How::OwnWord).is_empty());
     assert_eq!(Profile::of_backends::<&str>(&[]), Profile::Cpu);

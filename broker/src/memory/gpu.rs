@@ -7,35 +7,25 @@
 //! every device fits there.
 
 mod ledger;
+mod rooms;
 #[cfg(test)]
 mod tests;
 
 use core_wire::{
     code::{Code, Refusal},
-    limits::DEVICES_MAX,
     worker::{Device, ModelFacts, Needs},
 };
 
 pub(crate) use self::ledger::{Grant, Ledger, Moment};
+use self::rooms::{Room, most_layers, takes};
 use crate::{config::GpuLayers, startup::image::BACKENDS};
 
-/// Layers of a model at most; the deepest published ones have some 130, and core.toml takes as many.
+/// Layers of a model at most; the deepest published ones have some 130. core.toml takes as many.
 const LAYERS_MAX: u32 = 1024;
-
-/// Bytes of a device at most: 16 tebibytes, two hundred times the largest GPU. What a report claims
-/// beyond it is cut, so that no product below overflows.
-const DEVICE_BYTES_MAX: u64 = 1 << 44;
-
-/// Tenths of a device's free memory that are given away unless configured: the rest is for the
-/// driver's own contexts, and for whatever else starts on the device.
-const TENTHS: u64 = 9;
 
 /// How many times the average parameter one of the output layer may take: it is often kept at twice
 /// the bits of the others.
 const OUTPUT_TIMES: u128 = 2;
-
-/// Layers that rounding may give a device beyond its share: one for each end of its range.
-const ROUNDING: u64 = 2;
 
 /// When to try again: another model's worker has to go first.
 const RETRY_MS: u32 = 5_000;
@@ -163,88 +153,13 @@ fn possible(wish: GpuLayers, model: &Layered, gpus: &Gpus<'_>) -> Result<u32, Re
     }
 }
 
-/// One device that gets a share.
-#[derive(Clone, Copy, Debug)]
-struct Room {
-    /// Its place in the report.
-    device: usize,
-    /// Bytes by which the engine sizes its share.
-    free: u64,
-    /// Tenths of bytes that may be granted on it.
-    tenths: u128,
-}
-
-impl Gpus<'_> {
-    /// The devices that get a share, with what may be granted on each.
-    fn rooms(&self) -> Vec<Room> {
-        let devices = self.devices.iter().take(DEVICES_MAX).enumerate();
-        let rooms = devices.map(|(device, told)| {
-            let free = told.free_bytes.min(told.total_bytes).min(DEVICE_BYTES_MAX);
-            Room { device, free, tenths: self.tenths(device, free) }
-        });
-        rooms.filter(|room| room.free > 0).collect()
-    }
-
-    /// What is free includes what others take already, but not what they were granted since.
-    fn tenths(&self, device: usize, free: u64) -> u128 {
-        let unseen = u128::from(self.ledger.unseen(device, self.since));
-        let free = u128::from(free);
-        let Some(vram) = self.vram_bytes else {
-            return (free * u128::from(TENTHS)).saturating_sub(10 * unseen);
-        };
-        let left = vram.saturating_sub(self.ledger.granted(device));
-        10 * u128::from(left).min(free.saturating_sub(unseen))
-    }
-}
-
-/// The most layers, output included, of which every device can take its share.
-fn most_layers(rooms: &[Room], model: &Layered) -> u32 {
-    let total: u128 = rooms.iter().map(|room| u128::from(room.free)).sum();
-    let inner = rooms.iter().map(|room| {
-        let left = room.tenths.checked_sub(10 * u128::from(fixed(room, rooms, model)))?;
-        // Exact, not rounded: only so do more free bytes never mean fewer layers.
-        Some(left * total / (10 * u128::from(room.free) * u128::from(model.layer)))
-    });
-    match inner.min() {
-        Some(Some(inner)) => {
-            let inner = u32::try_from(inner).unwrap_or(u32::MAX).min(model.n_layer);
-            inner.saturating_add(1)
-        }
-        Some(None) | None => 0,
-    }
-}
-
-/// What a device takes for any share: its buffers, the output layer where it is the last, and the
-/// layers that rounding may add where there are several.
-fn fixed(room: &Room, rooms: &[Room], model: &Layered) -> u64 {
-    let is_last = rooms.last().is_some_and(|last| last.device == room.device);
-    let output = if is_last { model.output } else { 0 };
-    let rounding = if rooms.len() > 1 { model.layer.saturating_mul(ROUNDING) } else { 0 };
-    model.compute.saturating_add(output).saturating_add(rounding)
-}
-
-/// What so many layers take on each device of the report.
-fn takes(layers: u32, rooms: &[Room], model: &Layered) -> Vec<u64> {
-    let total: u128 = rooms.iter().map(|room| u128::from(room.free)).sum();
-    let inner = u128::from(layers.saturating_sub(1)) * u128::from(model.layer);
-    let mut bytes = vec![0; rooms.last().map_or(0, |last| last.device + 1)];
-    for room in rooms {
-        let share = (inner * u128::from(room.free)).div_ceil(total.max(1));
-        let share = u64::try_from(share).unwrap_or(u64::MAX);
-        if let Some(taken) = bytes.get_mut(room.device) {
-            *taken = share.saturating_add(fixed(room, rooms, model));
-        }
-    }
-    bytes
-}
-
 fn too_little(wanted: u32, room: u32, rooms: &[Room], model: &Layered) -> Refusal {
     const MIB: u64 = 1 << 20;
     let sum = |bytes: &[u64]| bytes.iter().copied().fold(0, u64::saturating_add).div_ceil(MIB);
     let may: u128 = rooms.iter().map(|room| room.tenths / 10).sum();
     let message = format!(
-        "{wanted} layers take {} MiB on {} GPUs, where {} MiB may be taken; {room} would fit: lower \
-         gpu_layers or n_ctx, or unload another model",
+        "{wanted} layers take {} MiB on {} GPUs, where {} MiB may be taken; {room} would fit: \
+         lower gpu_layers or n_ctx, or unload another model",
         sum(&takes(wanted, rooms, model)),
         rooms.len(),
         may / u128::from(MIB)

@@ -1,5 +1,5 @@
-//! The domain of one worker: its model's files, for reading, and nothing else; under the GPU profile
-//! also the driver's device nodes.
+//! The domain of one worker: its model's files, for reading, and nothing else; under the GPU
+//! profile also the driver's device nodes.
 
 use std::os::fd::BorrowedFd;
 

@@ -107,6 +107,10 @@ fn neither_profile_has_what_leads_out() {
             assert!(names::syscall(name).is_some() && !listed.contains(&name), "{name}");
         }
     }
+}
+
+#[test]
+fn nothing_becomes_executable_under_the_gpu_profile() {
     let load = Reading::of("worker-gpu-load", PID);
     let executable = u64::from(libc::PROT_EXEC.cast_unsigned());
     for nr in [libc::SYS_mmap, libc::SYS_mprotect] {

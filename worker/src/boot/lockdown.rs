@@ -36,8 +36,8 @@ pub(crate) fn shed(config: &WorkerConfig) -> Result<Vec<Row>, BootError> {
     Ok(apply::before_libraries(parent, profile)?)
 }
 
-/// Binds the process to the model's files, and under the GPU profile to device nodes, and tries what
-/// must not open any more.
+/// Binds the process to the model's files, under the GPU profile to device nodes too, and tries
+/// what must not open any more.
 ///
 /// # Errors
 /// [`BootError`]: a layer is missing, or something opened.

@@ -5,6 +5,7 @@ mod tests;
 
 use core_policy::{
     landlock,
+    profile::Profile,
     report::{Achieved, How, Name, Report, Required, Row, layer},
     seccomp::{self, Stage},
 };
@@ -70,13 +71,14 @@ impl Seen {
     }
 
     /// The summary that `status` shows; `verified` once the worker was looked at after READY.
-    pub(crate) fn sandbox(&self, verified: Verified) -> SandboxStatus {
-        let count = |stage| u32::try_from(seccomp::count(stage)).unwrap_or(u32::MAX);
+    pub(crate) fn sandbox(&self, verified: Verified, profile: Profile) -> SandboxStatus {
+        let filter = |stage: Stage| stage.under(profile);
+        let count = |stage| u32::try_from(seccomp::count(filter(stage))).unwrap_or(u32::MAX);
         SandboxStatus {
             landlock_abi: u32::try_from(landlock::abi()).unwrap_or(0),
             seccomp_load: count(Stage::Load),
             seccomp_serve: count(Stage::Serve),
-            filter_sha256: seccomp::filter_sha256(Stage::Serve),
+            filter_sha256: seccomp::filter_sha256(filter(Stage::Serve)),
             degraded: self.report.degraded(),
             verified: verified == Verified::AtReady && self.missing().is_none(),
         }

@@ -5,6 +5,7 @@ use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::unistd::Pid;
 
 use crate::fds::MODEL_FILES_MAX;
+use crate::profile::{DRIVER_DESCRIPTORS_MAX, Profile};
 use crate::report::{How, Row, layer};
 use crate::sys;
 
@@ -19,6 +20,18 @@ pub struct Limit {
     pub at_most: u64,
     /// Why.
     pub reason: &'static str,
+}
+
+impl Limit {
+    /// The most that is allowed under a profile: a driver holds descriptors of its own.
+    pub fn under(&self, profile: Profile) -> u64 {
+        match profile {
+            Profile::Gpu if self.resource == Resource::RLIMIT_NOFILE => {
+                self.at_most + DRIVER_DESCRIPTORS_MAX as u64
+            }
+            Profile::Gpu | Profile::Cpu => self.at_most,
+        }
+    }
 }
 
 /// Descriptors that a worker may have: the fixed ones, the models that it inherits, the same files
@@ -111,9 +124,9 @@ pub fn set_data(pid: i32, bytes: u64) -> Result<(), Errno> {
 /// # Errors
 /// The errno of getrlimit or setrlimit; lowering a limit needs no privilege, so a failure means a
 /// kernel or a filter that must not be trusted.
-pub fn apply(limit: &Limit) -> Result<u64, Errno> {
+pub fn apply(limit: &Limit, profile: Profile) -> Result<u64, Errno> {
     let (_, hard) = getrlimit(limit.resource)?;
-    let value = hard.min(limit.at_most);
+    let value = hard.min(limit.under(profile));
     setrlimit(limit.resource, value, value)?;
     Ok(value)
 }
@@ -122,9 +135,9 @@ pub fn apply(limit: &Limit) -> Result<u64, Errno> {
 ///
 /// # Errors
 /// The first errno.
-pub fn apply_all() -> Result<Row, Errno> {
+pub fn apply_all(profile: Profile) -> Result<Row, Errno> {
     for limit in WORKER_LIMITS {
-        apply(limit)?;
+        apply(limit, profile)?;
     }
     let value = format!("{} limits, soft = hard", WORKER_LIMITS.len());
     Ok(Row::yes(layer::RLIMITS, How::OwnWord, value))
@@ -132,7 +145,7 @@ pub fn apply_all() -> Result<Row, Errno> {
 
 /// Sets the limit on threads, after the user namespace was entered.
 pub fn apply_nproc() -> Row {
-    match apply(&WORKER_NPROC) {
+    match apply(&WORKER_NPROC, Profile::Cpu) {
         Ok(value) => Row::yes(layer::RLIMIT_NPROC, How::OwnWord, value.to_string()),
         Err(errno) => Row::no(layer::RLIMIT_NPROC, How::OwnWord, errno.to_string()),
     }

@@ -8,6 +8,7 @@
 //! they pass through: they are larger than all prompts together, and would keep those out.
 
 pub(crate) mod cache;
+pub(crate) mod gpu;
 pub(crate) mod pool;
 #[cfg(test)]
 mod tests;

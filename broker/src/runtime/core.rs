@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     config,
-    memory::{Budget, pool},
+    memory::{Budget, gpu::Ledger, pool},
     models::{grammars::Grammars, hash::Hasher, registry::Registry},
     report::Seen,
     scheduler::{self, Event, Limits},
@@ -53,6 +53,7 @@ impl Core {
                 devices: Vec::new(),
                 leases: Leases::new(cores()),
                 prompts: Budget::of_prompts(),
+                gpus: Ledger::default(),
                 counts: RequestCounts::default(),
                 own,
                 next_ticket: 0,

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, fmt::Display, path::Path, rc::Rc, time::Duration};
 
-use core_policy::{limits, seccomp, verify::Expect};
+use core_policy::{limits, profile::Profile, report::How, seccomp, verify::Expect};
 use core_ring::TokenReceiver;
 use core_wire::{
     code::{Code, Refusal},
@@ -106,10 +106,12 @@ impl Core {
         }
         self.next_worker += 1;
         let id = WorkerId(self.next_worker);
+        let profile = expect.profile;
         let mut worker = plan.worker(pid, Feed::new(jobs), expect);
         worker.seen.merge(of_rings(degraded), epoch_ms());
         let cgroup = no_memory_cgroup(&self.setup.memory_cgroup);
-        worker.seen.merge([seccomp::content(), cgroup], epoch_ms());
+        worker.seen.merge([seccomp::content(profile), cgroup], epoch_ms());
+        worker.seen.merge(profile.rows(How::OutsideAtLocked), epoch_ms());
         self.workers.insert(id, worker);
         Ok(Launched { id, child, tokens })
     }
@@ -123,6 +125,7 @@ impl Core {
             models: plan.files.fds().len(),
             broker_filters: self.setup.own_filters,
             data_max: plan.data_max_bytes(),
+            profile: Profile::of_backends(plan.purpose.backends()),
         };
         let config = WorkerConfig {
             purpose: plan.purpose.clone(),

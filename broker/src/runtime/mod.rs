@@ -15,6 +15,7 @@ mod contexts;
 mod core;
 mod cores;
 mod generate;
+mod gpu;
 mod hear;
 mod inspect;
 mod jobs;
@@ -57,7 +58,7 @@ use self::{
 };
 use crate::{
     ipc::{ConnId, FROM_CLIENTS_MAX, FromClient},
-    memory::Budget,
+    memory::{self, Budget},
     models::{grammars::Grammars, hash::Hasher, registry::Registry, swap::Attempts},
     report::Seen,
     scheduler::{self, LineId, Ticket, WorkerId},
@@ -115,6 +116,8 @@ pub(crate) struct Core {
     devices: Vec<Device>,
     leases: Leases,
     prompts: Budget,
+    /// What workers were granted of GPUs.
+    gpus: memory::gpu::Ledger,
     counts: RequestCounts,
     /// What is known of the broker's own protections.
     own: Seen,

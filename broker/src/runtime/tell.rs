@@ -123,12 +123,12 @@ impl Core {
             },
             slots: count(slots),
             active: count(active),
-            sandbox: worker.seen.sandbox(worker.verified()),
+            sandbox: worker.seen.sandbox(worker.verified(), worker.expect.profile),
             restarts: starts.saturating_sub(1),
             rss_bytes: rss_bytes(worker.pid),
             cores: self.leases.lent(id),
             memory_bytes: worker.grant.total_bytes(),
-            profile: "cpu".into(),
+            profile: worker.expect.profile.name().into(),
             outdated: whole.is_some_and(|entry| line.edition < entry.edition),
         })
     }

@@ -104,4 +104,6 @@ names! {
     CANARY_TEMP = "canary.temp", Required;
     /// The model's files are those that were hashed.
     MODEL_FILES = "model.files", Required;
+    /// No device is open: a row stands only where this does not hold, under the GPU profile.
+    PROFILE_GPU = "profile.gpu", Wanted;
 }

@@ -13,6 +13,7 @@ mod crash;
 mod embed;
 mod flood;
 mod generate;
+mod gpu;
 mod grammars;
 mod hostile;
 mod isolation;

@@ -10,6 +10,8 @@ mod embed;
 mod files;
 mod generate;
 #[cfg(test)]
+mod gpu;
+#[cfg(test)]
 mod grammars;
 #[cfg(test)]
 mod inspecting;

@@ -1,3 +1,4 @@
+use core_policy::profile::Profile;
 use core_ring::{BrokerEnd, Layout, create};
 use core_wire::{
     ids::{JobId, ModelId, RequestId},
@@ -36,7 +37,7 @@ fn worker(part: Part, want: Want) -> Worker {
         within: Duration::from_secs(1),
     };
     let (BrokerEnd { jobs, .. }, _theirs) = create(&Layout::new(KIND_MAX)).unwrap();
-    let expect = Expect { models: 0, broker_filters: 0, data_max: None };
+    let expect = Expect { models: 0, broker_filters: 0, data_max: None, profile: Profile::Cpu };
     let mut worker = plan.worker(1, Feed::new(jobs), expect);
     let whole = u32::from(part == Part::Whole);
     let facts = ModelFacts { n_ctx: whole, slots: whole, n_vocab: 9, ..ModelFacts::default() };

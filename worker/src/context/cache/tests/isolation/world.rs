@@ -128,7 +128,8 @@ impl World {
         let owner = self.owner(domain, job);
         let public = domain.map(|_| self.owner(Some(DomainId::PUBLIC), job));
         let mut may = self.seen.get(&owner).cloned().unwrap_or_default();
-        may.extend([owner].into_iter().chain(public));
+        // What it computes once its domain was forgotten is its own.
+        may.extend([owner, Owner::Job(job)].into_iter().chain(public));
         let mut named = None;
         let mut extend = |of, theirs: &BTreeSet<Owner>| {
             // The broker names no job of another domain; a cache must not rely on it.

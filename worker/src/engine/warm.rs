@@ -40,11 +40,14 @@ fn run(
 ) -> Result<(), NoModel> {
     let broken = || failed(FailedCause::Model, "the engine cannot compute with this model");
     batch.clear();
-    for (slot, position) in places {
+    let mut places = places.into_iter().peekable();
+    while let Some((slot, position)) = places.next() {
         let number = |n| i32::try_from(n).unwrap_or(i32::MAX);
-        let (slot, position) = (number(slot), number(position));
-        batch.add(token, position, slot).map_err(|_| broken())?;
-        batch.want_output();
+        batch.add(token, number(position), number(slot)).map_err(|_| broken())?;
+        // As when serving: the last token of each sequence.
+        if places.peek().is_none_or(|(next, _)| *next != slot) {
+            batch.want_output();
+        }
     }
     context.decode(batch).map_err(|_| broken())?;
     context.synchronize();

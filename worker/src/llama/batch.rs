@@ -75,6 +75,11 @@ impl Batch {
         self.tokens.len()
     }
 
+    /// How many outputs are wanted.
+    pub(super) fn outputs(&self) -> usize {
+        self.outputs.iter().filter(|wanted| **wanted != 0).count()
+    }
+
     /// Whether each token belongs to a sequence of `count`, and lies in `0..vocabulary`.
     pub(super) fn fits(&self, count: u32, vocabulary: i32) -> bool {
         let sequence = |id: &i32| u32::try_from(*id).is_ok_and(|id| id < count);

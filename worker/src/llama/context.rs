@@ -5,40 +5,12 @@
 
 use std::{marker::PhantomData, ptr::NonNull, slice};
 
-use core_wire::worker::config::KvType;
 use llama_cpp_2::llama_backend::LlamaBackend;
 use llama_cpp_sys_2 as sys;
 use thiserror::Error;
 
+pub(crate) use super::shape::{Output, Shape};
 use super::{batch::Batch, model::Model};
-
-/// What a context is made for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Shape {
-    /// Cells for all sequences.
-    pub(crate) n_ctx: u32,
-    /// Sequences that are told apart.
-    pub(crate) sequences: u32,
-    /// Tokens of a step, and rows of outputs.
-    pub(crate) n_batch: u32,
-    /// Tokens computed at once.
-    pub(crate) n_ubatch: u32,
-    /// Threads, this one included.
-    pub(crate) threads: i32,
-    /// How keys and values are stored.
-    pub(crate) kv: KvType,
-    /// What is computed.
-    pub(crate) output: Output,
-}
-
-/// What comes out of a step.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Output {
-    /// Logits for the tokens that want them.
-    Logits,
-    /// An embedding for every token.
-    Embeddings,
-}
 
 /// A step could not be computed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
@@ -47,7 +19,7 @@ pub(crate) enum DecodeError {
     #[error("the KV cache has no cells left for this step")]
     NoCell,
     /// It is not what this context was made for; the engine was not asked.
-    #[error("a step that is empty, too long, or has a token, place or sequence out of range")]
+    #[error("a step that is empty, too long, wants too much, or has a number out of range")]
     Batch,
     /// The engine failed.
     #[error("the engine answered {0} to a step")]
@@ -83,8 +55,8 @@ impl<'m> Context<'m> {
     /// Makes one; `None` where memory is short, or the model cannot be used so.
     pub(crate) fn new(_started: &LlamaBackend, model: &'m Model, shape: Shape) -> Option<Self> {
         // SAFETY: the model is live and one thread makes contexts of it, one after the other.
-        let raw = unsafe { sys::llama_init_from_model(model.raw(), params(&shape)) };
-        Some(Self {
+        let raw = unsafe { sys::llama_init_from_model(model.raw(), shape.params()) };
+        let mut context = Self {
             raw: NonNull::new(raw)?,
             shape,
             vocabulary: model.n_vocab(),
@@ -92,7 +64,20 @@ impl<'m> Context<'m> {
             rows: 0,
             places: Vec::with_capacity(shape.n_batch as usize),
             model: PhantomData,
-        })
+        };
+        context.adapt(model);
+        Some(context)
+    }
+
+    /// Bytes of the outputs of a step: a row for each sequence, or each token where all have one.
+    pub(crate) fn outputs(&self) -> u64 {
+        let logits = u64::try_from(self.vocabulary).unwrap_or(0);
+        let row = match self.shape.output {
+            Output::Logits => logits,
+            // The engine makes room for logits too.
+            Output::Embeddings => logits + self.width as u64,
+        };
+        u64::from(self.shape.rows()) * row * size_of::<f32>() as u64
     }
 
     /// Computes a step; an encoder's too.
@@ -102,7 +87,9 @@ impl<'m> Context<'m> {
     pub(crate) fn decode(&mut self, batch: &mut Batch) -> Result<(), DecodeError> {
         self.rows = 0;
         let length = 1..=self.shape.n_batch as usize;
-        if !length.contains(&batch.len()) || !batch.fits(self.shape.sequences, self.vocabulary) {
+        let fits = batch.fits(self.shape.sequences, self.vocabulary)
+            && batch.outputs() <= self.shape.rows() as usize;
+        if !length.contains(&batch.len()) || !fits {
             return Err(DecodeError::Batch);
         }
         let lent = batch.lend(&mut self.places);
@@ -210,30 +197,4 @@ impl Drop for Context<'_> {
 
 fn position(at: u32) -> Result<i32, SequenceError> {
     i32::try_from(at).map_err(|_| SequenceError::Range)
-}
-
-fn params(shape: &Shape) -> sys::llama_context_params {
-    let stored = match shape.kv {
-        KvType::F16 => sys::GGML_TYPE_F16,
-        KvType::Q8 => sys::GGML_TYPE_Q8_0,
-        KvType::Q4 => sys::GGML_TYPE_Q4_0,
-    };
-    // SAFETY: takes nothing and answers a value.
-    let mut params = unsafe { sys::llama_context_default_params() };
-    params.n_ctx = shape.n_ctx;
-    params.n_seq_max = shape.sequences;
-    params.n_batch = shape.n_batch;
-    params.n_ubatch = shape.n_ubatch;
-    params.n_threads = shape.threads;
-    params.n_threads_batch = shape.threads;
-    // Quantized values switch it on, and the engine refuses where it cannot have it.
-    params.flash_attn_type = sys::LLAMA_FLASH_ATTN_TYPE_AUTO;
-    params.kv_unified = true;
-    params.no_perf = true;
-    (params.type_k, params.type_v) = (stored, stored);
-    if shape.output == Output::Embeddings {
-        params.embeddings = true;
-        params.pooling_type = sys::LLAMA_POOLING_TYPE_NONE;
-    }
-    params
 }

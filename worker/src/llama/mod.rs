@@ -18,11 +18,17 @@
 //! * **L8** Rows of outputs lie in the context's own buffer, which the next step may move.
 //! * **L9** Buffers for states go with their length; the engine's reader and writer stop there with an
 //!   error (`llama_io_read_host`, `llama_io_write_host`).
+//! * **L10** Devices are registered while back ends are loaded, at boot, and live as long as the process.
+//! * **L11** Adapters are loaded before any context of their model is made, and live as long as it.
 
+pub(crate) mod adapter;
 pub(crate) mod batch;
 pub(crate) mod context;
+pub(crate) mod devices;
 mod log;
+pub(crate) mod memory;
 pub(crate) mod model;
+mod shape;
 mod state;
 
 #[cfg(test)]
@@ -48,13 +54,16 @@ const SCORE: &CStr = c"ggml_backend_score";
 #[derive(Debug, Error)]
 pub(crate) enum VariantError {
     /// A path must be absolute and without NUL.
-    #[error("the CPU variant's path is not absolute or holds a NUL byte")]
+    #[error("a library's path is not absolute or holds a NUL byte")]
     Path,
     /// `ggml_backend_load` answered null: not there, for another CPU, or of another build.
     #[error(
         "the CPU variant cannot be loaded; build again, or run `core-broker` on its own engine"
     )]
     Load,
+    /// As above, of a GPU's back end.
+    #[error("a GPU back end cannot be loaded; its driver or one of its libraries is missing")]
+    Backend,
 }
 
 /// Loads the one CPU variant at `path` for the rest of the process.
@@ -62,10 +71,22 @@ pub(crate) enum VariantError {
 /// # Errors
 /// [`VariantError`].
 pub(crate) fn load_variant(path: &Path) -> Result<(), VariantError> {
+    load_library(path, VariantError::Load)
+}
+
+/// Loads the GPU back end at `path` for the rest of the process.
+///
+/// # Errors
+/// [`VariantError`].
+pub(crate) fn load_backend(path: &Path) -> Result<(), VariantError> {
+    load_library(path, VariantError::Backend)
+}
+
+fn load_library(path: &Path, error: VariantError) -> Result<(), VariantError> {
     let path = absolute(path)?;
     // SAFETY: L1: the string is NUL-terminated and lives through the call, which copies it.
     let registered = unsafe { llama_cpp_sys_2::ggml_backend_load(path.as_ptr()) };
-    if registered.is_null() { Err(VariantError::Load) } else { Ok(()) }
+    if registered.is_null() { Err(error) } else { Ok(()) }
 }
 
 /// How well the variant at `path` suits this CPU; 0 if it cannot run or is no variant.

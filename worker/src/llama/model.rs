@@ -16,6 +16,8 @@ use core_wire::worker::config::{Load, Weights};
 use llama_cpp_2::{llama_backend::LlamaBackend, model::LlamaModel};
 use llama_cpp_sys_2 as sys;
 
+use super::adapter::Adapters;
+
 // L4: the pinned llama-cpp-2 makes it `repr(transparent)` over a pointer that is not null.
 const _: () = assert!(size_of::<LlamaModel>() == size_of::<NonNull<sys::llama_model>>());
 const _: () = assert!(align_of::<LlamaModel>() == align_of::<NonNull<sys::llama_model>>());
@@ -53,6 +55,7 @@ pub(crate) struct Model {
     raw: NonNull<sys::llama_model>,
     /// The owner, which frees it.
     known: LlamaModel,
+    pub(super) adapters: Adapters,
 }
 
 impl Deref for Model {
@@ -92,7 +95,7 @@ impl Model {
     fn own(raw: NonNull<sys::llama_model>) -> Self {
         // SAFETY: L4: same layout, the pointer is live, and this is the one owner made of it.
         let known = unsafe { std::mem::transmute::<NonNull<sys::llama_model>, LlamaModel>(raw) };
-        Self { raw, known }
+        Self { raw, known, adapters: Adapters::default() }
     }
 
     /// The pointer for the engine's own calls.

@@ -6,9 +6,13 @@ mod boot;
 mod caching;
 #[cfg(test)]
 mod embed;
+#[cfg(test)]
+mod files;
 mod generate;
 #[cfg(test)]
 mod grammars;
+#[cfg(test)]
+mod inspecting;
 mod pausing;
 #[cfg(test)]
 mod player;

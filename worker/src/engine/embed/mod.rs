@@ -25,7 +25,7 @@ use self::{
     pooling::{Pooled, Pooling},
     slice::{SLICE_MAX, Slices},
 };
-use super::load::{self, Plan};
+use super::{facts::architecture, load::Plan};
 use crate::llama::{
     batch::Batch,
     context::{Context, Output, Shape},
@@ -94,7 +94,7 @@ impl<'m> Embedder<'m> {
             backend,
             model,
             plan,
-            pooling: Pooling::of(model, &load::architecture(model)),
+            pooling: Pooling::of(model, &architecture(model)),
             reading: Reading::InOrder,
             slices: Slices::new(plan.step_max),
             context: None,
@@ -142,9 +142,7 @@ impl<'m> Embedder<'m> {
             let message = format!("the text has {length} tokens; at most {most} can be embedded");
             return Err(Refusal::new(Code::PromptTooLong, message));
         }
-        if self.context.is_none() {
-            self.context = Some(self.make()?);
-        }
+        let _made = self.context()?;
         self.work = Some(Work { text, fed: 0, pooled: Pooled::new(self.pooling) });
         Ok(())
     }
@@ -213,6 +211,15 @@ impl<'m> Embedder<'m> {
         if let Some(context) = self.context.as_mut() {
             context.clear();
         }
+    }
+
+    /// The context, made now if it was not yet.
+    ///
+    /// # Errors
+    /// `MEMORY`.
+    pub(crate) fn context(&mut self) -> Result<&mut Context<'m>, Refusal> {
+        let made = self.context.take().map_or_else(|| self.make(), Ok)?;
+        Ok(&mut **self.context.insert(made))
     }
 
     fn make(&self) -> Result<ManuallyDrop<Context<'m>>, Refusal> {

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use core_wire::{code::Code, ids::JobId};
+use core_wire::{code::Code, ids::JobId, worker::config::KvType};
 use llama_cpp_2::token::LlamaToken;
 
 use super::{
@@ -37,6 +37,7 @@ fn zeros_stay_zeros_and_what_is_no_number_is_no_embedding() {
 
 fn plan() -> Plan {
     Plan {
+        kv: KvType::F16,
         n_ctx: 512,
         slots: 1,
         n_batch: 64,

@@ -113,6 +113,13 @@ fn what_the_engine_would_abort_at_never_reaches_it() {
         assert_eq!(answer, Err(DecodeError::Batch), "{token} {position} {sequence} {count}");
     }
     assert_eq!(step(0, 0, 0, 1), Ok(()));
+    let mut greedy = Batch::new(4);
+    for position in 1..5 {
+        greedy.add(LlamaToken::new(0), position, 0).unwrap();
+        greedy.want_output();
+    }
+    assert_eq!(context.decode(&mut greedy), Err(DecodeError::Batch), "4 rows for 3 sequences");
+    fill(&mut context, 1);
     assert!(context.logits(0).is_none(), "it wanted none");
     assert!(context.logits(1).is_none() && context.logits(-1).is_none(), "no such row");
     assert_eq!(context.copy(0, 3, 1), Err(SequenceError::Range));

@@ -3,6 +3,7 @@
 mod answer;
 mod errand;
 mod life;
+pub(crate) mod made;
 mod plan;
 mod spawn;
 

@@ -58,9 +58,9 @@ pub(super) enum Move {
     /// A prompt of `length`, the first `same` tokens of which all prompts have.
     Start {
         domain: Option<u64>,
-        same: usize,
+        same: i32,
         kind: i32,
-        length: usize,
+        length: i32,
         names: bool,
     },
     Grow(usize),
@@ -98,7 +98,7 @@ impl World {
         let there = |at: usize| at < self.running.len();
         match *step {
             Move::Start { domain, same, kind, length, names } => {
-                let id = |at: usize| if at < same { 0 } else { kind * 1000 } + at as i32;
+                let id = |at| if at < same { 0 } else { kind * 1000 } + at;
                 let tokens = (0..length).map(|at| LlamaToken::new(id(at))).collect();
                 self.start(domain.map(DomainId), tokens, names);
             }

@@ -3,6 +3,7 @@
 mod pressure;
 mod saving;
 mod sharing;
+mod whole;
 
 use core_wire::{
     client::Prompt,

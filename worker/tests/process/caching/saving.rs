@@ -1,6 +1,10 @@
 //! Contexts that leave a worker and come back to another, and bytes that are none.
 
-use core_wire::{code::Code, ids::DomainId, worker::ToWorker};
+use core_wire::{
+    code::Code,
+    ids::DomainId,
+    worker::{ToWorker, config::KvType},
+};
 
 use super::{A, B, ask, cached, prompt, restore, save, worker, worker_with};
 use crate::player::Worker;
@@ -42,6 +46,29 @@ fn a_talk_goes_on_in_another_worker() {
     assert_eq!(restored.tokens, ask(&mut worker(), None, &next, 20).tokens);
     second.tell(&ToWorker::Forget(DomainId(2)));
     assert_eq!(cached(&mut second, B, &next), 0);
+}
+
+#[test]
+fn keys_and_values_of_fewer_bits_are_saved_as_well() {
+    for kv in [KvType::Q8, KvType::Q4] {
+        let worker = || {
+            worker_with(|plan| {
+                plan.idle_cells_max = 400;
+                plan.kv = kv;
+            })
+        };
+        let (mut first, mut second) = (worker(), worker());
+        let said = prompt(0, 80);
+        cached(&mut first, A, &said);
+        let next = [&said[..], &prompt(3, 6)].concat();
+        let bytes = save(&mut first, A).unwrap();
+        assert_eq!(restore(&mut second, A, &bytes).unwrap(), 80, "{kv:?}");
+        let restored = ask(&mut second, A, &next, 10);
+        assert_eq!(restored.cached_tokens, 80);
+        assert_eq!(restored.tokens, ask(&mut first, A, &next, 10).tokens, "{kv:?}");
+        let mut plain = super::worker();
+        assert!(is_broken(&mut plain, &bytes), "another type of numbers");
+    }
 }
 
 #[test]

@@ -14,7 +14,7 @@ fn domain() -> impl Strategy<Value = Option<u64>> {
 
 fn start() -> impl Strategy<Value = Move> {
     // Prompts that have much in common with each other, or little, and end otherwise.
-    (domain(), 0..40_usize, 0..3_i32, 1..50_usize, prop::bool::weighted(0.25)).prop_map(
+    (domain(), 0..40_i32, 0..3_i32, 1..50_i32, prop::bool::weighted(0.25)).prop_map(
         |(domain, same, kind, length, names)| Move::Start { domain, same, kind, length, names },
     )
 }

@@ -8,7 +8,7 @@ use std::path::Path;
 use nix::errno::Errno;
 use nix::sys::memfd::{MFdFlags, memfd_create};
 
-use crate::report::{Achieved, How, Report, Row, layer};
+use crate::report::{How, Report, Row, layer};
 use crate::{landlock, sys};
 
 const HOW: How = How::Probe;

@@ -126,7 +126,7 @@ impl Core {
             restarts: starts.saturating_sub(1),
             rss_bytes: rss_bytes(worker.pid),
             cores: self.leases.lent(id),
-            memory_bytes: worker.grant.total_bytes(),
+            memory_bytes: self.scheduler.granted_to(line),
             profile: "cpu".into(),
             outdated: whole.is_some_and(|entry| line.edition < entry.edition),
         })

@@ -1,9 +1,6 @@
 //! A model's GPU layers, from what is configured, installed, reported and granted.
 
-use core_wire::{
-    code::Refusal,
-    worker::{Device, ModelFacts, Needs},
-};
+use core_wire::{code::Refusal, worker::Inspected};
 
 use super::Core;
 use crate::{
@@ -12,30 +9,24 @@ use crate::{
 };
 
 impl Core {
-    /// How many layers of a model go to GPUs, and what is granted for them. `facts`, `needs` and
-    /// `devices` are an inspector's that was started at `since`, with no layer on a GPU.
+    /// How many layers of a model go to GPUs, and what is granted for them. What was found is of an
+    /// inspector that was started at `since`, with no layer on a GPU.
     ///
     /// # Errors
     /// `MODEL_LOAD` and `MEMORY`, as [`gpu::fit`].
-    #[expect(dead_code, reason = "load.rs calls it as soon as it has an inspector's report")]
     pub(super) fn fit_gpu(
         &self,
         line: &LineId,
-        facts: &ModelFacts,
-        needs: &Needs,
-        devices: &[Device],
+        found: &Inspected,
         since: Moment,
     ) -> Result<GpuPlan, Refusal> {
-        let config = &self.setup.config;
-        let wish = self.registry.source(line).and_then(|source| source.settings.gpu_layers);
         let gpus = Gpus {
             backends: self.setup.worker.backends.len(),
-            devices,
+            devices: &found.devices,
             since,
-            vram_bytes: config.memory.vram_bytes,
+            vram_bytes: self.setup.config.memory.vram_bytes,
             ledger: &self.gpus,
         };
-        let wish = wish.unwrap_or(config.defaults.gpu_layers);
-        gpu::fit(wish, &Layered::new(facts, needs), &gpus)
+        gpu::fit(self.gpu_wish(line), &Layered::new(&found.facts, &found.needs), &gpus)
     }
 }

@@ -101,17 +101,21 @@ impl Core {
         }
     }
 
-    /// The second look; only then does the model count as ready.
-    fn ready(&mut self, id: WorkerId, ready: Ready) {
-        let Some(worker) = self.living(id) else {
-            return;
-        };
-        worker.see(Said::AfterModel, &ready.claims, verify::at_ready);
+    /// The second look, at the worker and its files; nothing if either is not as it must be.
+    fn looked_at(&mut self, id: WorkerId, claims: &[Claim]) -> Option<&mut Worker> {
+        let worker = self.living(id)?;
+        worker.see(Said::AfterModel, claims, verify::at_ready);
         if let Some(row) = worker.seen.missing() {
-            return worker.condemn(Verdict::Unprotected { row: row.to_owned() });
+            worker.condemn(Verdict::Unprotected { row: row.to_owned() });
+            return None;
         }
         self.look_at_files(id);
-        let Some(worker) = self.living(id).filter(|worker| worker.verdict.is_none()) else {
+        self.living(id).filter(|worker| worker.verdict.is_none())
+    }
+
+    /// Only after a second look does the model count as ready.
+    fn ready(&mut self, id: WorkerId, ready: Ready) {
+        let Some(worker) = self.looked_at(id, &ready.claims) else {
             return;
         };
         let Some(line) = worker.line.clone() else {
@@ -142,6 +146,9 @@ impl Core {
             entry.attempts.succeeded();
         }
         self.leases.enter(id, threads);
+        if let Some(gpu) = self.workers.get(&id).and_then(|worker| worker.gpu.as_ref()) {
+            gpu.settle();
+        }
         let tenure = self.tenure(&line, vocabulary);
         self.publish_again(&line.model);
         self.drive(Event::Ready { line, worker: id, slots, cells, tenure });

@@ -15,7 +15,7 @@ use core_wire::{
 
 use super::{Core, Shared, launch::Plan, survey::Survey, tend};
 use crate::{
-    memory::pool::Grant,
+    memory::{gpu::Moment, pool::Grant},
     models::files::{Content, Files},
     scheduler::LineId,
     workers::link::Role,
@@ -43,7 +43,12 @@ pub(super) struct Known {
     /// Whether the content could not have changed unseen since.
     settled: bool,
     found: Rc<Inspected>,
+    /// When the inspector was started: what GPUs it saw free is as of then.
+    since: Moment,
 }
+
+/// What an inspector said, and when it was started.
+pub(super) type Found = (Rc<Inspected>, Moment);
 
 impl Inspections {
     pub(super) fn find(&self, content: &Content, asked: &Serve) -> Option<&Known> {
@@ -51,9 +56,9 @@ impl Inspections {
     }
 
     /// What is still true of the content, whoever wrote to it since.
-    fn settled(&self, content: &Content, asked: &Serve) -> Option<Rc<Inspected>> {
+    fn settled(&self, content: &Content, asked: &Serve) -> Option<Found> {
         let known = self.find(content, asked).filter(|known| known.settled);
-        known.map(|known| known.found.clone())
+        known.map(|known| (known.found.clone(), known.since))
     }
 
     fn remember(&mut self, new: Known) {
@@ -75,20 +80,17 @@ impl Inspections {
 ///
 /// # Errors
 /// Those of a worker that does not become ready: the files are none of a model.
-pub(super) async fn inspect(
-    core: &Shared,
-    files: &Files,
-    serve: &Serve,
-) -> Result<Rc<Inspected>, Refusal> {
+pub(super) async fn inspect(core: &Shared, files: &Files, serve: &Serve) -> Result<Found, Refusal> {
     let (content, asked) = (files.content(), asked(serve));
     if let Some(found) = core.borrow().inspections.settled(&content, &asked) {
         return Ok(found);
     }
     let settled = content.is_settled();
+    let since = core.borrow().gpus.moment();
     let found = Rc::new(look(core, files, asked.clone()).await?);
-    let known = Known { content, asked, settled, found: found.clone() };
+    let known = Known { content, asked, settled, found: found.clone(), since };
     core.borrow_mut().inspections.remember(known);
-    Ok(found)
+    Ok((found, since))
 }
 
 /// What of a plan decides the answer.
@@ -106,6 +108,7 @@ async fn look(core: &Shared, files: &Files, serve: Serve) -> Result<Inspected, R
         line: None,
         files,
         grant: Grant::of_inspector(),
+        gpu: None,
         threads: 1,
         within: INSPECT_WITHIN,
     };

@@ -8,7 +8,7 @@ use core_wire::{
     code::{Code, Refusal},
     worker::{
         ModelFacts, Purpose, WorkerConfig,
-        config::{Load, Serve},
+        config::{Load, Serve, Weights},
     },
 };
 use tokio::{process::Child, task::spawn_local, time::Instant};
@@ -20,7 +20,7 @@ use super::{
     worker::{self, Stage, Worker},
 };
 use crate::{
-    memory::pool::Grant,
+    memory::{gpu, pool::Grant},
     models::files::Files,
     report::{Seen, no_memory_cgroup, of_rings},
     scheduler::{LineId, Part, WorkerId},
@@ -46,6 +46,8 @@ pub(super) struct Plan {
     pub(super) line: Option<LineId>,
     pub(super) files: Files,
     pub(super) grant: Grant,
+    /// What it was granted of GPUs, for its life.
+    pub(super) gpu: Option<gpu::Grant>,
     pub(super) threads: u32,
     pub(super) within: Duration,
 }
@@ -71,7 +73,7 @@ impl Core {
         let n_batch = BATCH_TOKENS.max(slots);
         Serve {
             variant: variant.to_string_lossy().into_owned(),
-            backends: Vec::new(),
+            backends: self.backends(line),
             parts: 1,
             adapters: Vec::new(),
             load: Load::Weights,
@@ -83,7 +85,7 @@ impl Core {
             step_ms_max: settings.step_ms_max.unwrap_or(defaults.step_ms_max),
             idle_cells_max: idle_cells.unwrap_or(n_ctx / IDLE_SHARE).min(n_ctx),
             kv: settings.kv.unwrap_or(defaults.kv),
-            weights: settings.weights.or(defaults.weights).unwrap_or_default(),
+            weights: self.weights(line).unwrap_or(Weights::Repacked),
             gpu_layers: 0,
         }
     }
@@ -182,6 +184,7 @@ impl Plan {
             files: self.files,
             rereads: false,
             grant: self.grant,
+            gpu: self.gpu,
             memory_at: now,
             digest: None,
             ledger: Ledger::new(self.role),

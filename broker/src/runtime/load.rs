@@ -10,9 +10,15 @@ use core_wire::{
 
 use tokio::sync::oneshot;
 
-use super::{Core, Shared, content, inspect, launch::Plan, tend, variant, worker::Worker};
+use super::{
+    Core, Shared, content,
+    fit::{self, Fitted},
+    launch::Plan,
+    tend, variant,
+    worker::Worker,
+};
 use crate::{
-    memory::pool::Grant,
+    memory::{gpu, pool::Grant},
     models::{
         files::{Content, Files},
         hash::Digest,
@@ -37,6 +43,7 @@ struct Prepared {
     digest: Digest,
     serve: Serve,
     grant: Grant,
+    gpu: Option<gpu::Grant>,
 }
 
 /// Why nothing is loaded.
@@ -74,7 +81,7 @@ pub(super) async fn serve(core: Shared, line: LineId) {
         Ok(prepared) => prepared,
         Err(failure) => return core.borrow_mut().load_failed(line, failure),
     };
-    let Prepared { files, digest, serve, grant } = prepared;
+    let Prepared { files, digest, serve, grant, gpu } = prepared;
     let content = files.content();
     let plan = Plan {
         role: Role::Serve { n_ctx: serve.n_ctx, slots: serve.slots },
@@ -84,6 +91,7 @@ pub(super) async fn serve(core: Shared, line: LineId) {
         within: load_within(&content),
         files,
         grant,
+        gpu,
     };
     let run = run(&core, plan, digest).await;
     let mut core = core.borrow_mut();
@@ -139,15 +147,12 @@ async fn prepare(core: &Shared, line: &LineId) -> Result<Prepared, Failure> {
     let digest = content::digest(core, &files).await.map_err(about)?;
     core.borrow_mut().note_digest(line, digest).map_err(about)?;
     let variant = variant::variant(core).await.map_err(about)?;
-    let serve = core.borrow().serve_config(line, &variant);
-    let serve = Serve { parts: files.parts(), adapters: files.scales().to_vec(), ..serve };
-    let found = inspect::inspect(core, &files, &serve).await.map_err(about)?;
+    let Fitted { serve, found, gpu } = fit::fit(core, line, &files, &variant).await?;
     core.borrow_mut().note_inspected(line, &found);
     core.borrow().check_context(line, &found).map_err(about)?;
-    let state_bytes_max = core.borrow().setup.config.cache.context_bytes_max;
-    let grant = Grant::of_model(&found.needs, serve.threads, state_bytes_max);
+    let grant = core.borrow().grant_of(&found.needs, &serve);
     memory(core, line, &grant, found.facts.vocabulary).await?;
-    Ok(Prepared { files, digest, serve, grant })
+    Ok(Prepared { files, digest, serve, grant, gpu })
 }
 
 impl Core {

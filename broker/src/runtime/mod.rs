@@ -14,6 +14,7 @@ mod content;
 mod contexts;
 mod core;
 mod cores;
+mod fit;
 mod generate;
 mod gpu;
 mod hear;

@@ -51,11 +51,11 @@ impl Core {
     }
 
     fn memory_status(&self) -> MemoryStatus {
-        let device = |device: &Device| DeviceStatus {
+        let device = |(at, device): (usize, &Device)| DeviceStatus {
             name: device.name.clone(),
             free_bytes: device.free_bytes,
             total_bytes: device.total_bytes,
-            granted_bytes: 0,
+            granted_bytes: self.gpus.granted(at),
         };
         let prompts = u64::try_from(self.prompts.held()).unwrap_or(u64::MAX);
         MemoryStatus {
@@ -63,7 +63,7 @@ impl Core {
             granted_bytes: self.scheduler.granted(),
             held_bytes: prompts.saturating_add(pool::rings_bytes(self.workers.len())),
             saved_bytes: self.contexts.saved_bytes(),
-            devices: self.devices.iter().map(device).collect(),
+            devices: self.devices.iter().enumerate().map(device).collect(),
         }
     }
 
@@ -127,7 +127,7 @@ impl Core {
             restarts: starts.saturating_sub(1),
             rss_bytes: rss_bytes(worker.pid),
             cores: self.leases.lent(id),
-            memory_bytes: worker.grant.total_bytes(),
+            memory_bytes: self.scheduler.granted_to(line),
             profile: worker.expect.profile.name().into(),
             outdated: whole.is_some_and(|entry| line.edition < entry.edition),
         })

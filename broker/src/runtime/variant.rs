@@ -25,6 +25,7 @@ async fn choose(core: &Shared) -> Result<PathBuf, Refusal> {
         line: None,
         files: Files::default(),
         grant: Grant::of_chooser(),
+        gpu: None,
         threads: 1,
         within: CHOOSE_WITHIN,
     };

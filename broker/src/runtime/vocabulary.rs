@@ -70,6 +70,7 @@ pub(super) async fn serve(core: Shared, line: LineId) {
         within: load::load_within(&content),
         files,
         grant,
+        gpu: None,
     };
     let run = load::run(&core, plan, digest).await;
     let mut core = core.borrow_mut();
@@ -96,7 +97,7 @@ async fn prepare(core: &Shared, line: &LineId) -> Result<Prepared, Failure> {
     let files = files.without_adapters();
     let (parts, adapters) = (files.parts(), Vec::new());
     let load = Load::Vocabulary;
-    let serve = Serve { load, threads: THREADS, slots: 1, parts, adapters, ..whole };
+    let serve = Serve { load, threads: THREADS, slots: 1, parts, adapters, backends: Vec::new(), ..whole };
     Ok(Prepared { files, digest, serve, grant })
 }
 

@@ -14,7 +14,7 @@ use tokio::{sync::Notify, time::Instant};
 
 use super::{cores::Cores, live::Listener};
 use crate::{
-    memory::pool::Grant,
+    memory::{gpu, pool::Grant},
     models::{files::Files, hash::Digest},
     report::{Seen, Verified},
     scheduler::{LineId, Part},
@@ -40,6 +40,8 @@ pub(super) struct Worker {
     pub(super) rereads: bool,
     /// What it may use.
     pub(super) grant: Grant,
+    /// What it was granted of GPUs.
+    pub(super) gpu: Option<gpu::Grant>,
     /// When its memory was last looked at.
     pub(super) memory_at: Instant,
     /// SHA-256 of its file: grammars are compiled for that, and remembered by it.

@@ -33,6 +33,7 @@ fn worker(part: Part, want: Want) -> Worker {
         line: Some(LineId { model, part, edition: Edition::default() }),
         files: Files::default(),
         grant: Grant::of_chooser(),
+        gpu: None,
         threads: 1,
         within: Duration::from_secs(1),
     };

@@ -22,16 +22,16 @@ const MARGIN_SHARE: u64 = 8;
 /// for each slot, grammars, and what malloc keeps of all of it.
 const MARGIN_BYTES: u64 = 16 << 20;
 
-/// Private memory of a worker without its vocabulary: the engine, its libraries and malloc. Measured
-/// with 1,024 tokens: 5 MB.
+/// Private memory of a worker without its vocabulary: the engine, its libraries and malloc.
+/// Measured with 1,024 tokens: 5 MB.
 const VOCABULARY_BASE_BYTES: u64 = 32 << 20;
 
 /// Private memory of one token of a vocabulary: its text twice, a hash table, its merges, and a
 /// grammar's trie. Measured with 32,768 tokens: 270 bytes.
 const VOCABULARY_TOKEN_BYTES: u64 = 1 << 10;
 
-/// The same for one byte of a file of which nobody knows yet how many tokens it holds; a token takes
-/// some 30 bytes there.
+/// The same for one byte of a file of which nobody knows yet how many tokens it holds; a token
+/// takes some 30 bytes there.
 const VOCABULARY_FILE_FACTOR: u64 = 32;
 
 /// Private memory of a vocabulary at most, where nobody knows: the largest that is usual has 256k
@@ -95,8 +95,8 @@ impl Grant {
         Self::of_vocabulary(Some(0), 0)
     }
 
-    /// For a throwaway worker that reads metadata. It belongs to no model and is gone in a moment, so
-    /// no memory is set aside for it; this is only what it may not go beyond.
+    /// For a throwaway worker that reads metadata. It belongs to no model and is gone in a moment,
+    /// so no memory is set aside for it; this is only what it may not go beyond.
     pub(crate) fn of_inspector() -> Self {
         Self { mapped_bytes: 0, private_bytes: INSPECTOR_BYTES, threads: 1 }
     }

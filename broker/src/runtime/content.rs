@@ -2,10 +2,10 @@
 //! while a worker serves them.
 //!
 //! Whoever writes into a file that is mapped changes what a worker computes with, and whoever cuts
-//! it short ends the worker by SIGBUS. Neither can be prevented, so both are seen: at READY, at each
-//! audit, and at such a death the broker looks at the very files that were hashed. A new size or a
-//! new time of the last write is a change. Where only the time of the last change of anything is
-//! new, a name or a mode may have changed as well, so the file is read again.
+//! it short ends the worker by SIGBUS. Neither can be prevented, so both are seen: at READY, at
+//! each audit, and at such a death the broker looks at the very files that were hashed. A new size
+//! or a new time of the last write is a change. Where only the time of the last change of anything
+//! is new, a name or a mode may have changed as well, so the file is read again.
 
 use std::{io, os::fd::AsFd as _, time::SystemTime};
 

@@ -14,6 +14,7 @@ mod flood;
 mod generate;
 mod grammars;
 mod hostile;
+mod keep;
 mod leases;
 mod lifecycle;
 mod limits;

@@ -90,6 +90,13 @@ impl Registry {
         entry.measure(models);
     }
 
+    /// The worker of a line takes nothing new, and finishes what it has.
+    pub(crate) fn drains(&mut self, line: &LineId) {
+        if let Some(entry) = self.current_mut(line) {
+            entry.state = ModelState::Draining;
+        }
+    }
+
     /// The file that was to come does not.
     pub(crate) fn kept(&mut self, line: &LineId) {
         let Some(entry) = self.entry_mut(&line.model) else {

@@ -3,7 +3,7 @@
 use core_policy::{report::Row, verify};
 use core_wire::{
     client::{Event as ToClient, event::ModelState},
-    worker::{Claim, Locked, Ready, ToWorker},
+    worker::{Claim, Locked, ModelFacts, Ready, ToWorker},
 };
 use tokio::time::Instant;
 
@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     report::{Said, claimed},
-    scheduler::{Event, Part, WorkerId},
+    scheduler::{Event, LineId, Part, WorkerId},
     workers::{link::Heard, recover::Verdict},
 };
 
@@ -121,35 +121,27 @@ impl Core {
         let Some(line) = worker.line.clone() else {
             return;
         };
-        worker.stage = Stage::Serving;
-        worker.slots = ready.facts.slots;
-        let (cells, vocabulary) = (ready.facts.n_ctx, ready.facts.vocabulary);
-        worker.facts = ready.facts.clone();
-        worker.used_at = Instant::now();
-        let threads = worker.threads;
-        let slots = usize::try_from(ready.facts.slots).unwrap_or(usize::MAX);
-        tracing::info!(
-            pid = worker.pid,
-            model = worker.name(),
-            slots,
-            threads = ready.threads,
-            locked_us = ready.locked_us,
-            load_us = ready.load_us,
-            "worker ready"
-        );
-        if line.part != Part::Whole {
-            return self.vocabulary_ready(id, line);
+        worker.note_ready(&ready);
+        match line.part {
+            Part::Whole => self.model_ready(id, line, ready.facts),
+            Part::Vocabulary | Part::Grammar => self.vocabulary_ready(id, line),
         }
+    }
+
+    fn model_ready(&mut self, id: WorkerId, line: LineId, facts: ModelFacts) {
+        let tenure = self.tenure(&line, facts.vocabulary);
+        let slots = usize::try_from(facts.slots).unwrap_or(usize::MAX);
+        let cells = facts.n_ctx;
         if let Some(entry) = self.registry.current_mut(&line) {
             entry.state = ModelState::Ready;
-            entry.facts = ready.facts;
+            entry.facts = facts;
             entry.attempts.succeeded();
         }
+        let threads = self.workers.get(&id).map_or(1, |worker| worker.threads);
         self.leases.enter(id, threads);
         if let Some(gpu) = self.workers.get(&id).and_then(|worker| worker.gpu.as_ref()) {
             gpu.settle();
         }
-        let tenure = self.tenure(&line, vocabulary);
         self.publish_again(&line.model);
         self.drive(Event::Ready { line, worker: id, slots, cells, tenure });
     }
@@ -170,6 +162,23 @@ impl Core {
 }
 
 impl Worker {
+    /// It serves from now on.
+    fn note_ready(&mut self, ready: &Ready) {
+        self.stage = Stage::Serving;
+        self.slots = ready.facts.slots;
+        self.facts = ready.facts.clone();
+        self.used_at = Instant::now();
+        tracing::info!(
+            pid = self.pid,
+            model = self.name(),
+            slots = ready.facts.slots,
+            threads = ready.threads,
+            locked_us = ready.locked_us,
+            load_us = ready.load_us,
+            "worker ready"
+        );
+    }
+
     /// Merges what the worker says with what is seen of it from outside, now.
     fn see(&mut self, said: Said, claims: &[Claim], look: fn(i32, &verify::Expect) -> Vec<Row>) {
         let now_ms = epoch_ms();

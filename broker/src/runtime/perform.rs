@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use core_wire::{
-    client::{Done, Event as ToClient, FinishReason, Priority, event::ModelState},
+    client::{Done, Event as ToClient, FinishReason, Priority},
     code::{Code, Refusal},
     ids::{DomainId, JobId},
     worker::{Job, JobKind, ToWorker},
@@ -72,22 +72,21 @@ impl Core {
                     worker.stop();
                 }
             }
-            Effect::Draining(line) => {
-                if let Some(entry) = self.registry.current_mut(&line) {
-                    entry.state = ModelState::Draining;
-                }
-            }
+            Effect::Draining(line) => self.registry.drains(&line),
             Effect::Swapped { from, to } => self.swapped(&from, &to),
             Effect::Kept(line) => self.registry.kept(&line),
             Effect::Retired(line) => self.retired(&line),
-            Effect::Drained => {
-                if self.ending != Ending::No {
-                    self.ending = Ending::Now;
-                    self.retime.notify_one();
-                }
-            }
+            Effect::Drained => self.drained(),
         }
         None
+    }
+
+    /// Everything has ended; so does the broker, if that was asked for.
+    fn drained(&mut self) {
+        if self.ending != Ending::No {
+            self.ending = Ending::Now;
+            self.retime.notify_one();
+        }
     }
 
     fn tell_position(

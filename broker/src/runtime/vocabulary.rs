@@ -97,7 +97,8 @@ async fn prepare(core: &Shared, line: &LineId) -> Result<Prepared, Failure> {
     let files = files.without_adapters();
     let (parts, adapters) = (files.parts(), Vec::new());
     let load = Load::Vocabulary;
-    let serve = Serve { load, threads: THREADS, slots: 1, parts, adapters, backends: Vec::new(), ..whole };
+    let serve =
+        Serve { load, threads: THREADS, slots: 1, parts, adapters, backends: Vec::new(), ..whole };
     Ok(Prepared { files, digest, serve, grant })
 }
 

@@ -103,8 +103,8 @@ async fn footprint(broker: &Broker, client: &Client) -> (Vec<(u32, String)>, usi
     (processes::descriptors(broker.pid()), broker.workers().len(), rss)
 }
 
-#[test]
-fn everybody_is_answered_and_nothing_is_left_behind() {
+/// A broker whose budget is for two models and a half, and that budget in bytes.
+fn small() -> (Broker, u64) {
     let probe = start("[defaults]\nn_ctx = 512\n");
     probe.load("a");
     let granted = talk(async {
@@ -113,38 +113,53 @@ fn everybody_is_answered_and_nothing_is_left_behind() {
     });
     drop(probe);
     let budget_mib = (5 * granted / 2).div_ceil(1 << 20);
-    let broker = start(&format!("[defaults]\nn_ctx = 512\n[memory]\nbudget_mib = {budget_mib}\n"));
+    let config = format!("[defaults]\nn_ctx = 512\n[memory]\nbudget_mib = {budget_mib}\n");
+    (start(&config), budget_mib << 20)
+}
+
+/// Loads all models twice, one after the other: each third one finds its memory because the one
+/// that was used least recently goes.
+async fn load_all(client: &Client, budget: u64) {
+    for model in MODELS.into_iter().chain(MODELS) {
+        let loaded = client.load(model).await.expect("sent").finish().await;
+        assert!(loaded.is_ok(), "{model}: {loaded:?}");
+    }
+    let status = client.status().await.expect("a state");
+    let granted = status.memory.granted_bytes;
+    assert!(granted > budget / 2 && granted <= budget, "{granted} bytes of {budget}");
+    assert_eq!(status.workers.len(), 2, "two fit");
+}
+
+/// Lets several clients do what they like; how often each thing came of it.
+async fn anything(broker: &Broker) -> BTreeMap<&'static str, usize> {
+    let mut tasks = JoinSet::new();
+    for number in 0..CLIENTS {
+        let client = connect(broker).await;
+        tasks.spawn(async move {
+            let mut dice = Dice(u64::try_from(number).expect("few") + 1);
+            let mut seen = Vec::new();
+            for _ in 0..operations() / CLIENTS {
+                seen.push(operate(&client, &mut dice).await);
+            }
+            seen
+        });
+    }
+    let mut seen = BTreeMap::new();
+    for what in tasks.join_all().await.into_iter().flatten() {
+        *seen.entry(what).or_default() += 1;
+    }
+    seen
+}
+
+#[test]
+fn everybody_is_answered_and_nothing_is_left_behind() {
+    let (broker, budget) = small();
     talk(async {
         let client = connect(&broker).await;
-        for round in 0..2 {
-            for model in MODELS {
-                // The third one finds its memory because the first one goes.
-                let loaded = client.load(model).await.expect("sent").finish().await;
-                assert!(loaded.is_ok(), "round {round}: {loaded:?}");
-            }
-        }
-        let most = client.status().await.expect("a state").memory.granted_bytes;
-        assert!(most <= budget_mib << 20, "{most} bytes of {budget_mib} MiB");
+        load_all(&client, budget).await;
         let before = footprint(&broker, &client).await;
-        let mut tasks = JoinSet::new();
-        for number in 0..CLIENTS {
-            let client = connect(&broker).await;
-            tasks.spawn(async move {
-                let mut dice = Dice(u64::try_from(number).expect("few") + 1);
-                let mut seen = BTreeMap::<_, usize>::new();
-                for _ in 0..operations() / CLIENTS {
-                    *seen.entry(operate(&client, &mut dice).await).or_default() += 1;
-                }
-                seen
-            });
-        }
-        let mut seen = BTreeMap::<_, usize>::new();
-        for each in tasks.join_all().await {
-            for (what, times) in each {
-                *seen.entry(what).or_default() += times;
-            }
-        }
-        println!("{} operations in {budget_mib} MiB: {seen:?}", operations());
+        let seen = anything(&broker).await;
+        println!("{} operations in {budget} bytes: {seen:?}", operations());
         assert!(seen.get("done") >= Some(&(operations() / 4)), "{seen:?}");
         let fine = ["done", "cancelled", "MEMORY"];
         assert!(seen.keys().all(|what| fine.contains(what)), "{seen:?}");

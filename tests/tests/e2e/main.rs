@@ -17,6 +17,7 @@ mod gpu;
 mod grammars;
 mod hostile;
 mod isolation;
+mod keep;
 mod leases;
 mod lifecycle;
 mod limits;

@@ -13,10 +13,13 @@ use crate::scheduler::{
 impl State {
     /// When jobs have to give way to a swap.
     pub(in crate::scheduler) fn parks_at_ms(&self) -> Option<u64> {
-        let phases = self.swaps.values().map(|swap| swap.phase);
-        let due = phases.filter_map(|phase| match phase {
+        let due = self.swaps.values().filter_map(|swap| match swap.phase {
             Phase::Loading => None,
-            Phase::Clearing { parks_at_ms, .. } => parks_at_ms,
+            // An old worker that dies meanwhile has nothing left to give up.
+            Phase::Clearing { parks_at_ms, .. } => {
+                let station = self.lines.get(&swap.from).map(|line| line.station);
+                parks_at_ms.filter(|_| matches!(station, Some(Station::Serving(_))))
+            }
         });
         due.min()
     }

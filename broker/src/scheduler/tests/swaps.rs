@@ -7,7 +7,7 @@ use super::{
     small::{CONN, codes, jobs, parks, request_of, stop as end, submitted},
     world::{line, lost},
 };
-use crate::scheduler::{Arrival, Bound, Effect, Event, LineId, Task, Tenure, Ticket};
+use crate::scheduler::{Arrival, Bound, Effect, Event, LineId, Task, Tenure, Ticket, WorkerId};
 
 fn vocabulary(vocabulary: u64) -> Tenure {
     Tenure { vocabulary, ..Tenure::default() }
@@ -173,5 +173,18 @@ fn a_model_that_is_not_loaded_is_loaded_once_from_the_new_file() {
     assert!(!told.contains(&Effect::Load(line(0))), "{told:?}");
     assert_eq!(desk.state.awaiting(&new).len(), 2, "both are told how far it has come");
     desk.sized(&new, 40, 1);
+    assert_eq!(submitted(&desk.ready(&new, 7, vocabulary(1))), [waits]);
+}
+
+#[test]
+fn an_old_worker_that_dies_while_it_is_cleared_arms_no_timer_for_the_past() {
+    let mut desk = Desk::new(70);
+    let (old, _, waits) = busy(&mut desk);
+    let (_, new, _) = desk.swap(&old, 1);
+    desk.sized(&new, 60, 1);
+    desk.step(Event::Dying(WorkerId(1)));
+    assert_eq!(desk.wait(2 * DRAIN_MS), []);
+    assert_eq!(desk.state.next_deadline_ms(), None);
+    assert!(desk.gone(1).contains(&Effect::Start(new.clone())));
     assert_eq!(submitted(&desk.ready(&new, 7, vocabulary(1))), [waits]);
 }

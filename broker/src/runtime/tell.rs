@@ -127,7 +127,7 @@ impl Core {
             restarts: starts.saturating_sub(1),
             rss_bytes: rss_bytes(worker.pid),
             cores: self.leases.lent(id),
-            memory_bytes: self.scheduler.granted_to(line),
+            memory_bytes: worker.grant.total_bytes(),
             profile: worker.expect.profile.name().into(),
             outdated: whole.is_some_and(|entry| line.edition < entry.edition),
         })

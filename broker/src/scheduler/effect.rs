@@ -44,7 +44,7 @@ pub(crate) enum Effect {
         /// How.
         end: End,
     },
-    /// Prepare a worker for a line; answered by [`super::Event::Sized`] or [`super::Event::LoadFailed`], and when
+    /// Prepare a worker for a line; answered by `Event::Sized` or `Event::LoadFailed`, and when
     /// it was started by [`super::Event::Ready`] or [`super::Event::LoadFailed`].
     Load(LineId),
     /// The memory for a line's worker is set aside: start it.
@@ -56,7 +56,7 @@ pub(crate) enum Effect {
         /// Why, with the numbers.
         refusal: Refusal,
     },
-    /// Give a request to a worker; answered by [`super::Event::JobEnded`], by [`super::Event::Parked`], or by the
+    /// Give a request to a worker; answered by `Event::JobEnded`, by `Event::Parked`, or by the
     /// worker's end. One that was parked continues with what it has got.
     Submit {
         /// The worker.

@@ -1,10 +1,10 @@
 //! One model, another file, and nobody who notices.
 //!
-//! The new file is a line of its own. Its worker is loaded beside the old one, which goes on serving
-//! all the while; once it is ready what waits moves to it, and what has got tokens ends where they
-//! came from. Only where the two do not fit beside each other the old worker has to go first: it
-//! gets nothing new, has some time to finish, then gives up what can continue on the new file,
-//! and ends. A new file that cannot be loaded after that brings the old one back.
+//! The new file is a line of its own. Its worker is loaded beside the old one, which goes on
+//! serving all the while; once it is ready what waits moves to it, and what has got tokens ends
+//! where they came from. Only where the two do not fit beside each other the old worker has to go
+//! first: it gets nothing new, has some time to finish, then gives up what can continue on the new
+//! file, and ends. A new file that cannot be loaded after that brings the old one back.
 
 mod clear;
 

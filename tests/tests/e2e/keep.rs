@@ -1,4 +1,4 @@
-//! Models that are there before anybody asks, that come back, and that go when nobody asks any more.
+//! Models that are there before anybody asks, that come back, and that go when nobody asks.
 
 use std::{fs, time::Duration};
 

@@ -164,7 +164,8 @@ fn where_only_one_fits_streams_wait_for_the_new_one_and_lose_nothing() {
     let budget_mib = 3 * grant_mib(&probe) / 2;
     drop(probe);
     let config = format!(
-        "swap_drain_ms = {DRAIN_MS}\n[defaults]\nn_ctx = 1024\n[memory]\nbudget_mib = {budget_mib}\n"
+        "swap_drain_ms = {DRAIN_MS}\n[defaults]\nn_ctx = 1024\n\
+         [memory]\nbudget_mib = {budget_mib}\n"
     );
     let broker = broker(heavy, &config);
     talk(async {

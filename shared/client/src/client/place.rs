@@ -26,8 +26,8 @@ impl Client {
     }
 
     /// Serves a model from another file beneath models/: `Progress`, then `Loaded`. The old file
-    /// serves until the new one is ready, and ends what it has; a file that cannot be served changes
-    /// nothing. Dropping the events does not stop it.
+    /// serves until the new one is ready, and ends what it has; a file that cannot be served
+    /// changes nothing. Dropping the events does not stop it.
     ///
     /// # Errors
     /// [`RequestError`] when it cannot be sent.

@@ -63,8 +63,8 @@ pub(crate) fn seccomp_knows(action: u32) -> bool {
     code == 0
 }
 
-/// Whether the kernel knows a flag of installing filters: a null pointer is looked at only after the
-/// flags were accepted, and installs nothing.
+/// Whether the kernel knows a flag of installing filters: a null pointer is looked at only after
+/// the flags were accepted, and installs nothing.
 pub(crate) fn seccomp_knows_flag(flag: libc::c_ulong) -> bool {
     let operation = libc::c_ulong::from(libc::SECCOMP_SET_MODE_FILTER);
     let none = std::ptr::null::<libc::sock_fprog>();

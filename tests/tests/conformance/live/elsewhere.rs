@@ -1,5 +1,5 @@
-//! S05, S06, S07, H14, T02: rows whose proof is another test program of this workspace. It is run by
-//! name, and its closing line is read: a program that is not there has not passed.
+//! S05, S06, S07, H14, T02: rows whose proof is another test program of this workspace. It is run
+//! by name, and its closing line is read: a program that is not there has not passed.
 
 use std::{fs, process::Command};
 

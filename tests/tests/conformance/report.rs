@@ -136,7 +136,10 @@ impl Report {
     fn json(&self, id: &str, title: &str) -> Value {
         let (state, reason) = self.row(id);
         let made = self.rows.get(id).map(Vec::as_slice).unwrap_or_default();
-        let check = |check: &Made| json!({"what": check.what, "outcome": check.state.word(), "reason": check.reason});
+        let check = |check: &Made| {
+            let outcome = check.state.word();
+            json!({"what": check.what, "outcome": outcome, "reason": check.reason})
+        };
         json!({
             "row": id, "title": title, "state": state.word(), "reason": reason,
             "checks": made.iter().map(check).collect::<Vec<_>>(),

@@ -70,6 +70,15 @@ impl Seen {
         rows.map(|row| audit_row(row, self.when(row.how))).collect()
     }
 
+    /// The rows of a worker: what it must have and was not seen with yet, as while it loads, is
+    /// told as missing and not left out.
+    pub(crate) fn worker_rows(&self) -> Vec<AuditRow> {
+        let absent = NEEDED_AT_READY.into_iter().filter(|name| self.report.row(*name).is_none());
+        let absent = absent.map(|name| Row::no(name, How::OutsideAtReady, "not seen yet"));
+        let absent = absent.map(|row| audit_row(&row, self.looked_at_ms));
+        self.audit_rows().into_iter().chain(absent).collect()
+    }
+
     /// The summary that `status` shows; `verified` once the worker was looked at after READY.
     pub(crate) fn sandbox(&self, verified: Verified, profile: Profile) -> SandboxStatus {
         let filter = |stage: Stage| stage.under(profile);
@@ -87,12 +96,11 @@ impl Seen {
     fn when(&self, how: How) -> u64 {
         match how {
             How::OutsideAtReady => self.looked_at_ms,
-            How::OutsideAtLocked
-            | How::Canary
-            | How::Suite
-            | How::Seal
-            | How::OwnWord
-            | How::Probe => self.locked_at_ms,
+            // Never while this broker runs.
+            How::Suite => 0,
+            How::OutsideAtLocked | How::Canary | How::Seal | How::OwnWord | How::Probe => {
+                self.locked_at_ms
+            }
         }
     }
 }

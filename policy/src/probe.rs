@@ -6,7 +6,9 @@ use std::fs;
 use std::path::Path;
 
 use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, SealFlag, fcntl};
 use nix::sys::memfd::{MFdFlags, memfd_create};
+use nix::sys::prctl;
 
 use crate::report::{How, Report, Row, layer};
 use crate::{landlock, sys};
@@ -27,15 +29,49 @@ const USERNS_OFF: [(&str, &str); 3] = [
 pub fn probe() -> Report {
     let mut report = Report::default();
     report.merge(landlock::probe_rows());
-    report.merge([seccomp(), mdwe(), mseal(), noexec_seal(), memory_cgroup()]);
+    report.merge(seccomp());
+    report.merge([no_new_privs(), dumpable(), seals()]);
+    report.merge([mdwe(), mseal(), noexec_seal(), memory_cgroup()]);
     report.merge(namespaces());
     report
 }
 
-fn seccomp() -> Row {
+/// The filters of all profiles need the same two answers; SERVE is set on all threads at once, and
+/// the broker's denials are logged.
+fn seccomp() -> [Row; 4] {
     let actions = [libc::SECCOMP_RET_KILL_PROCESS, libc::SECCOMP_RET_ERRNO];
     let known = actions.iter().all(|action| sys::seccomp_knows(*action));
-    Row::met(layer::SECCOMP_LOAD, HOW, known.into(), "kill_process and errno")
+    let row = |name, known: bool, value| Row::met(name, HOW, known.into(), value);
+    let tsync = sys::seccomp_knows_flag(libc::SECCOMP_FILTER_FLAG_TSYNC);
+    let log = sys::seccomp_knows_flag(libc::SECCOMP_FILTER_FLAG_LOG);
+    [
+        row(layer::SECCOMP_BROKER, known && log, "errno, with a log line"),
+        row(layer::SECCOMP_LOAD, known, "kill_process and errno"),
+        row(layer::SECCOMP_SERVE, known && tsync, "kill_process"),
+        row(layer::SECCOMP_ALL_THREADS, tsync, "on all threads at once"),
+    ]
+}
+
+fn no_new_privs() -> Row {
+    Row::met(layer::NO_NEW_PRIVS, HOW, prctl::get_no_new_privs().is_ok().into(), "known")
+}
+
+fn dumpable() -> Row {
+    Row::met(layer::DUMPABLE, HOW, prctl::get_dumpable().is_ok().into(), "known")
+}
+
+/// The seal that keeps a worker from writing what the broker maps to write (Linux 5.1).
+fn seals() -> Row {
+    let flags = MFdFlags::MFD_ALLOW_SEALING | MFdFlags::MFD_CLOEXEC;
+    let wanted = SealFlag::F_SEAL_GROW | SealFlag::F_SEAL_SHRINK | SealFlag::F_SEAL_FUTURE_WRITE;
+    // Some systems allow no memory file that could be executed; old kernels know none that cannot.
+    let sealed =
+        memfd_create(MEMFD_NAME, flags | MFdFlags::from_bits_retain(libc::MFD_NOEXEC_SEAL))
+            .or_else(|_| memfd_create(MEMFD_NAME, flags))
+            .and_then(|file| fcntl(&file, FcntlArg::F_ADD_SEALS(wanted)).map(|_| file))
+            .and_then(|file| fcntl(&file, FcntlArg::F_GET_SEALS));
+    let held = sealed.is_ok_and(|seals| seals & wanted.bits() == wanted.bits());
+    Row::met(layer::SEALS, HOW, held.into(), "grow, shrink, future write")
 }
 
 fn mdwe() -> Row {
@@ -67,14 +103,17 @@ fn namespaces() -> Vec<Row> {
         ("uts", layer::NS_UTS),
         ("cgroup", layer::NS_CGROUP),
     ];
-    let rows = kinds.map(|(file, name)| {
+    // Without a user namespace nobody but root can drop the bounding set, and a limit on threads
+    // would count those of the user's other processes.
+    let with_user = [("user", layer::CAPS_BOUNDING), ("user", layer::RLIMIT_NPROC)];
+    let rows = kinds.into_iter().chain(with_user).map(|(file, name)| {
         let exists = Path::new("/proc/self/ns").join(file).exists();
         match off {
             Some((path, _)) => Row::no(name, HOW, (*path).to_owned()),
             None => Row::met(name, HOW, exists.into(), "by sysctl"),
         }
     });
-    rows.to_vec()
+    rows.collect()
 }
 
 /// A delegated cgroup v2 with the memory controller: this process's own directory lists it, and may

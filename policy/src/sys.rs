@@ -63,6 +63,16 @@ pub(crate) fn seccomp_knows(action: u32) -> bool {
     code == 0
 }
 
+/// Whether the kernel knows a flag of installing filters: a null pointer is looked at only after
+/// the flags were accepted, and installs nothing.
+pub(crate) fn seccomp_knows_flag(flag: libc::c_ulong) -> bool {
+    let operation = libc::c_ulong::from(libc::SECCOMP_SET_MODE_FILTER);
+    let none = std::ptr::null::<libc::sock_fprog>();
+    // SAFETY: the kernel reads nothing at a null pointer, it answers EFAULT (invariant 1).
+    let code = unsafe { libc::syscall(libc::SYS_seccomp, operation, flag, none) };
+    Errno::result(code) == Err(Errno::EFAULT)
+}
+
 /// The kernel's Landlock ABI, 0 when there is none.
 pub(crate) fn landlock_abi() -> i32 {
     const VERSION: libc::c_ulong = 1;

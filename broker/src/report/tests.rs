@@ -57,6 +57,25 @@ fn rows_say_how_and_when() {
 }
 
 #[test]
+fn what_is_needed_and_not_seen_yet_is_told_as_missing() {
+    let mut seen = Seen::default();
+    seen.merge([Row::yes(layer::FD_TABLE, How::OutsideAtLocked, "4")], 5);
+    let rows = seen.worker_rows();
+    let missing = rows.iter().filter(|row| row.required && !row.achieved).count();
+    assert_eq!((rows.len(), missing), (NEEDED_AT_READY.len(), NEEDED_AT_READY.len() - 1));
+    assert!(all().worker_rows().iter().all(|row| row.achieved));
+}
+
+#[test]
+fn what_only_the_suite_reads_was_never_seen_here() {
+    let mut seen = all();
+    seen.merge([core_policy::seccomp::content()], 7);
+    let row = seen.audit_rows().pop().unwrap();
+    assert_eq!((row.verified.as_str(), row.verified_at_ms), ("suite", 0));
+    assert!(row.value.contains("shipped"), "{}", row.value);
+}
+
+#[test]
 fn a_kernel_without_noexec_seals_is_degraded() {
     let mut seen = Seen::default();
     seen.merge(of_rings(&["ring.noexec_seal"]), 1);

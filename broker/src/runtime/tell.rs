@@ -86,7 +86,7 @@ impl Core {
                 let pid = i32::try_from(worker.pid).unwrap_or(-1);
                 worker.seen.merge(verify::at_ready(pid, &worker.expect), now_ms);
             }
-            let rows = worker.seen.audit_rows();
+            let rows = worker.seen.worker_rows();
             Some(AuditProcess { pid: worker.pid, role: "worker".into(), model: Some(model), rows })
         });
         ToClient::Audit(std::iter::once(broker).chain(workers).collect())

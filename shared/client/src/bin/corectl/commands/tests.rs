@@ -93,6 +93,37 @@ fn an_audit_tells_missing_from_degraded_in_words() {
     assert_eq!(audit::exit(&[]), Exit::Failed);
 }
 
+/// What a compliance tool keeps: these names and kinds of value stay.
+#[test]
+fn an_audit_is_a_record() {
+    let row = |required, achieved| AuditRow {
+        name: "seccomp.serve".into(),
+        required,
+        achieved,
+        value: "2 of 2 threads".into(),
+        verified: "outside at READY".into(),
+        verified_at_ms: 1_700_000_000_000,
+    };
+    let told = |rows: Vec<AuditRow>| {
+        let model = Some("story".to_owned());
+        let process = AuditProcess { pid: 4, role: "worker".into(), model, rows };
+        serde_json::to_value(audit::Line::of(&process)).unwrap()
+    };
+    let expected = serde_json::json!({
+        "record": "core-audit/1", "complete": true,
+        "pid": 4, "role": "worker", "model": "story",
+        "rows": [{
+            "name": "seccomp.serve", "required": true, "achieved": true,
+            "value": "2 of 2 threads", "verified": "outside at READY",
+            "verified_at_ms": 1_700_000_000_000_u64,
+        }],
+    });
+    assert_eq!(told(vec![row(true, true)]), expected);
+    assert_eq!(told(vec![row(true, true), row(false, false)])["complete"], true);
+    assert_eq!(told(vec![row(true, true), row(true, false)])["complete"], false);
+    assert_eq!(told(Vec::new())["complete"], false);
+}
+
 #[test]
 fn a_wait_is_told_in_units_that_fit_it() {
     let cases = [

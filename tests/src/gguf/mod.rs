@@ -6,10 +6,11 @@
 //! and seed give the same bytes on every machine.
 
 mod broken;
+mod derived;
 mod encoder;
 mod model;
 mod presets;
-mod rng;
+pub mod rng;
 mod tensors;
 #[cfg(test)]
 mod tests;
@@ -18,6 +19,7 @@ mod weights;
 mod write;
 
 pub use broken::{Broken, write_broken};
+pub use derived::{DERIVED, derived};
 pub use encoder::{Pooling, write_encoder};
 pub use model::{write_model, write_vocab};
 

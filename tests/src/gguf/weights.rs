@@ -78,7 +78,7 @@ fn noise(
 
 fn uniform(rng: &mut SplitMix, std: f32) -> f32 {
     // 24 bits are what an f32 can tell apart in [0, 1).
-    let unit = (rng.next() >> 40) as f32 / (1 << 24) as f32;
+    let unit = (rng.draw() >> 40) as f32 / (1 << 24) as f32;
     (2.0 * unit - 1.0) * std * 3f32.sqrt()
 }
 
@@ -87,7 +87,7 @@ fn q8_block(chunk: &mut Vec<u8>, std: f32, rng: &mut SplitMix) {
     chunk.extend_from_slice(&half(std / Q8_STD).to_le_bytes());
     for _ in 0..Q8_0_BLOCK / 8 {
         // ggml never produces -128: it becomes -127.
-        let bytes = rng.next().to_le_bytes().map(|b| if b == 0x80 { 0x81 } else { b });
+        let bytes = rng.draw().to_le_bytes().map(|b| if b == 0x80 { 0x81 } else { b });
         chunk.extend_from_slice(&bytes);
     }
 }

@@ -7,6 +7,7 @@
 
 #![expect(clippy::print_stdout, reason = "what is printed is the result")]
 
+mod agent;
 mod attack;
 mod live;
 mod rows;
@@ -44,7 +45,7 @@ fn run(tally: &mut Tally) {
     if let Err(error) = attacks(tally) {
         tally.tell("----", "the bench", Err(error));
     }
-    for row in live::all().into_iter().flatten() {
+    for row in live::all().into_iter().flatten().chain(agent::all()) {
         if tally.wants(row.id) {
             tally.tell(row.id, row.what, (row.check)());
         }

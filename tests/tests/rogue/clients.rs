@@ -14,6 +14,7 @@ use core_tests::{
 };
 use core_wire::{
     client::{Event, Request},
+    code::Code,
     handshake::{self, CHALLENGE_BYTES, MAC_BYTES, NONCE_BYTES, SESSION_BYTES},
     ids::SessionId,
     limits::CLIENT_FRAME_BYTES_MAX,
@@ -134,6 +135,31 @@ fn giant_tiny_and_torn_frames() {
             let _sent = raw.stream.write_all(&[0xff; 512]);
             raw.stream.shutdown(std::net::Shutdown::Write)?;
             rest(&raw.stream);
+        }
+        Ok(())
+    });
+}
+
+/// A short frame whose text says that it has millions of bytes: nothing is allocated for them. Of
+/// sizes below 32 MiB the allocator keeps what it once had.
+#[test]
+fn giant_texts_in_short_frames() {
+    attack(|den| {
+        for n in 0..2 * MANY {
+            let mut raw = den.door.enter()?;
+            let text = Request::Load { model: "x".into() };
+            let mut frame = raw.frame("long", text)?;
+            // The text and its length of one byte are the end of it; 252 says that four follow.
+            frame.truncate(frame.len() - 2);
+            frame.push(252);
+            frame.extend((1_000_000 + 15_000 * u32::try_from(n)?).to_le_bytes());
+            let length = u32::try_from(frame.len() - 4)?;
+            frame[..4].copy_from_slice(&length.to_le_bytes());
+            raw.stream.write_all(&frame)?;
+            match raw.hear()?.event {
+                Event::Error(refusal) if refusal.code == Code::BadFrame => {}
+                event => return Err(format!("{event:?}").into()),
+            }
         }
         Ok(())
     });

@@ -124,7 +124,8 @@ fn a_model_file_stays_beneath_models() {
 #[test]
 fn a_model_says_where_it_lies_and_how_long() {
     let text = "[models.m]\nkeep = \"high\"\npreload = true\ntokenizer = \"t.gguf\"\n\
-                gpu_layers = 7\nadapters = [{file = \"a.gguf\", scale = 0.5}, {file = \"b.gguf\"}]\n";
+                gpu_layers = 7\nadapters = [{file = \"a.gguf\", scale = 0.5}, \
+                {file = \"b.gguf\"}]\n";
     let (config, odd) = parse(text).unwrap();
     assert!(odd.is_empty(), "{odd:?}");
     let model = &config.models[&id("m")];

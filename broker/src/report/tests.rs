@@ -69,7 +69,7 @@ fn what_is_needed_and_not_seen_yet_is_told_as_missing() {
 #[test]
 fn what_only_the_suite_reads_was_never_seen_here() {
     let mut seen = all();
-    seen.merge([core_policy::seccomp::content()], 7);
+    seen.merge([core_policy::seccomp::content(core_policy::profile::Profile::Cpu)], 7);
     let row = seen.audit_rows().pop().unwrap();
     assert_eq!((row.verified.as_str(), row.verified_at_ms), ("suite", 0));
     assert!(row.value.contains("shipped"), "{}", row.value);

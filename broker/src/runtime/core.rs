@@ -4,7 +4,7 @@ use std::{
     cell::RefCell,
     collections::{BTreeMap, HashMap, VecDeque},
     os::fd::AsFd as _,
-    rc::Rc,
+    rc::{Rc, Weak},
     thread,
     time::Duration,
 };
@@ -28,46 +28,48 @@ use crate::{
 impl Core {
     pub(super) fn start(setup: Setup) -> Result<Shared, Fault> {
         let hasher = Hasher::start().map_err(Fault::Thread)?;
+        let core = Rc::new_cyclic(|me| RefCell::new(Self::new(me.clone(), setup, hasher)));
+        core.borrow_mut().scan();
+        core.borrow_mut().open_own_session();
+        Ok(core)
+    }
+
+    fn new(me: Weak<RefCell<Self>>, setup: Setup, hasher: Hasher) -> Self {
         let scheduler = scheduler::State::new(limits(&setup));
         let contexts = Contexts::open(&setup);
         let mut own = Seen::default();
         own.merge(setup.own_rows.iter().cloned(), epoch_ms());
-        let core = Rc::new_cyclic(|me| {
-            RefCell::new(Self {
-                me: me.clone(),
-                setup,
-                scheduler,
-                registry: Registry::default(),
-                hasher,
-                variant: Rc::default(),
-                clients: HashMap::new(),
-                contexts,
-                live: BTreeMap::new(),
-                groups: BTreeMap::new(),
-                after: VecDeque::new(),
-                grammars: Grammars::default(),
-                vocabularies: BTreeMap::new(),
-                workers: BTreeMap::new(),
-                unsized_lines: BTreeMap::new(),
-                inspections: Inspections::default(),
-                devices: Vec::new(),
-                leases: Leases::new(cores()),
-                prompts: Budget::of_prompts(),
-                gpus: Ledger::default(),
-                counts: RequestCounts::default(),
-                own,
-                next_ticket: 0,
-                next_worker: 0,
-                next_group: 0,
-                ending: Ending::No,
-                retime: Rc::default(),
-                next_look: Instant::now(),
-                worker_gone: Rc::default(),
-            })
-        });
-        core.borrow_mut().scan();
-        core.borrow_mut().open_own_session();
-        Ok(core)
+        Self {
+            me,
+            setup,
+            scheduler,
+            registry: Registry::default(),
+            hasher,
+            variant: Rc::default(),
+            clients: HashMap::new(),
+            contexts,
+            live: BTreeMap::new(),
+            groups: BTreeMap::new(),
+            after: VecDeque::new(),
+            grammars: Grammars::default(),
+            vocabularies: BTreeMap::new(),
+            workers: BTreeMap::new(),
+            unsized_lines: BTreeMap::new(),
+            inspections: Inspections::default(),
+            devices: Vec::new(),
+            leases: Leases::new(cores()),
+            prompts: Budget::of_prompts(),
+            gpus: Ledger::default(),
+            counts: RequestCounts::default(),
+            own,
+            next_ticket: 0,
+            next_worker: 0,
+            next_group: 0,
+            ending: Ending::No,
+            retime: Rc::default(),
+            next_look: Instant::now(),
+            worker_gone: Rc::default(),
+        }
     }
 
     pub(super) fn is_over(&self) -> bool {

@@ -15,7 +15,6 @@ use super::{
     generate::changed,
     live::{Ask, Form, Listener, Live},
     load, vocabulary,
-    worker::{Stage, Worker},
 };
 use crate::{
     ipc::OutboxError,
@@ -229,21 +228,6 @@ impl Core {
             Part::Whole => spawn_local(load::serve(core, line)),
             Part::Vocabulary | Part::Grammar => spawn_local(vocabulary::serve(core, line)),
         };
-    }
-
-    /// Asks every worker to end; those that are not ready yet are killed.
-    pub(super) fn stop_all(&mut self) {
-        for worker in self.workers.values_mut() {
-            match worker.stage {
-                Stage::Serving => worker.stop(),
-                Stage::Loading { .. } => worker.dismiss(),
-                Stage::Stopping { .. } | Stage::Gone => {}
-            }
-        }
-    }
-
-    pub(super) fn kill_all(&mut self) {
-        self.workers.values_mut().for_each(Worker::dismiss);
     }
 }
 

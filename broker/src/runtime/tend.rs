@@ -10,7 +10,12 @@ use tokio::{
     time::{Instant, sleep},
 };
 
-use super::{Core, Shared, launch::Launched, wait_until, worker::Stage};
+use super::{
+    Core, Shared,
+    launch::Launched,
+    wait_until,
+    worker::{Stage, Worker},
+};
 use crate::{
     scheduler::{Event, WorkerId},
     workers::{
@@ -157,5 +162,20 @@ impl Core {
         let worker = self.workers.get_mut(&id)?;
         let verdict = worker.verdict.take();
         worker.lost_its_files(verdict.as_ref(), death).or(verdict)
+    }
+
+    /// Asks every worker to end; those that are not ready yet are killed.
+    pub(super) fn stop_all(&mut self) {
+        for worker in self.workers.values_mut() {
+            match worker.stage {
+                Stage::Serving => worker.stop(),
+                Stage::Loading { .. } => worker.dismiss(),
+                Stage::Stopping { .. } | Stage::Gone => {}
+            }
+        }
+    }
+
+    pub(super) fn kill_all(&mut self) {
+        self.workers.values_mut().for_each(Worker::dismiss);
     }
 }

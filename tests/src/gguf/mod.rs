@@ -7,10 +7,11 @@
 
 mod adapter;
 mod broken;
+mod derived;
 mod encoder;
 mod model;
 mod presets;
-mod rng;
+pub mod rng;
 mod tensors;
 #[cfg(test)]
 mod tests;
@@ -20,6 +21,7 @@ mod write;
 
 pub use adapter::write_adapter;
 pub use broken::{Broken, write_broken};
+pub use derived::{DERIVED, derived};
 pub use encoder::{Pooling, write_encoder};
 pub use model::{write_model, write_vocab};
 

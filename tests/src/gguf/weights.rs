@@ -83,7 +83,7 @@ fn noise(
 
 fn uniform(rng: &mut SplitMix, std: f32) -> f32 {
     // 24 bits are what an f32 can tell apart in [0, 1).
-    let unit = (rng.next() >> 40) as f32 / (1 << 24) as f32;
+    let unit = (rng.draw() >> 40) as f32 / (1 << 24) as f32;
     (2.0 * unit - 1.0) * std * 3f32.sqrt()
 }
 
@@ -92,7 +92,7 @@ fn q8_block(chunk: &mut Vec<u8>, std: f32, rng: &mut SplitMix) {
     chunk.extend_from_slice(&half(std / Q8_STD).to_le_bytes());
     for _ in 0..BLOCK / 8 {
         // ggml never produces -128: it becomes -127.
-        let bytes = rng.next().to_le_bytes().map(|b| if b == 0x80 { 0x81 } else { b });
+        let bytes = rng.draw().to_le_bytes().map(|b| if b == 0x80 { 0x81 } else { b });
         chunk.extend_from_slice(&bytes);
     }
 }
@@ -101,7 +101,7 @@ fn q8_block(chunk: &mut Vec<u8>, std: f32, rng: &mut SplitMix) {
 fn q4_block(chunk: &mut Vec<u8>, std: f32, rng: &mut SplitMix) {
     chunk.extend_from_slice(&half(std / Q4_STD).to_le_bytes());
     for _ in 0..BLOCK / 16 {
-        let drawn = rng.next();
+        let drawn = rng.draw();
         // Without -8, which has no counterpart: the mean stays zero.
         let fold = |nibble: u64| if nibble == 0 { Q4_ZERO } else { nibble };
         let nibbles = (0..16).map(|at| fold(drawn >> (4 * at) & 15) << (4 * at));

@@ -8,6 +8,7 @@
 
 #![expect(clippy::print_stdout, reason = "what is printed is the result")]
 
+mod agent;
 mod attack;
 mod live;
 mod report;
@@ -68,7 +69,7 @@ impl Run {
     }
 
     fn live(&mut self) {
-        for row in live::all().into_iter().flatten() {
+        for row in live::all().into_iter().flatten().chain(agent::all()) {
             if self.wants(row.id) {
                 self.report.tell(row.id, row.what, (row.check)());
             }

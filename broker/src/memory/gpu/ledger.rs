@@ -79,6 +79,7 @@ impl Grant {
         }
     }
 
+    #[cfg(test)]
     /// Bytes on each device, by its place in the engine's order.
     pub(crate) fn bytes(&self) -> Vec<u64> {
         let books = self.books.borrow();

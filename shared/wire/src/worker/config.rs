@@ -106,6 +106,6 @@ pub enum Weights {
     /// finds them there.
     #[default]
     Shared,
-    /// As far as the CPU has a faster layout for them in private memory, and else in the page cache.
+    /// In private memory as far as the CPU has a faster layout for them, else in the page cache.
     Repacked,
 }

@@ -173,7 +173,7 @@ fn a_context_belongs_to_one_user_one_content_and_one_setting() {
         fs::hard_link(&path, path.with_file_name(name.replace("-a.", "-b."))).expect("linked");
         assert_eq!(code(client.restore("story", "b").await), "CONTEXT_BROKEN");
         unload(&client, "story").await;
-        fs::write(broker.install.root().join("core.toml"), "[models.story]\nn_ctx = 1024\n")
+        fs::write(broker.install.root().join("core.toml"), "[models.story]\nn_ctx = 256\n")
             .expect("written");
         broker.signal(nix::sys::signal::Signal::SIGHUP);
         client.restore("story", "a").await.expect("a shorter context changes nothing");

@@ -24,7 +24,7 @@ const WAIT: Duration = Duration::from_secs(30);
 /// Bytes of a file that are read for its lie.
 const FILE_BYTES_MAX: usize = 64;
 /// Bells that the eventfd takes before it blocks who cleared O_NONBLOCK: a few tokens' worth.
-const BELLS_LEFT: u64 = 8;
+const BELLS_LEFT: u64 = 4;
 
 /// What the process is once it knows what it is for.
 pub(crate) struct Rogue {

@@ -46,6 +46,8 @@ pub(crate) struct Entry {
     pub(crate) sha256: Option<Digest>,
     /// Which of its files `source` is.
     pub(crate) edition: Edition,
+    /// What core.toml and models/ say of it, whatever was swapped in.
+    pub(super) found: Option<Source>,
     /// Files that it was served from before, while a request of theirs has not ended.
     pub(crate) before: BTreeMap<Edition, Source>,
     /// The file that takes its place once its worker is ready.

@@ -155,7 +155,9 @@ impl Core {
         };
         for worker in self.workers.values_mut() {
             let is_meant = worker.whole().is_some_and(|line| line.model == model);
-            if is_meant && worker.stage != Stage::Gone && worker.domains.remove(&DomainId::PUBLIC) {
+            // The mark stays: what is being computed now may be kept after this and be meant next.
+            if is_meant && worker.stage != Stage::Gone && worker.domains.contains(&DomainId::PUBLIC)
+            {
                 worker.say(&ToWorker::Forget(DomainId::PUBLIC));
             }
         }

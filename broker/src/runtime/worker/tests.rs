@@ -38,7 +38,8 @@ fn worker(part: Part, want: Want) -> Worker {
         within: Duration::from_secs(1),
     };
     let (BrokerEnd { jobs, .. }, _theirs) = create(&Layout::new(KIND_MAX)).unwrap();
-    let expect = Expect { models: 0, broker_filters: 0, data_max: None, profile: Profile::Cpu };
+    let expect =
+        Expect { models: 0, broker_filters: 0, data_max: Some(1 << 30), profile: Profile::Cpu };
     let mut worker = plan.worker(1, Feed::new(jobs), expect);
     let whole = u32::from(part == Part::Whole);
     let facts = ModelFacts { n_ctx: whole, slots: whole, n_vocab: 9, ..ModelFacts::default() };

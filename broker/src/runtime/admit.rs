@@ -60,7 +60,9 @@ impl Core {
             | Request::Save { .. }
             | Request::Restore { .. }
             | Request::Publish { .. }
-            | Request::Withdraw { .. } => self.enqueue(conn, id, request),
+            | Request::Withdraw { .. }
+            | Request::Detach { .. }
+            | Request::Attach { .. } => self.enqueue(conn, id, request),
         }
     }
 

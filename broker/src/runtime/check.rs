@@ -84,7 +84,9 @@ impl Core {
             | Request::Save { .. }
             | Request::Restore { .. }
             | Request::Publish { .. }
-            | Request::Withdraw { .. } => Err(Refusal::new(Code::Internal, "not yet")),
+            | Request::Withdraw { .. }
+            | Request::Detach { .. }
+            | Request::Attach { .. } => Err(Refusal::new(Code::Internal, "not yet")),
         }
     }
 

@@ -10,7 +10,8 @@ use core_wire::client::{
     Event as ToClient, Priority,
     audit::AuditProcess,
     status::{
-        BrokerStatus, MemoryStatus, ModelStatus, QueueStatus, Status, WorkerState, WorkerStatus,
+        BrokerStatus, DeathCounts, MemoryStatus, ModelStatus, QueueStatus, Status, WorkerState,
+        WorkerStatus,
     },
 };
 use nix::unistd::{SysconfVar, geteuid, sysconf};
@@ -44,6 +45,7 @@ impl Core {
             sessions: count(self.scheduler.sessions()),
             requests: self.counts,
             memory: MemoryStatus::default(),
+            deaths: DeathCounts::default(),
         }))
     }
 
@@ -107,6 +109,7 @@ impl Core {
             memory_bytes: 0,
             profile: "cpu".into(),
             outdated: false,
+            standby: false,
         })
     }
 

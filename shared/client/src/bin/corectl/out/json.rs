@@ -109,7 +109,9 @@ impl<'a> Line<'a> {
             | Event::Status(_)
             | Event::Audit(_)
             | Event::Embedding(_)
-            | Event::Context(_) => None,
+            | Event::Context(_)
+            | Event::Resumed { .. }
+            | Event::Detached(_) => None,
         }
     }
 

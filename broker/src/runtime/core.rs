@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use core_wire::client::status::RequestCounts;
+use core_wire::client::status::{DeathCounts, RequestCounts};
 use tokio::time::Instant;
 
 use super::{Core, Ending, Fault, Shared, tell::epoch_ms};
@@ -48,6 +48,7 @@ impl Core {
                 leases: Leases::new(cores()),
                 prompts: Budget::of_prompts(),
                 counts: RequestCounts::default(),
+                deaths: DeathCounts::default(),
                 own,
                 next_ticket: 0,
                 next_worker: 0,

@@ -139,8 +139,7 @@ impl Core {
         let Some(worker) = self.workers.get_mut(&id) else {
             return;
         };
-        worker.alive_at = Instant::now();
-        worker.heartbeat = heartbeat;
+        worker.lives(heartbeat, Instant::now());
         // Here as well: whoever never stops talking would never be asked for the time.
         worker.check_time(heartbeat);
         if worker.feed.is_waiting() {

@@ -30,6 +30,9 @@ impl Core {
         let worker = self.workers.get_mut(&id);
         let job = worker.and_then(|worker| worker.ledger.job_mut(started.job));
         let ticket = job.and_then(|job| job.listener.as_ref()).map(|listener| listener.ticket);
+        if let Some(ticket) = ticket {
+            self.resumed(ticket);
+        }
         if let Some(live) = ticket.and_then(|ticket| self.live.get_mut(&ticket)) {
             live.begin(started.prompt_tokens, started.cached_tokens);
             let prompt = live.usage.prompt_tokens;

@@ -20,6 +20,7 @@ use super::{
     worker::{self, Stage, Worker},
 };
 use crate::{
+    config::WATCHDOG_MS,
     report::{Seen, no_memory_limit, of_rings},
     scheduler::{LineId, Part, WorkerId},
     workers::{
@@ -104,6 +105,7 @@ impl Core {
         self.next_worker += 1;
         let id = WorkerId(self.next_worker);
         let mut worker = plan.worker(pid, Feed::new(jobs), expect);
+        worker.watchdog = Duration::from_millis(self.setup.config.watchdog_ms.into());
         worker.seen.merge(of_rings(degraded), epoch_ms());
         worker.seen.merge([seccomp::content(), no_memory_limit()], epoch_ms());
         self.workers.insert(id, worker);
@@ -170,6 +172,8 @@ impl Plan {
             cores: Cores::Without { since: now },
             verdict: None,
             used_at: now,
+            watchdog: Duration::from_millis(WATCHDOG_MS.into()),
+            step: Duration::ZERO,
             alive_at: now,
             heartbeat: 0,
         }

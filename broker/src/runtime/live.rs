@@ -41,6 +41,8 @@ pub(super) struct Live {
     pub(super) emitted: Emitted,
     /// How often it had to wait again.
     pub(super) parks: u32,
+    /// Workers that were lost with it since it last went on.
+    pub(super) lost: u32,
     /// The answer of a brief job, once it is whole.
     pub(super) answer: Option<core_wire::client::Event>,
     /// What it used, and where its time went.
@@ -128,6 +130,7 @@ impl Live {
             reuse: None,
             emitted: Emitted::default(),
             parks: 0,
+            lost: 0,
             answer: None,
             usage: Usage::default(),
             timings: Timings::default(),
@@ -163,6 +166,23 @@ impl Live {
         self.reuse = Some(job);
         self.parks += 1;
         self.job = None;
+    }
+
+    /// Its worker is lost with all that it had computed; another continues behind what the client
+    /// has got.
+    pub(super) fn lose(&mut self, emitted: Emitted) {
+        self.usage.completion_tokens = emitted.count();
+        self.emitted = emitted;
+        self.reuse = None;
+        self.answer = None;
+        self.parks += 1;
+        self.lost += 1;
+        self.job = None;
+    }
+
+    /// It goes on; answers whether that is after a loss that its client was not told of.
+    pub(super) fn resumes(&mut self) -> bool {
+        std::mem::take(&mut self.lost) > 0
     }
 
     /// How it ended, with the times as the broker saw them where the worker said none.

@@ -14,7 +14,7 @@ use core_wire::{
     worker::{Purpose, config::Serve},
 };
 
-use tokio::sync::oneshot;
+use tokio::{sync::oneshot, time::sleep};
 
 use super::{Core, Shared, launch::Plan, tend, worker::Worker};
 use crate::{
@@ -48,6 +48,7 @@ struct Prepared {
 /// Loads a model and tends its worker to the end; the scheduler hears of both.
 pub(super) async fn serve(core: Shared, line: LineId) {
     core.borrow_mut().set_state(&line, ModelState::Loading);
+    rest(&core, &line).await;
     let prepared = match prepare(&core, &line).await {
         Ok(prepared) => prepared,
         Err((refusal, stamp)) => return core.borrow_mut().load_failed(line, refusal, stamp),
@@ -67,6 +68,13 @@ pub(super) async fn serve(core: Shared, line: LineId) {
         Ok((id, ended)) => core.serving_ended(id, line, stamp, &ended),
         Err(refusal) => core.load_failed(line, refusal, Some(stamp)),
     }
+}
+
+/// Waits before a model is loaded again whose workers crashed one after the other.
+async fn rest(core: &Shared, line: &LineId) {
+    let entry_ms = |core: &Core| Some(core.registry.entry(&line.model)?.attempts.rest_ms());
+    let rest_ms = entry_ms(&core.borrow()).unwrap_or(0);
+    sleep(Duration::from_millis(rest_ms)).await;
 }
 
 /// Waits until the memory for a line's worker is set aside.
@@ -256,13 +264,16 @@ impl Core {
 
     fn serving_ended(&mut self, id: WorkerId, line: LineId, stamp: Stamp, ended: &Ended) {
         let served = self.workers.get(&id).is_some_and(Worker::is_served);
-        self.remove(id);
         if !served {
+            self.remove(id);
             return self.load_failed(line, ended.while_loading(), Some(stamp));
         }
         let verdict = ended.verdict.as_ref().map(ToString::to_string);
         tracing::info!(model = %line.model, verdict, "worker gone: it {}", ended.death);
         self.set_state(&line, ModelState::Unloaded);
-        self.drive(Event::Gone { worker: id, refusal: ended.while_serving() });
+        self.keep_what_it_said(id);
+        let loss = self.judge(id, stamp, ended);
+        self.remove(id);
+        self.drive(Event::Gone { worker: id, refusal: ended.while_serving(), loss });
     }
 }

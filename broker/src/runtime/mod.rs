@@ -18,6 +18,7 @@ mod jobs;
 mod launch;
 mod live;
 mod load;
+mod lost;
 mod perform;
 mod tell;
 mod tend;
@@ -33,7 +34,10 @@ use std::{
     time::Duration,
 };
 
-use core_wire::{client::status::RequestCounts, code::Refusal};
+use core_wire::{
+    client::status::{DeathCounts, RequestCounts},
+    code::Refusal,
+};
 use thiserror::Error;
 use tokio::{
     sync::{Notify, OnceCell, mpsc, oneshot},
@@ -103,6 +107,8 @@ pub(crate) struct Core {
     leases: Leases,
     prompts: Budget,
     counts: RequestCounts,
+    /// Workers that ended without being asked.
+    deaths: DeathCounts,
     /// What is known of the broker's own protections.
     own: Seen,
     next_ticket: u64,

@@ -10,8 +10,7 @@ use core_wire::client::{
     Event as ToClient, Priority,
     audit::AuditProcess,
     status::{
-        BrokerStatus, DeathCounts, MemoryStatus, ModelStatus, QueueStatus, Status, WorkerState,
-        WorkerStatus,
+        BrokerStatus, MemoryStatus, ModelStatus, QueueStatus, Status, WorkerState, WorkerStatus,
     },
 };
 use nix::unistd::{SysconfVar, geteuid, sysconf};
@@ -45,7 +44,7 @@ impl Core {
             sessions: count(self.scheduler.sessions()),
             requests: self.counts,
             memory: MemoryStatus::default(),
-            deaths: DeathCounts::default(),
+            deaths: self.deaths,
         }))
     }
 

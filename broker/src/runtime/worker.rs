@@ -1,5 +1,6 @@
 //! What the core knows of one worker process.
 
+mod alive;
 #[cfg(test)]
 mod tests;
 
@@ -16,14 +17,10 @@ use crate::{
     scheduler::{LineId, Part},
     workers::{
         feed::Feed,
-        link::{Breach, Ledger, Want},
+        link::{Breach, Ledger},
         recover::Verdict,
     },
 };
-
-/// How long a worker with work may give no sign of life: many times the longest step of a model
-/// that fits the machine (a 512-token slice at depth 4k takes 4.4 s on two cores).
-pub(super) const HUNG_AFTER: Duration = Duration::from_secs(30);
 
 /// How long a worker that was asked to end may take; it runs nothing and leaves by `_exit`.
 pub(super) const STOP_WITHIN: Duration = Duration::from_secs(5);
@@ -67,6 +64,10 @@ pub(super) struct Worker {
     pub(super) used_at: Instant,
     /// Why it is to be killed.
     pub(super) verdict: Option<Verdict>,
+    /// How long it may give none at least.
+    pub(super) watchdog: Duration,
+    /// How long its steps took of late.
+    pub(super) step: Duration,
     /// When it gave its last sign of life.
     pub(super) alive_at: Instant,
     /// Its heartbeat then.
@@ -104,28 +105,6 @@ impl Worker {
         }
     }
 
-    fn serving_due(&self) -> Option<Instant> {
-        let silent = self.is_awaited().then(|| self.waited_since() + HUNG_AFTER);
-        silent.into_iter().chain(self.cores_due()).chain(self.part_due()).min()
-    }
-
-    /// When its answer to PAUSE is late.
-    fn cores_due(&self) -> Option<Instant> {
-        match self.cores {
-            Cores::Asked { at } => Some(at + HUNG_AFTER),
-            Cores::Without { .. } | Cores::With => None,
-        }
-    }
-
-    /// When a grammar is late, and when a worker that only holds a vocabulary is of no more use.
-    fn part_due(&self) -> Option<Instant> {
-        match (self.part()?, self.ledger.is_busy()) {
-            (Part::Grammar, true) => Some(self.used_at + COMPILE_WITHIN),
-            (Part::Vocabulary | Part::Grammar, false) => Some(self.used_at + UNUSED_AFTER),
-            (Part::Vocabulary, true) | (Part::Whole, _) => None,
-        }
-    }
-
     /// Whether it only holds a vocabulary that nobody needed for long.
     pub(super) fn is_unused(&self, now: Instant) -> bool {
         let idle = self.stage == Stage::Serving && !self.ledger.is_busy();
@@ -145,53 +124,6 @@ impl Worker {
     /// Its model, and what of it where that is not all.
     pub(super) fn name(&self) -> Option<String> {
         self.line.as_ref().map(name)
-    }
-
-    /// Whether a sign of life is waited for.
-    pub(super) fn is_awaited(&self) -> bool {
-        self.ledger.wants().any(|want| self.owes(want))
-    }
-
-    /// Whether it can be expected to go on with such a job: without cores it computes nothing.
-    fn owes(&self, want: Want) -> bool {
-        match self.cores {
-            Cores::Without { .. } => !want.computes(),
-            Cores::With | Cores::Asked { .. } => true,
-        }
-    }
-
-    /// Since when its next word is waited for. A worker that was taken over can show signs of life
-    /// for ever, so they do not count for a job that it only has to let go of.
-    fn waited_since(&self) -> Instant {
-        let left = self.ledger.left_since(|want| self.owes(want));
-        left.map_or(self.alive_at, |left| left.min(self.alive_at))
-    }
-
-    /// Looks whether its time is over.
-    pub(super) fn check_time(&mut self, heartbeat: u64) {
-        let now = Instant::now();
-        if heartbeat != self.heartbeat {
-            self.heartbeat = heartbeat;
-            self.alive_at = now;
-        }
-        if self.due().is_none_or(|due| due > now) || self.is_unused(now) {
-            return;
-        }
-        let millis = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
-        self.condemn(match self.stage {
-            Stage::Loading { within, .. } => Verdict::Slow { load_ms: millis(within) },
-            Stage::Serving if self.part_due().is_some_and(|due| due <= now) => {
-                Verdict::Late { compile_ms: millis(COMPILE_WITHIN) }
-            }
-            Stage::Serving if self.cores_due().is_some_and(|due| due <= now) => {
-                Verdict::Greedy { asked_ms: millis(HUNG_AFTER) }
-            }
-            Stage::Serving if self.alive_at + HUNG_AFTER <= now => {
-                Verdict::Hung { silent_ms: millis(now - self.alive_at) }
-            }
-            Stage::Serving => Verdict::Stuck { held_ms: millis(now - self.waited_since()) },
-            Stage::Stopping { .. } | Stage::Gone => Verdict::Dismissed,
-        });
     }
 
     /// Decides that it is to be killed; the first reason stays.

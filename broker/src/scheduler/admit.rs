@@ -4,7 +4,7 @@ use core_wire::code::{Code, Refusal};
 
 use super::{
     Arrival, Drain, Effect, End, Entry, Limits, Request, State, Task, batch::Station,
-    cells::needed, fair::Place,
+    cells::needed, fair::Place, recover::Deaths,
 };
 
 /// When to try again after `QUEUE_FULL`: a short answer's time on a small machine. Too early costs
@@ -118,6 +118,7 @@ impl State {
             stays_until: 0,
             in_vain: 0,
             fruitless: (0, 0),
+            deaths: Deaths::default(),
         };
         self.requests.insert(ticket, request);
     }

@@ -49,6 +49,8 @@ pub(super) struct Crew {
     pub(super) charged: u32,
     /// Whether it said that no cell is free, and nothing has left it since.
     pub(super) full: bool,
+    /// Whether what it runs is suspected of killing workers, and so runs alone.
+    pub(super) suspect: bool,
 }
 
 impl Crew {
@@ -64,6 +66,7 @@ impl Crew {
             cells,
             charged: 0,
             full: false,
+            suspect: false,
         }
     }
 
@@ -93,6 +96,8 @@ impl Crew {
         }
         self.charged = self.charged.saturating_sub(seat.cells);
         self.full = false;
+        // Whoever is suspected was alone.
+        self.suspect &= !self.is_idle();
     }
 }
 
@@ -159,25 +164,6 @@ impl State {
         let mut lines = self.lines.values_mut();
         if let Some(line) = lines.find(|line| line.station.worker() == Some(worker)) {
             line.station = Station::Stopping(worker);
-        }
-    }
-
-    /// A worker is no more: what ran there ends, what waits gets another.
-    pub(super) fn gone(&mut self, worker: WorkerId, refusal: &Refusal, out: &mut Vec<Effect>) {
-        let jobs = self.jobs.iter().filter(|(_, seat)| seat.worker == worker);
-        let jobs: Vec<_> = jobs.map(|(&job, _)| job).collect();
-        for job in jobs {
-            let ticket = self.leave(job).and_then(|seat| seat.ticket);
-            if let Some(ticket) = ticket {
-                self.conclude(ticket, End::Refused(refusal.clone()), out);
-            }
-        }
-        let mut lines = self.lines.iter_mut();
-        let found = lines.find(|(_, line)| line.station.worker() == Some(worker));
-        if let Some((id, line)) = found {
-            let id = id.clone();
-            line.station = Station::Absent;
-            self.settle(&id, out);
         }
     }
 

@@ -55,12 +55,17 @@ impl State {
             }
             Stay::Until(_) | Stay::Leaves => None,
         };
-        let request = seat.ticket.and_then(|ticket| self.requests.get_mut(&ticket));
+        let (ticket, line) = (seat.ticket, seat.line.clone());
+        let request = ticket.and_then(|ticket| self.requests.get_mut(&ticket));
         if let Some(request) = request {
             request.emitted = request.emitted.max(emitted);
         }
+        let acquitted = ticket.is_some_and(|ticket| self.acquit(ticket));
+        if acquitted && let Some(line) = self.lines.get_mut(&line) {
+            line.station.clear();
+        }
         self.recharge(job);
-        if let Some(line) = spared {
+        if let Some(line) = spared.or(acquitted.then_some(line)) {
             self.settle(&line, out);
         }
     }

@@ -161,8 +161,10 @@ pub(crate) enum Event {
     Gone {
         /// The worker.
         worker: WorkerId,
-        /// What the owners of its running jobs are told.
+        /// What the owners of its running jobs are told, where they end with it.
         refusal: Refusal,
+        /// What becomes of them.
+        loss: Loss,
     },
     /// Time has passed.
     Tick {
@@ -173,6 +175,17 @@ pub(crate) enum Event {
     Drain,
     /// What still waits or runs ends now; only after [`Event::Drain`].
     Cut,
+}
+
+/// What the end of a worker means for what it ran.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Loss {
+    /// It goes on with another worker, as if it had been parked.
+    Innocent,
+    /// Likewise, but the worker died of something that it ran: that counts against all of it.
+    Suspect,
+    /// It ends: there is nothing that it could go on with.
+    Final,
 }
 
 /// How a request ended.

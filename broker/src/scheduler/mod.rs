@@ -22,6 +22,7 @@ mod park;
 mod priority;
 mod queue;
 mod ranks;
+mod recover;
 mod seat;
 mod settle;
 
@@ -37,12 +38,13 @@ use core_wire::{
 
 pub(crate) use self::{
     admit::duplicate,
-    event::{Arrival, Cost, Deadline, Effect, End, Entry, Event, Task},
+    event::{Arrival, Cost, Deadline, Effect, End, Entry, Event, Loss, Task},
 };
 use self::{
     batch::{BRIEFS_MAX, TEXTS_MAX},
     fair::Place,
     queue::Line,
+    recover::Deaths,
     seat::Seat,
 };
 use crate::ipc::ConnId;
@@ -170,6 +172,8 @@ struct Request {
     /// How often it was given up for lack of cells without a token in between, and how many tokens
     /// it had then.
     fruitless: (u32, u32),
+    /// Workers that died while they ran it, since its last token.
+    deaths: Deaths,
 }
 
 /// The open requests of one session; several completions of one prompt share a name.
@@ -212,7 +216,7 @@ pub(crate) fn step(state: &mut State, event: Event) -> Vec<Effect> {
         Event::Parked { job } => state.parked(job, &mut out),
         Event::JobEnded { job, end } => state.job_ended(job, end, &mut out),
         Event::Dying(worker) => state.dying(worker),
-        Event::Gone { worker, refusal } => state.gone(worker, &refusal, &mut out),
+        Event::Gone { worker, refusal, loss } => state.gone(worker, (&refusal, loss), &mut out),
         Event::Tick { now_ms } => state.tick(now_ms, &mut out),
         Event::Drain => state.begin_drain(),
         Event::Cut => state.cut(&mut out),

@@ -61,6 +61,7 @@ impl State {
         {
             line.serve(next);
             crew.take(seat.cells);
+            crew.suspect = self.is_suspect(next.place.ticket());
             self.submit(next, seat, out);
         }
         self.seat_beside(id, line, &mut crew, out);
@@ -76,19 +77,28 @@ impl State {
         crew: &mut Crew,
         out: &mut Vec<Effect>,
     ) {
+        // Who waits to be alone is not kept waiting by what comes meanwhile.
+        let front = line.slots.next(self.now_ms);
+        if front.is_some_and(|next| self.is_suspect(next.place.ticket())) {
+            return;
+        }
         while crew.briefs < crew.briefs_max
             && let Some(next) = line.briefs.next(self.now_ms)
+            && self.may_join(*crew, next)
         {
             line.briefs.serve(next);
             crew.briefs += 1;
+            crew.suspect = self.is_suspect(next.place.ticket());
             let seat = Seat::beside(crew.worker, id, (next, Share::Brief), self.now_ms);
             self.submit(next, seat, out);
         }
         while crew.texts < crew.texts_max
             && let Some(next) = line.texts.next(self.now_ms)
+            && self.may_join(*crew, next)
         {
             line.texts.serve(next);
             crew.texts += 1;
+            crew.suspect = self.is_suspect(next.place.ticket());
             let seat = Seat::beside(crew.worker, id, (next, Share::Text), self.now_ms);
             self.submit(next, seat, out);
         }
@@ -105,7 +115,7 @@ impl State {
             Turn::Age => request.emitted.saturating_add(BLOCK),
             Turn::Class => request.stays_until,
         };
-        crew.has_room(cells).then(|| Seat {
+        (self.may_join(crew, next) && crew.has_room(cells)).then(|| Seat {
             worker: crew.worker,
             line: id.clone(),
             share: Share::Slot,

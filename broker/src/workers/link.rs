@@ -68,6 +68,8 @@ pub(crate) struct Ledger<L> {
     n_ctx: u32,
     n_vocab: u32,
     step: u64,
+    /// Whether it has said a token.
+    spoke: bool,
     jobs: std::collections::HashMap<JobId, Job<L>>,
 }
 
@@ -160,7 +162,7 @@ pub(crate) enum Breach {
 impl<L> Ledger<L> {
     pub(crate) fn new(role: Role) -> Self {
         let jobs = Default::default();
-        Self { role, phase: Phase::Boot, n_ctx: 0, n_vocab: 0, step: 0, jobs }
+        Self { role, phase: Phase::Boot, n_ctx: 0, n_vocab: 0, step: 0, spoke: false, jobs }
     }
 
     #[cfg(test)]
@@ -195,6 +197,18 @@ impl<L> Ledger<L> {
     /// Forgets a job that is over.
     pub(crate) fn remove(&mut self, job: JobId) -> Option<Job<L>> {
         self.jobs.remove(&job)
+    }
+
+    /// Whether it has said a token.
+    pub(crate) fn spoke(&self) -> bool {
+        self.spoke
+    }
+
+    /// Every job that the worker holds, in the order of their numbers; it is forgotten.
+    pub(crate) fn take_all(&mut self) -> Vec<(JobId, Job<L>)> {
+        let mut jobs: Vec<_> = self.jobs.drain().collect();
+        jobs.sort_unstable_by_key(|(job, _)| *job);
+        jobs
     }
 
     /// Takes one record.

@@ -62,6 +62,7 @@ impl World {
         assert_eq!(open.class, class);
         open.told = None;
         let generates = matches!(open.task, Task::Generate(_));
+        let suspect = open.deaths.0 >= 2 && open.emitted <= open.deaths.1;
         let mark = match open.task {
             Task::Generate(_) => Mark::Runs,
             Task::Embed(_) => Mark::Text,
@@ -70,6 +71,7 @@ impl World {
         let cells = if generates { needed(open.prompt, open.emitted) } else { 0 };
         let crew = self.workers.get_mut(&worker).expect("submitted to a live worker");
         assert!(!crew.stopping, "submitted to a worker that ends");
+        assert!(!suspect || crew.jobs.is_empty(), "a suspect is not alone");
         crew.jobs.insert(job, Job { mark, class, cells, ticket });
         let slots = crew.jobs.values().filter(|job| job.mark.takes_slot()).count();
         assert!(slots <= crew.slots, "more jobs than slots");

@@ -8,6 +8,7 @@ mod ops;
 mod parks;
 mod places;
 mod ranks;
+mod recover;
 mod sim;
 mod small;
 mod texts;
@@ -50,7 +51,7 @@ fn op() -> impl Strategy<Value = Op> {
         4 => any::<(u8, u8)>().prop_map(|(pick, by)| Op::Grown(pick, by)),
         4 => any::<u8>().prop_map(Op::Parked),
         1 => any::<u8>().prop_map(Op::WorkerDies),
-        2 => any::<u8>().prop_map(Op::WorkerGone),
+        4 => (any::<u8>(), 0..4u8).prop_map(|(pick, loss)| Op::WorkerGone(pick, loss)),
         2 => (1..20u8).prop_map(Op::Tick),
         1 => (0..2u8).prop_map(Op::Dismiss),
         1 => small.prop_map(Op::Drain),

@@ -17,7 +17,7 @@ pub(super) enum Op {
     Grown(u8, u8),
     Parked(u8),
     WorkerDies(u8),
-    WorkerGone(u8),
+    WorkerGone(u8, u8),
     Tick(u8),
     Dismiss(u8),
     Drain(u8),

@@ -13,7 +13,7 @@ use super::ops::{Asked, Op, task_of};
 use crate::{
     ipc::ConnId,
     scheduler::{
-        Arrival, Cost, Deadline, Edition, Entry, Event, Limits, LineId, State, Task, Ticket,
+        Arrival, Cost, Deadline, Edition, Entry, Event, Limits, LineId, Loss, State, Task, Ticket,
         WorkerId, step,
     },
 };
@@ -59,6 +59,8 @@ pub(super) struct Open {
     pub(super) emitted: u32,
     pub(super) job: Option<JobId>,
     pub(super) told: Option<u32>,
+    /// Deaths in a row without a token, and the tokens at the last of them.
+    pub(super) deaths: (u32, u32),
 }
 
 pub(super) struct Worker {
@@ -136,7 +138,7 @@ impl World {
             Op::Grown(number, by) => self.grown(number, by.into()),
             Op::Parked(number) => self.parked(number),
             Op::WorkerDies(number) => self.worker_dies(number),
-            Op::WorkerGone(number) => self.worker_gone(number),
+            Op::WorkerGone(number, loss) => self.worker_gone(number, loss),
             Op::Tick(ms) => self.tick(ms.into()),
             Op::Dismiss(number) => self.step(Event::Dismissed(line(number))),
             Op::Drain(0) => self.step(Event::Drain),
@@ -156,7 +158,9 @@ impl World {
         let class = classes[usize::from(asked.class)];
         let (prompt, max_tokens) = (asked.cost.0.into(), asked.cost.1.into());
         let (job, told, emitted) = (None, None, 0);
-        self.open.insert(ticket, Open { task: task.clone(), class, prompt, emitted, job, told });
+        let (task_now, deaths) = (task.clone(), (0, 0));
+        let open = Open { task: task_now, class, prompt, emitted, job, told, deaths };
+        self.open.insert(ticket, open);
         let deadline = asked.deadline.map(|after| Deadline {
             at_ms: self.now_ms + u64::from(after),
             after_ms: after.into(),
@@ -189,7 +193,7 @@ impl World {
             self.job_ends(0);
             let stopping = self.workers.iter().find(|(_, worker)| worker.stopping);
             if let Some((&worker, _)) = stopping {
-                self.lose(worker);
+                self.lose(worker, Loss::Innocent);
             }
         }
         assert!(self.open.is_empty(), "left waiting: {:?}", self.open);

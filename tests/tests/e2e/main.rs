@@ -5,6 +5,7 @@
 mod bad_input;
 mod cancel;
 mod changed;
+mod chaos;
 mod choices;
 mod compare;
 mod crash;

@@ -31,6 +31,8 @@ pub(crate) struct Heard {
     pub(crate) waits_ms: Vec<u32>,
     /// How many tokens there were whenever it was told to wait in its middle.
     pub(crate) parked: Vec<usize>,
+    /// How many tokens there were whenever it went on after its worker was lost.
+    pub(crate) resumed: Vec<usize>,
     pub(crate) said: Vec<Said>,
     pub(crate) text: String,
     pub(crate) choices: Vec<Choice>,
@@ -128,6 +130,7 @@ impl Heard {
             positions: Vec::new(),
             waits_ms: Vec::new(),
             parked: Vec::new(),
+            resumed: Vec::new(),
             said: Vec::new(),
             text: String::new(),
             choices: Vec::new(),
@@ -174,6 +177,10 @@ impl Heard {
             }
             Ok(Event::Choice(choice)) => self.choices.push(choice),
             Ok(Event::Progress { .. }) => {}
+            Ok(Event::Resumed { tokens }) => {
+                assert_eq!(tokens as usize, self.said.len(), "it knows what was told");
+                self.resumed.push(self.said.len());
+            }
             end => self.end = end,
         }
     }

@@ -1,0 +1,112 @@
+//! A request that kills every worker that it meets, and those that happen to be there.
+
+use std::time::Instant;
+
+use core_client::{Client, Events};
+use core_tests::harness::Broker;
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
+
+use super::{compared, serving};
+use crate::talk::{Heard, broker_with, connect, hear, talk, until};
+
+/// Tokens of the prompt that kills: its prefill takes seconds, so that each death comes before its
+/// first token.
+const POISON: usize = 12_000;
+/// Tokens of the others.
+const TOKENS: u32 = 3_000;
+
+/// The engine has no fault that could be asked for, so the test plays it: whenever the poison is in
+/// work, the worker gets a SIGSEGV. The broker cannot tell that from a crash of the engine.
+#[test]
+fn only_the_sender_of_what_kills_workers_sees_an_error() {
+    let broker = broker_with("[models.long]\nslots = 4\nn_ctx = 32768\n");
+    talk(async {
+        let (client, other) = (connect(&broker).await, connect(&broker).await);
+        let mut victims = Vec::new();
+        for prompt in ["Once upon", "Mira gave", "Tom had"] {
+            let events = client.generate(compared("long", prompt, TOKENS)).await.expect("sent");
+            victims.push((Heard::new(Instant::now()), events));
+        }
+        let poison = other.generate(compared("long", POISON, 8)).await.expect("sent");
+        for active in [4, 4, 1] {
+            advance(&mut victims, active).await;
+            crash(&client, active).await;
+        }
+        let poison = hear(poison, Instant::now()).await;
+        assert_eq!(poison.refusal().0, "QUARANTINED", "{:?}", poison.refusal());
+        assert!(poison.refusal().1.contains("SIGSEGV"), "{:?}", poison.refusal());
+        for (heard, events) in victims {
+            let heard = heard.rest(events).await;
+            heard.done();
+            assert_eq!(heard.said.len(), TOKENS as usize);
+        }
+        let status = client.status().await.expect("a state");
+        assert_eq!((status.deaths.segfault, status.requests.failed), (3, 1), "{status:?}");
+    });
+}
+
+/// Lets each victim get a token, which shows that it is not what kills; a suspect runs alone.
+async fn advance(victims: &mut [(Heard, Events)], active: u32) {
+    if active == 1 {
+        return;
+    }
+    for (heard, events) in victims {
+        let before = heard.said.len();
+        heard.until(events, |heard| heard.said.len() > before + 1).await;
+    }
+}
+
+/// Waits until so many requests are in work, and crashes their worker.
+async fn crash(client: &Client, active: u32) {
+    until(client, |status| {
+        status.workers.iter().any(|worker| worker.model == "long" && worker.active == active)
+    })
+    .await;
+    let worker = serving(client, "long").await.expect("it serves");
+    kill(Pid::from_raw(worker.pid.cast_signed()), Signal::SIGSEGV).expect("it runs");
+    until(client, |status| status.workers.iter().all(|other| other.pid != worker.pid)).await;
+}
+
+/// A model whose workers crash before they say anything is given a rest, and comes back.
+#[test]
+fn a_model_that_crashes_again_and_again_fails_with_the_reason_and_recovers() {
+    let broker = broker_with("[models.long]\nn_ctx = 32768\n");
+    talk(async {
+        let client = connect(&broker).await;
+        let mut failed = None;
+        for _ in 0..12 {
+            let request = compared("long", POISON, 2);
+            let events = client.generate(request).await.expect("sent");
+            let killer = async {
+                loop {
+                    if let Some(worker) = serving(&client, "long").await
+                        && worker.active > 0
+                    {
+                        let _ = kill(Pid::from_raw(worker.pid.cast_signed()), Signal::SIGABRT);
+                    }
+                    tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+                }
+            };
+            let heard = tokio::select! {
+                heard = hear(events, Instant::now()) => heard,
+                () = killer => unreachable!("it kills for ever"),
+            };
+            let (code, message) = heard.refusal();
+            if code == "WORKER_LOST" {
+                failed = Some(message);
+                break;
+            }
+            assert_eq!(code, "QUARANTINED", "{message}");
+        }
+        let reason = failed.expect("the model fails after a few requests");
+        assert!(reason.contains("SIGABRT"), "{reason}");
+        let told = |broker: &Broker| broker.corectl(&["models"]).stdout;
+        assert!(told(&broker).contains("SIGABRT"), "{}", told(&broker));
+        tokio::time::sleep(std::time::Duration::from_secs(2)).await;
+        let heard = crate::talk::ask(&client, compared("long", "Once", 4)).await;
+        heard.done();
+    });
+}

@@ -24,7 +24,7 @@ use crate::{
         registry,
     },
     scheduler::{Event, LineId, WorkerId},
-    workers::{link::Role, recover::Ended},
+    workers::{cause::Cause, link::Role, recover::Ended},
 };
 
 /// How long a worker may take from its fork to READY, for a file of no size.
@@ -269,11 +269,18 @@ impl Core {
             return self.load_failed(line, ended.while_loading(), Some(stamp));
         }
         let verdict = ended.verdict.as_ref().map(ToString::to_string);
-        tracing::info!(model = %line.model, verdict, "worker gone: it {}", ended.death);
+        let (model, refusal) = (&line.model, ended.while_serving());
+        match ended.cause() {
+            Cause::Asked => tracing::info!(%model, "worker gone: it {}", ended.death),
+            _ => {
+                let code = refusal.code.name();
+                tracing::warn!(%model, code, verdict, "worker lost: it {}", ended.death);
+            }
+        }
         self.set_state(&line, ModelState::Unloaded);
         self.keep_what_it_said(id);
         let loss = self.judge(id, stamp, ended);
         self.remove(id);
-        self.drive(Event::Gone { worker: id, refusal: ended.while_serving(), loss });
+        self.drive(Event::Gone { worker: id, refusal, loss });
     }
 }

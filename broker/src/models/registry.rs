@@ -55,7 +55,9 @@ pub(crate) struct Entry {
     /// What its last worker said of it.
     pub(crate) facts: ModelFacts,
     pub(crate) attempts: Attempts,
-    /// Workers that were started for it.
+    /// What became of its spares of late.
+    pub(crate) spares: Attempts,
+    /// Workers that were started for it, those that stood by once they served.
     pub(crate) starts: u32,
 }
 

@@ -90,6 +90,11 @@ impl Attempts {
         }
     }
 
+    /// Milliseconds until it may be tried again after a failure.
+    pub(crate) fn left_ms(&self, now_ms: u64) -> u64 {
+        self.failed.as_ref().map_or(0, |failure| failure.again_at_ms.saturating_sub(now_ms))
+    }
+
     /// Why the last attempt failed.
     pub(crate) fn reason(&self) -> Option<&Refusal> {
         self.failed.as_ref().map(|failure| &failure.refusal)

@@ -126,6 +126,7 @@ impl Core {
         }
         self.scheduler.set_limits(limits(&self.setup));
         self.scan();
+        self.review_spares();
     }
 
     fn scan(&mut self) {

@@ -3,19 +3,20 @@
 use core_policy::{report::Row, verify};
 use core_wire::{
     client::{Event as ToClient, event::ModelState},
-    worker::{Claim, Locked, Ready, ToWorker},
+    worker::{Claim, Locked, ModelFacts, Ready, ToWorker},
 };
 use tokio::time::Instant;
 
 use super::{
     Core,
     live::Ask,
+    spare::Post,
     tell::epoch_ms,
     worker::{Stage, Worker},
 };
 use crate::{
     report::{Said, claimed},
-    scheduler::{Event, Part, WorkerId},
+    scheduler::{Event, LineId, Part, WorkerId},
     workers::{link::Heard, recover::Verdict},
 };
 
@@ -111,7 +112,6 @@ impl Core {
         let cells = ready.facts.n_ctx;
         worker.facts = ready.facts.clone();
         worker.used_at = Instant::now();
-        let threads = worker.threads;
         let slots = usize::try_from(ready.facts.slots).unwrap_or(usize::MAX);
         tracing::info!(
             pid = worker.pid,
@@ -125,13 +125,25 @@ impl Core {
         if line.part != Part::Whole {
             return self.vocabulary_ready(id, line);
         }
-        if let Some(entry) = self.registry.current_mut(&line) {
+        if self.scheduler.loads_spare(&line) {
+            return self.drive(Event::Ready { line, worker: id, slots, cells });
+        }
+        self.takes_over(id, &line, ready.facts);
+        self.drive(Event::Ready { line: line.clone(), worker: id, slots, cells });
+        self.want_spare(line);
+    }
+
+    /// A worker serves its model from now on, with cores of its own when it has work.
+    pub(super) fn takes_over(&mut self, id: WorkerId, line: &LineId, facts: ModelFacts) {
+        if let Some(entry) = self.registry.current_mut(line) {
             entry.state = ModelState::Ready;
-            entry.facts = ready.facts;
+            entry.facts = facts;
             entry.attempts.succeeded();
         }
-        self.leases.enter(id, threads);
-        self.drive(Event::Ready { line, worker: id, slots, cells });
+        if let Some(worker) = self.workers.get_mut(&id) {
+            worker.post = Post::Serves;
+            self.leases.enter(id, worker.threads);
+        }
     }
 
     /// Notes a sign of life, and sends what may have found space by now.

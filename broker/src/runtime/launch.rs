@@ -16,6 +16,7 @@ use tokio::{process::Child, task::spawn_local, time::Instant};
 use super::{
     Core,
     cores::Cores,
+    spare::Post,
     tell::epoch_ms,
     worker::{self, Stage, Worker},
 };
@@ -99,12 +100,19 @@ impl Core {
         tracing::info!(pid, model = %name, "worker started");
         spawn_local(watch::pump(log, pid, name));
         let whole = plan.line.as_ref().filter(|line| line.part == Part::Whole);
-        if let Some(entry) = whole.and_then(|line| self.registry.entry_mut(&line.model)) {
+        let post = match whole.is_some_and(|line| self.scheduler.loads_spare(line)) {
+            true => Post::Spare,
+            false => Post::Serves,
+        };
+        if let Some(entry) = whole.and_then(|line| self.registry.entry_mut(&line.model))
+            && post == Post::Serves
+        {
             entry.starts += 1;
         }
         self.next_worker += 1;
         let id = WorkerId(self.next_worker);
         let mut worker = plan.worker(pid, Feed::new(jobs), expect);
+        worker.post = post;
         worker.watchdog = Duration::from_millis(self.setup.config.watchdog_ms.into());
         worker.seen.merge(of_rings(degraded), epoch_ms());
         worker.seen.merge([seccomp::content(), no_memory_limit()], epoch_ms());
@@ -158,6 +166,7 @@ impl Plan {
             pid,
             line: self.line,
             digest: None,
+            post: Post::Serves,
             ledger: Ledger::new(self.role),
             feed,
             seen: Seen::default(),

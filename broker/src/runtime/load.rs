@@ -16,7 +16,7 @@ use core_wire::{
 
 use tokio::{sync::oneshot, time::sleep};
 
-use super::{Core, Shared, launch::Plan, tend, worker::Worker};
+use super::{Core, Shared, launch::Plan, spare::Post, tend, worker::Worker};
 use crate::{
     models::{
         hash::{Digest, hex},
@@ -47,7 +47,9 @@ struct Prepared {
 
 /// Loads a model and tends its worker to the end; the scheduler hears of both.
 pub(super) async fn serve(core: Shared, line: LineId) {
-    core.borrow_mut().set_state(&line, ModelState::Loading);
+    if !core.borrow().scheduler.loads_spare(&line) {
+        core.borrow_mut().set_state(&line, ModelState::Loading);
+    }
     rest(&core, &line).await;
     let prepared = match prepare(&core, &line).await {
         Ok(prepared) => prepared,
@@ -250,6 +252,9 @@ impl Core {
     }
 
     fn load_failed(&mut self, line: LineId, refusal: Refusal, stamp: Option<Stamp>) {
+        if self.scheduler.began_as_spare(&line) {
+            return self.spare_failed(line, refusal, stamp);
+        }
         let model = &line.model;
         tracing::warn!(%model, code = refusal.code.name(), reason = refusal.message, "not loaded");
         let now_ms = self.now_ms();
@@ -267,6 +272,9 @@ impl Core {
         if !served {
             self.remove(id);
             return self.load_failed(line, ended.while_loading(), Some(stamp));
+        }
+        if self.workers.get(&id).is_some_and(|worker| worker.post == Post::Spare) {
+            return self.spare_ended(id, &line, stamp, ended);
         }
         let verdict = ended.verdict.as_ref().map(ToString::to_string);
         let (model, refusal) = (&line.model, ended.while_serving());

@@ -20,6 +20,7 @@ mod live;
 mod load;
 mod lost;
 mod perform;
+mod spare;
 mod tell;
 mod tend;
 mod vocabulary;

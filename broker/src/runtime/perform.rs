@@ -14,7 +14,7 @@ use super::{
     Core, Ending,
     generate::changed,
     live::{Ask, Form, Listener, Live},
-    load, vocabulary,
+    load, spare, vocabulary,
     worker::{Stage, Worker},
 };
 use crate::{
@@ -53,6 +53,9 @@ impl Core {
             }
             Effect::Finish { ticket, end } => self.finish(ticket, end),
             Effect::Load(line) => self.load(line),
+            Effect::LoadSpare(line) => self.load_spare(line),
+            Effect::DropSpare(line) => self.kill_loading_spare(&line),
+            Effect::Promote { line, worker } => self.promote(&line, worker),
             Effect::Start(line) => self.grant(&line, Ok(())),
             Effect::NoRoom { line, refusal } => self.grant(&line, Err(refusal)),
             Effect::Submit { worker, ticket, job, class } => {
@@ -211,6 +214,12 @@ impl Core {
             Part::Whole => spawn_local(load::serve(core, line)),
             Part::Vocabulary | Part::Grammar => spawn_local(vocabulary::serve(core, line)),
         };
+    }
+
+    fn load_spare(&mut self, line: LineId) {
+        if let Some(core) = self.me.upgrade() {
+            spawn_local(spare::serve(core, line));
+        }
     }
 
     /// Asks every worker to end; those that are not ready yet are killed.

@@ -17,6 +17,7 @@ use nix::unistd::{SysconfVar, geteuid, sysconf};
 
 use super::{
     Core,
+    spare::Post,
     worker::{Stage, Worker},
 };
 use crate::{
@@ -85,6 +86,7 @@ impl Core {
     fn worker_status(&self, id: WorkerId, worker: &Worker) -> Option<WorkerStatus> {
         let line = worker.line.as_ref()?;
         let (active, slots) = match line.part {
+            Part::Whole if worker.post == Post::Spare => (0, number(worker.slots)),
             Part::Whole => self.scheduler.occupancy(id).unwrap_or_default(),
             Part::Vocabulary | Part::Grammar => (0, 0),
         };
@@ -108,7 +110,7 @@ impl Core {
             memory_bytes: 0,
             profile: "cpu".into(),
             outdated: false,
-            standby: false,
+            standby: worker.post == Post::Spare,
         })
     }
 
@@ -135,6 +137,10 @@ impl Core {
             batch: of(Priority::Batch),
         }
     }
+}
+
+fn number(count: u32) -> usize {
+    usize::try_from(count).unwrap_or(usize::MAX)
 }
 
 fn count(number: usize) -> u32 {

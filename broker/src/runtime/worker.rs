@@ -10,7 +10,7 @@ use core_policy::verify::Expect;
 use core_wire::worker::{Inspected, ModelFacts, ToWorker};
 use tokio::{sync::Notify, time::Instant};
 
-use super::{cores::Cores, live::Listener};
+use super::{cores::Cores, live::Listener, spare::Post};
 use crate::{
     models::hash::Digest,
     report::{Seen, Verified},
@@ -41,6 +41,8 @@ pub(super) struct Worker {
     pub(super) line: Option<LineId>,
     /// SHA-256 of its file: grammars are compiled for that, and remembered by it.
     pub(super) digest: Option<Digest>,
+    /// What it is there for, if it holds the whole of a model.
+    pub(super) post: Post,
     pub(super) ledger: Ledger<Listener>,
     pub(super) feed: Feed,
     pub(super) seen: Seen,

@@ -54,7 +54,7 @@ pub(super) struct Crew {
 }
 
 impl Crew {
-    fn new(worker: WorkerId, slots: usize, cells: u32, part: Part) -> Self {
+    pub(super) fn new(worker: WorkerId, slots: usize, cells: u32, part: Part) -> Self {
         Self {
             worker,
             slots: slots.max(1),
@@ -110,6 +110,9 @@ impl State {
         out: &mut Vec<Effect>,
     ) {
         let line = self.lines.entry(id.clone()).or_default();
+        if line.takes_spare((worker, slots, cells), out) {
+            return;
+        }
         debug_assert_eq!(line.station, Station::Loading, "ready answers a load");
         line.station = Station::Serving(Crew::new(worker, slots, cells, id.part));
         self.settle(id, out);
@@ -119,6 +122,9 @@ impl State {
         let Some(line) = self.lines.get_mut(id) else {
             return;
         };
+        if line.spare_failed() {
+            return self.settle(id, out);
+        }
         line.station = Station::Absent;
         for ticket in line.take_all() {
             self.conclude(ticket, End::Refused(refusal.clone()), out);
@@ -136,6 +142,7 @@ impl State {
         {
             line.station = Station::Stopping(crew.worker);
             out.push(Effect::Stop(crew.worker));
+            line.drop_spare(id, out);
         }
     }
 
@@ -162,8 +169,8 @@ impl State {
     /// A worker ends: it gets nothing more, and its jobs may still end by themselves.
     pub(super) fn dying(&mut self, worker: WorkerId) {
         let mut lines = self.lines.values_mut();
-        if let Some(line) = lines.find(|line| line.station.worker() == Some(worker)) {
-            line.station = Station::Stopping(worker);
+        if let Some(line) = lines.find(|line| line.has(worker)) {
+            line.dies(worker);
         }
     }
 

@@ -98,7 +98,7 @@ pub(crate) enum Event {
     },
     /// A session ended; nobody can be told anything any more.
     Closed(ConnId),
-    /// A worker serves the line that [`Effect::Load`] named.
+    /// A worker can serve the line that [`Effect::Load`] or [`Effect::LoadSpare`] named.
     Ready {
         /// The line.
         line: LineId,
@@ -117,7 +117,7 @@ pub(crate) enum Event {
         /// Bytes, page cache included.
         bytes: u64,
     },
-    /// The line that [`Effect::Load`] named cannot be served.
+    /// The worker that [`Effect::Load`] or [`Effect::LoadSpare`] asked for cannot be had.
     LoadFailed {
         /// The line.
         line: LineId,
@@ -155,6 +155,10 @@ pub(crate) enum Event {
     /// Nobody needs the line's worker any more: it is asked to end if it runs nothing and nobody
     /// waits for it, and otherwise stays.
     Dismissed(LineId),
+    /// A line that is served is to have a spare, unless it has one.
+    SpareWanted(LineId),
+    /// A line's spare is given up; it ends by itself.
+    SpareUnwanted(LineId),
     /// A worker that was ready is ending: it gets nothing new, and what it has said is still heard.
     Dying(WorkerId),
     /// A worker that was ready is no more, asked for or not.
@@ -227,6 +231,17 @@ pub(crate) enum Effect {
     /// Prepare a worker for a line; answered by [`Event::Sized`] or [`Event::LoadFailed`], and when
     /// it was started by [`Event::Ready`] or [`Event::LoadFailed`].
     Load(LineId),
+    /// Prepare a spare for a line, which answers as [`Effect::Load`] does.
+    LoadSpare(LineId),
+    /// Nobody wants the spare that is being started for a line; answered as before.
+    DropSpare(LineId),
+    /// The spare of a line serves it from now on.
+    Promote {
+        /// The line.
+        line: LineId,
+        /// The worker.
+        worker: WorkerId,
+    },
     /// The memory for a line's worker is set aside: start it.
     Start(LineId),
     /// The memory for a line's worker cannot be had; answered by [`Event::LoadFailed`].

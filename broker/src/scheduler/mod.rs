@@ -8,7 +8,8 @@
 //! What holds after every step, whatever the order of events:
 //! 1. each arrival gets exactly one [`Effect::Finish`], and nothing after it;
 //! 2. a worker never runs more requests than it has slots;
-//! 3. a line has at most one worker, and a load is asked for only where there is none;
+//! 3. a line has at most one worker that serves and one spare, which is given nothing before it
+//!    serves; a load is asked for only where there is none;
 //! 4. while a request waits for a line, a worker for it serves, loads, or ends to be replaced.
 
 mod admit;
@@ -25,6 +26,7 @@ mod ranks;
 mod recover;
 mod seat;
 mod settle;
+mod spare;
 
 #[cfg(test)]
 mod tests;
@@ -211,6 +213,8 @@ pub(crate) fn step(state: &mut State, event: Event) -> Vec<Effect> {
         Event::Sized { line, bytes: _ } => out.push(Effect::Start(line)),
         Event::LoadFailed { line, refusal } => state.load_failed(&line, &refusal, &mut out),
         Event::Dismissed(line) => state.dismissed(&line, &mut out),
+        Event::SpareWanted(line) => state.want_spare(&line, &mut out),
+        Event::SpareUnwanted(line) => state.drop_spare(&line, &mut out),
         Event::Started { job, prompt } => state.started(job, prompt, &mut out),
         Event::Grown { job, emitted } => state.grown(job, emitted, &mut out),
         Event::Parked { job } => state.parked(job, &mut out),

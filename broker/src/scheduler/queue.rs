@@ -11,6 +11,7 @@ use super::{
     news::News,
     priority::{Lanes, Next},
     seat::{Seat, Share},
+    spare::Spare,
 };
 
 /// The share of a new duration in the average of how long slots are held: an eighth follows a
@@ -22,6 +23,8 @@ const HOLD_SHARE: u32 = 8;
 pub(super) struct Line {
     /// Its worker, if any.
     pub(super) station: Station,
+    /// A second one, if any.
+    pub(super) spare: Spare,
     /// Wait for a slot.
     pub(super) slots: Lanes,
     /// Wait for a moment.
@@ -47,7 +50,8 @@ impl Line {
 
     /// Whether nobody needs this entry.
     pub(super) fn is_idle(&self) -> bool {
-        matches!(self.station, Station::Absent) && !self.wants_worker() && self.unloads.is_empty()
+        let empty = matches!((self.station, self.spare), (Station::Absent, Spare::None));
+        empty && !self.wants_worker() && self.unloads.is_empty()
     }
 
     /// Puts a request where its task waits; answers its place in a queue that has places.

@@ -67,11 +67,13 @@ impl State {
             self.lose(job, (refusal, loss), out);
         }
         let mut lines = self.lines.iter_mut();
-        let found = lines.find(|(_, line)| line.station.worker() == Some(worker));
-        if let Some((id, line)) = found {
+        if let Some((id, line)) = lines.find(|(_, line)| line.has(worker)) {
             let id = id.clone();
-            line.station = Station::Absent;
+            let promoted = line.loses(&id, worker, out);
             self.settle(&id, out);
+            if promoted {
+                self.want_spare(&id, out);
+            }
         }
     }
 

@@ -9,6 +9,7 @@ use super::{
     priority::{Next, Turn},
     queue::Line,
     seat::{Seat, Share, Stay},
+    spare::Spare,
 };
 
 impl State {
@@ -22,7 +23,7 @@ impl State {
             Station::Absent => self.settle_absent(id, &mut line, out),
             Station::Loading | Station::Stopping(_) => {}
             Station::Serving(crew) => self.settle_serving(id, &mut line, crew, out),
-            Station::Finishing(crew) => settle_finishing(&mut line, crew, out),
+            Station::Finishing(crew) => settle_finishing(id, &mut line, crew, out),
         }
         self.tell_front(id, &mut line, out);
         if line.is_idle() {
@@ -33,6 +34,10 @@ impl State {
     }
 
     fn settle_absent(&mut self, id: &LineId, line: &mut Line, out: &mut Vec<Effect>) {
+        // While a spare ends, what it holds is not free yet.
+        if line.spare != Spare::None {
+            return;
+        }
         for ticket in std::mem::take(&mut line.unloads) {
             self.conclude(ticket, End::Placed, out);
         }
@@ -53,7 +58,7 @@ impl State {
             self.conclude(ticket, End::Placed, out);
         }
         if !line.unloads.is_empty() {
-            settle_finishing(line, crew, out);
+            settle_finishing(id, line, crew, out);
             return;
         }
         while let Some(next) = line.slots.next(self.now_ms)
@@ -142,8 +147,9 @@ impl State {
     }
 }
 
-/// Asks the worker to end once it runs nothing.
-fn settle_finishing(line: &mut Line, crew: Crew, out: &mut Vec<Effect>) {
+/// Asks the worker to end once it runs nothing, and its spare at once.
+fn settle_finishing(id: &LineId, line: &mut Line, crew: Crew, out: &mut Vec<Effect>) {
+    line.drop_spare(id, out);
     if crew.is_idle() {
         line.station = Station::Stopping(crew.worker);
         out.push(Effect::Stop(crew.worker));

@@ -21,5 +21,6 @@ mod parity;
 mod preempt;
 mod same;
 mod shaped;
+mod standby;
 mod talk;
 mod vocabulary;

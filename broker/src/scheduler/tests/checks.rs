@@ -23,8 +23,14 @@ impl World {
             Effect::Load(line) => {
                 let mut workers = self.workers.values();
                 assert!(workers.all(|worker| worker.line != line), "a second worker");
+                assert!(!self.spares.contains_key(&line), "a load beside that of a spare");
                 assert!(self.loading.insert(line), "a second load");
             }
+            Effect::LoadSpare(line) => self.check_load_spare(line),
+            Effect::DropSpare(line) => {
+                assert_eq!(self.spares.insert(line, true), Some(false), "dropped once");
+            }
+            Effect::Promote { line, worker } => self.check_promote(&line, worker),
             Effect::Submit { worker, ticket, job, class } => {
                 self.check_submit(worker, ticket, job, class);
             }
@@ -49,6 +55,21 @@ impl World {
         };
     }
 
+    fn check_load_spare(&mut self, line: LineId) {
+        let here: Vec<_> = self.workers.values().filter(|worker| worker.line == line).collect();
+        assert!(matches!(here[..], [one] if !one.spare), "a spare beside nobody, or a second one");
+        assert!(self.loading.insert(line.clone()), "a second load");
+        assert_eq!(self.spares.insert(line, false), None);
+    }
+
+    fn check_promote(&mut self, line: &LineId, worker: WorkerId) {
+        let others = self.workers.iter().filter(|(id, other)| **id != worker && other.line == *line);
+        assert_eq!(others.count(), 0, "promoted beside another");
+        let worker = self.workers.get_mut(&worker).expect("a live worker");
+        assert!(worker.spare && !worker.stopping, "not a spare that is ready");
+        worker.spare = false;
+    }
+
     fn check_stop(&mut self, worker: WorkerId) {
         let worker = self.workers.get_mut(&worker).expect("a live worker");
         assert!(worker.jobs.is_empty(), "stopped while it runs");
@@ -71,6 +92,7 @@ impl World {
         let cells = if generates { needed(open.prompt, open.emitted) } else { 0 };
         let crew = self.workers.get_mut(&worker).expect("submitted to a live worker");
         assert!(!crew.stopping, "submitted to a worker that ends");
+        assert!(!crew.spare, "submitted to a spare");
         assert!(!suspect || crew.jobs.is_empty(), "a suspect is not alone");
         crew.jobs.insert(job, Job { mark, class, cells, ticket });
         let slots = crew.jobs.values().filter(|job| job.mark.takes_slot()).count();

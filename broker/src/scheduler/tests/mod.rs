@@ -11,6 +11,7 @@ mod ranks;
 mod recover;
 mod sim;
 mod small;
+mod spares;
 mod texts;
 mod told;
 mod workers;
@@ -54,6 +55,8 @@ fn op() -> impl Strategy<Value = Op> {
         4 => (any::<u8>(), 0..4u8).prop_map(|(pick, loss)| Op::WorkerGone(pick, loss)),
         2 => (1..20u8).prop_map(Op::Tick),
         1 => (0..2u8).prop_map(Op::Dismiss),
+        4 => (0..2u8).prop_map(Op::WantSpare),
+        1 => (0..2u8).prop_map(Op::DropSpare),
         1 => small.prop_map(Op::Drain),
     ]
 }
@@ -66,7 +69,7 @@ proptest! {
     })]
 
     /// Exactly one end for each arrival and nothing after it, slots and cells never exceeded by
-    /// what is given, one worker for a line at most, every queue position told and right, parks
+    /// what is given, one worker and one idle spare for a line at most, every queue position told and right, parks
     /// only where they help somebody, and nobody waits for ever.
     #[test]
     fn every_history_keeps_the_promises(ops in proptest::collection::vec(op(), 1..OPS_MAX)) {

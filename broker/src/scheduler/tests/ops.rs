@@ -20,6 +20,8 @@ pub(super) enum Op {
     WorkerGone(u8, u8),
     Tick(u8),
     Dismiss(u8),
+    WantSpare(u8),
+    DropSpare(u8),
     Drain(u8),
 }
 

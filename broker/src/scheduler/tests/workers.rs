@@ -15,14 +15,21 @@ impl World {
         self.loading.remove(&line);
         let worker = WorkerId(self.next());
         let (jobs, cells) = (BTreeMap::new(), CELLS);
-        let crew = Worker { line: line.clone(), slots, cells, jobs, full: false, stopping: false };
+        let dropped = self.spares.remove(&line);
+        let spare = dropped.is_some();
+        let line_now = line.clone();
+        let crew =
+            Worker { line: line_now, slots, cells, jobs, full: false, stopping: false, spare };
         self.workers.insert(worker, crew);
         self.step(Event::Ready { line, worker, slots, cells });
+        let stopped = self.workers.get(&worker).is_some_and(|worker| worker.stopping);
+        assert!(stopped || dropped != Some(true), "a spare that nobody wants stays");
     }
 
     pub(super) fn load_fails(&mut self, number: u8) {
         if let Some(line) = pick(self.loading.iter(), number).cloned() {
             self.loading.remove(&line);
+            self.spares.remove(&line);
             self.step(Event::LoadFailed { line, refusal: lost() });
         }
     }
@@ -116,6 +123,12 @@ impl World {
                     if alive { 0 } else { open.deaths.0 } + u32::from(loss == Loss::Suspect);
                 open.deaths = (count, open.emitted);
             }
+        }
+        if let Some(crew) = crew.filter(|crew| !crew.spare)
+            && self.spares.get(&crew.line) == Some(&false)
+        {
+            // What was begun for the spare is for those who wait from now on.
+            self.spares.remove(&crew.line);
         }
         self.step(Event::Gone { worker, refusal: lost(), loss });
         let mut open = self.open.values();

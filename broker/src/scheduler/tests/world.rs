@@ -71,6 +71,8 @@ pub(super) struct Worker {
     /// It gave a job up unasked, and nothing has left it since.
     pub(super) full: bool,
     pub(super) stopping: bool,
+    /// It may be given nothing.
+    pub(super) spare: bool,
 }
 
 pub(super) struct World {
@@ -80,6 +82,8 @@ pub(super) struct World {
     pub(super) open: BTreeMap<Ticket, Open>,
     pub(super) ended: BTreeSet<Ticket>,
     pub(super) loading: BTreeSet<LineId>,
+    /// Those of them that load a spare, and whether it was dropped.
+    pub(super) spares: BTreeMap<LineId, bool>,
     pub(super) workers: BTreeMap<WorkerId, Worker>,
     pub(super) drained: bool,
 }
@@ -111,6 +115,7 @@ impl World {
             open: BTreeMap::new(),
             ended: BTreeSet::new(),
             loading: BTreeSet::new(),
+            spares: BTreeMap::new(),
             workers: BTreeMap::new(),
             drained: false,
         }
@@ -141,6 +146,8 @@ impl World {
             Op::WorkerGone(number, loss) => self.worker_gone(number, loss),
             Op::Tick(ms) => self.tick(ms.into()),
             Op::Dismiss(number) => self.step(Event::Dismissed(line(number))),
+            Op::WantSpare(number) => self.step(Event::SpareWanted(line(number))),
+            Op::DropSpare(number) => self.step(Event::SpareUnwanted(line(number))),
             Op::Drain(0) => self.step(Event::Drain),
             Op::Drain(1) if self.state.is_draining() => self.step(Event::Cut),
             Op::Drain(_) => {}

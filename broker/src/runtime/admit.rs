@@ -18,10 +18,12 @@ impl Core {
             FromClient::Opened { conn, peer_uid, outbox } => {
                 tracing::debug!(conn = conn.0, peer_uid, "session opened");
                 self.clients.insert(conn, outbox);
+                self.note_peer(conn, peer_uid);
                 self.drive(Event::Opened(conn));
             }
             FromClient::Request { conn, id, request } => self.request(conn, id, request),
             FromClient::Closed { conn } => {
+                self.leave_behind(conn);
                 self.drive(Event::Closed(conn));
                 self.clients.remove(&conn);
             }
@@ -42,6 +44,15 @@ impl Core {
                 self.drive(Event::Cancelled { conn, target });
                 self.answer(conn, &id, &ToClient::Done(Done::default()));
             }
+            Request::Detach { target } => {
+                let answer = self.detach(conn, target).unwrap_or_else(ToClient::Error);
+                self.answer(conn, &id, &answer);
+            }
+            Request::Attach { ticket, from } => {
+                if let Err(refusal) = self.attach(conn, &id, (ticket, from)) {
+                    self.answer(conn, &id, &ToClient::Error(refusal));
+                }
+            }
             Request::Models => self.answer(conn, &id, &self.models()),
             Request::Status => self.answer(conn, &id, &self.status()),
             Request::Audit => {
@@ -60,9 +71,7 @@ impl Core {
             | Request::Save { .. }
             | Request::Restore { .. }
             | Request::Publish { .. }
-            | Request::Withdraw { .. }
-            | Request::Detach { .. }
-            | Request::Attach { .. } => self.enqueue(conn, id, request),
+            | Request::Withdraw { .. } => self.enqueue(conn, id, request),
         }
     }
 

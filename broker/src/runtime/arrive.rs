@@ -52,6 +52,8 @@ pub(super) enum After {
     Enter(Box<Entrant>),
     /// A request is given up, because its group was.
     Abandon(Ticket, Refusal),
+    /// A session of nobody is over.
+    Leave(ConnId),
 }
 
 /// A request that comes in next.
@@ -89,6 +91,7 @@ impl Core {
                 After::Abandon(ticket, refusal) => {
                     return Some(Event::Abandoned { ticket, refusal });
                 }
+                After::Leave(conn) => return Some(Event::Closed(conn)),
                 After::Enter(entry) => {
                     if let Some(event) = self.enter(*entry) {
                         return Some(event);

@@ -77,16 +77,19 @@ impl Core {
             Request::Drain | Request::Shutdown => Ok(Checked::of(Task::Drain, Ask::Drain)),
             // Answered at once before this is reached; a refusal keeps even a mistake here
             // harmless.
-            Request::Cancel { .. } | Request::Models | Request::Status | Request::Audit => {
+            Request::Cancel { .. }
+            | Request::Models
+            | Request::Status
+            | Request::Audit
+            | Request::Detach { .. }
+            | Request::Attach { .. } => {
                 Err(Refusal::new(Code::Internal, "this request takes no place in a queue"))
             }
             Request::Swap { .. }
             | Request::Save { .. }
             | Request::Restore { .. }
             | Request::Publish { .. }
-            | Request::Withdraw { .. }
-            | Request::Detach { .. }
-            | Request::Attach { .. } => Err(Refusal::new(Code::Internal, "not yet")),
+            | Request::Withdraw { .. } => Err(Refusal::new(Code::Internal, "not yet")),
         }
     }
 

@@ -12,7 +12,7 @@ use std::{
 use core_wire::client::status::{DeathCounts, RequestCounts};
 use tokio::time::Instant;
 
-use super::{Core, Ending, Fault, Shared, tell::epoch_ms};
+use super::{Core, Ending, Fault, Shared, detach::Kept, tell::epoch_ms};
 use crate::{
     config,
     memory::Budget,
@@ -39,6 +39,7 @@ impl Core {
                 variant: Rc::default(),
                 clients: HashMap::new(),
                 live: BTreeMap::new(),
+                kept: Kept::default(),
                 groups: BTreeMap::new(),
                 after: VecDeque::new(),
                 grammars: Grammars::default(),
@@ -81,11 +82,13 @@ impl Core {
             Ending::No | Ending::Now => None,
         };
         let turn = self.leases.next_due_ms().map(|ms| started + Duration::from_millis(ms));
-        deadline.into_iter().chain(cut).chain(turn).min()
+        let forgotten = self.detached_due();
+        deadline.into_iter().chain(cut).chain(turn).chain(forgotten).min()
     }
 
     pub(super) fn tick(&mut self) {
         self.drive(Event::Tick { now_ms: self.now_ms() });
+        self.forget_detached();
         self.turn_cores();
         if matches!(self.ending, Ending::At(cut) if cut <= Instant::now()) {
             tracing::warn!("the time to drain is over; what is left is ended");

@@ -11,6 +11,7 @@ use core_wire::{
 use super::{
     arrive::{Caller, Rest},
     choices::GroupId,
+    journal::Journal,
 };
 use crate::{
     ipc::Outbox,
@@ -29,6 +30,8 @@ pub(super) struct Live {
     pub(super) outbox: Outbox,
     /// Its name there.
     pub(super) id: RequestId,
+    /// What it says is kept here, if it may be adopted or was.
+    pub(super) journal: Option<Journal>,
     /// What stands behind its name.
     pub(super) form: Form,
     /// What is left to be done for it.
@@ -99,6 +102,8 @@ pub(super) struct Listener {
     pub(super) id: RequestId,
     /// Which of several completions it is.
     pub(super) choice: u32,
+    /// Where what it says is kept first.
+    pub(super) journal: Option<Journal>,
 }
 
 impl Work {
@@ -124,6 +129,7 @@ impl Live {
         Self {
             outbox: caller.outbox.clone(),
             id: caller.id.clone(),
+            journal: None,
             form,
             ask,
             job: None,

@@ -70,6 +70,10 @@ impl Core {
         live.resumes();
         self.counts.resumed += 1;
         let tokens = live.usage.completion_tokens;
+        // To one that is behind it would come too early.
+        if live.journal.as_ref().is_some_and(|journal| !journal.is_told()) {
+            return;
+        }
         // A client that has no room for it misses nothing: its tokens go on.
         match live.outbox.send(&live.id, &ToClient::Resumed { tokens }) {
             Ok(()) | Err(OutboxError::Full | OutboxError::Gone) => {}

@@ -12,9 +12,11 @@ mod check;
 mod choices;
 mod core;
 mod cores;
+mod detach;
 mod generate;
 mod hear;
 mod jobs;
+mod journal;
 mod launch;
 mod live;
 mod load;
@@ -49,6 +51,7 @@ use tokio::{
 use self::{
     arrive::After,
     choices::{Group, GroupId},
+    detach::Kept,
     live::Live,
     worker::Worker,
 };
@@ -95,6 +98,8 @@ pub(crate) struct Core {
     variant: Rc<OnceCell<PathBuf>>,
     clients: HashMap<ConnId, Outbox>,
     live: BTreeMap<Ticket, Live>,
+    /// What may outlive its connection.
+    kept: Kept,
     /// Requests of several completions.
     groups: BTreeMap<GroupId, Group>,
     /// What follows from the effects that are being performed, once all of them are.

@@ -91,9 +91,11 @@ impl Core {
         // The first of several completions is the one whose place the client is told.
         let live = self.live.get(&ticket).filter(|live| live.form.choice() == 0)?;
         match live.outbox.send(&live.id, &ToClient::Queued { position, wait_ms }) {
-            Err(OutboxError::Full) => Some(Event::Abandoned { ticket, refusal: slow() }),
+            Err(OutboxError::Full) if live.journal.is_none() => {
+                Some(Event::Abandoned { ticket, refusal: slow() })
+            }
             // A connection that is over says so by itself.
-            Ok(()) | Err(OutboxError::Gone) => None,
+            Ok(()) | Err(OutboxError::Gone | OutboxError::Full) => None,
         }
     }
 
@@ -103,6 +105,7 @@ impl Core {
             return;
         };
         self.leave_job(&mut live);
+        self.detached_ended(ticket);
         match std::mem::replace(&mut live.form, Form::Single) {
             Form::Single => self.finish_single(live, end),
             Form::Grammar(rest) => self.compiled(live, *rest, end),
@@ -120,9 +123,11 @@ impl Core {
             | End::Placed
             | End::Drained => self.counts.done += 1,
         }
-        if let Some(event) = self.last_word(&mut live, end) {
+        match (self.last_word(&mut live, end), &live.journal) {
+            (Some(event), Some(journal)) => journal.end(event),
             // One that is gone hears nothing; one that is full is closed by its outbox.
-            let _ = live.outbox.send(&live.id, &event);
+            (Some(event), None) => drop(live.outbox.send(&live.id, &event)),
+            (None, _) => {}
         }
     }
 
@@ -188,7 +193,8 @@ impl Core {
         let head = Job { job, kind, class, reuse, domain: None, prompt_bytes: 0 };
         let queued = worker.feed.push_job(head, &work.prompt, live.emitted.ids());
         let (outbox, name, choice) = (live.outbox.clone(), live.id.clone(), live.form.choice());
-        let listener = Listener { ticket, outbox, id: name, choice };
+        let journal = live.journal.clone();
+        let listener = Listener { ticket, outbox, id: name, choice, journal };
         let emitted = std::mem::take(&mut live.emitted);
         worker.ledger.submit(job, work.want, emitted, listener);
         worker.sent(queued);

@@ -68,9 +68,8 @@ impl Core {
     /// How long to wait before the next spare of a line.
     fn spare_rest(&self, line: &LineId) -> Duration {
         let entry = self.registry.entry(&line.model);
-        let rest_ms = entry.map_or(0, |entry| {
-            entry.spares.rest_ms().max(entry.spares.left_ms(self.now_ms()))
-        });
+        let rest_ms = entry
+            .map_or(0, |entry| entry.spares.rest_ms().max(entry.spares.left_ms(self.now_ms())));
         Duration::from_millis(rest_ms)
     }
 

@@ -42,7 +42,7 @@ impl Core {
                 .collect(),
             models: self.model_statuses(),
             queue: self.queue_status(),
-            sessions: count(self.scheduler.sessions()),
+            sessions: count(self.clients.len()),
             requests: self.counts,
             memory: MemoryStatus::default(),
             deaths: self.deaths,

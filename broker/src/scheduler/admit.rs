@@ -61,11 +61,6 @@ impl State {
         self.waiting
     }
 
-    /// Sessions that are open.
-    pub(crate) fn sessions(&self) -> usize {
-        self.sessions.len()
-    }
-
     pub(super) fn arrive(&mut self, arrival: Arrival, out: &mut Vec<Effect>) {
         if let Err(end) = self.admit(&arrival) {
             out.push(Effect::Finish { ticket: arrival.ticket, end });

@@ -26,6 +26,14 @@ impl Request {
     pub(super) fn cells(&self) -> u32 {
         needed(self.cost.prompt, self.emitted)
     }
+
+    /// What it has taken so far of its session's share.
+    pub(super) fn taken(&self) -> u64 {
+        match self.was_given {
+            true => u64::from(self.cost.prompt) + u64::from(self.emitted),
+            false => 0,
+        }
+    }
 }
 
 impl State {
@@ -88,10 +96,7 @@ impl State {
 
     /// Charges the session of a request that has ended for what it really took.
     pub(super) fn settle_up(&mut self, request: &Request) {
-        let taken = match request.was_given {
-            true => u64::from(request.cost.prompt) + u64::from(request.emitted),
-            false => 0,
-        };
+        let taken = request.taken();
         let lanes = match &request.task {
             Task::Generate(id) => self.lines.get_mut(id).map(|line| &mut line.slots),
             Task::Embed(id) => self.lines.get_mut(id).map(|line| &mut line.texts),

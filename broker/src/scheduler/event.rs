@@ -98,6 +98,15 @@ pub(crate) enum Event {
     },
     /// A session ended; nobody can be told anything any more.
     Closed(ConnId),
+    /// A request goes on in another session, which is open.
+    Moved {
+        /// The request.
+        ticket: Ticket,
+        /// Its session from now on.
+        conn: ConnId,
+        /// Its name there, which is free.
+        id: RequestId,
+    },
     /// A worker can serve the line that [`Effect::Load`] or [`Effect::LoadSpare`] named.
     Ready {
         /// The line.

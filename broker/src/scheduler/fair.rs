@@ -101,6 +101,12 @@ impl Lane {
         }
     }
 
+    /// Charges a session for a request that it took over.
+    pub(super) fn charge(&mut self, conn: ConnId, cost: u64) {
+        let flow = self.flows.entry(conn).or_default();
+        flow.finish = flow.finish.max(self.clock).saturating_add(cost);
+    }
+
     /// Forgets a session that has ended.
     pub(super) fn forget(&mut self, conn: ConnId) {
         self.flows.remove(&conn);

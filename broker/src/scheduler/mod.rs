@@ -13,6 +13,7 @@
 //! 4. while a request waits for a line, a worker for it serves, loads, or ends to be replaced.
 
 mod admit;
+mod adopt;
 mod batch;
 mod cells;
 mod end;
@@ -207,6 +208,7 @@ pub(crate) fn step(state: &mut State, event: Event) -> Vec<Effect> {
             state.end(ticket, End::Refused(refusal), &mut out);
         }
         Event::Closed(conn) => state.close(conn, &mut out),
+        Event::Moved { ticket, conn, id } => state.moved(ticket, conn, id),
         Event::Ready { line, worker, slots, cells } => {
             state.ready(&line, worker, (slots, cells), &mut out);
         }

@@ -123,6 +123,11 @@ impl Events {
         Err(RequestError::Lost)
     }
 
+    /// Lets the request go on when nobody wants its events here any more.
+    pub(crate) fn outlive(&mut self) {
+        self.at_drop = AtDrop::GoOn;
+    }
+
     /// Asks the broker to end the request; go on with [`Events::next`] until its terminal event,
     /// which is `Done` with `Cancelled` unless it ended by itself in between.
     pub fn cancel(&self) {

@@ -9,6 +9,7 @@ mod chaos;
 mod choices;
 mod compare;
 mod crash;
+mod detach;
 mod embed;
 mod flood;
 mod generate;

@@ -4,7 +4,7 @@ use std::{fs, time::Duration};
 
 use core_client::{Client, Status};
 use core_tests::harness::{Broker, Install};
-use core_wire::client::status::{WorkerState, WorkerStatus};
+use core_wire::client::status::{DeathCounts, WorkerState, WorkerStatus};
 use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,
@@ -110,6 +110,6 @@ fn it_ends_with_its_model() {
         events.finish().await.expect("unloaded");
         let status = client.status().await.expect("a state");
         assert!(status.workers.is_empty(), "{:?}", status.workers.len());
-        assert_eq!(status.deaths.total(), 0);
+        assert_eq!(status.deaths, DeathCounts::default());
     });
 }

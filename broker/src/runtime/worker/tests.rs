@@ -45,7 +45,8 @@ fn worker(part: Part, want: Want) -> Worker {
     let outbox = Outbox::new(Config::default().outbox);
     let id = RequestId::try_from("r".to_owned()).unwrap();
     let emitted = Emitted::default();
-    worker.ledger.submit(JOB, want, emitted, Listener { ticket: Ticket(1), outbox, id, choice: 0 });
+    let listener = Listener { ticket: Ticket(1), outbox, id, choice: 0, journal: None };
+    worker.ledger.submit(JOB, want, emitted, listener);
     worker
 }
 

@@ -63,7 +63,8 @@ impl World {
     }
 
     fn check_promote(&mut self, line: &LineId, worker: WorkerId) {
-        let others = self.workers.iter().filter(|(id, other)| **id != worker && other.line == *line);
+        let others =
+            self.workers.iter().filter(|(id, other)| **id != worker && other.line == *line);
         assert_eq!(others.count(), 0, "promoted beside another");
         let worker = self.workers.get_mut(&worker).expect("a live worker");
         assert!(worker.spare && !worker.stopping, "not a spare that is ready");

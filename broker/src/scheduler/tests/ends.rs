@@ -80,7 +80,7 @@ fn a_closed_session_leaves_nothing_behind() {
         effects.iter().filter(|effect| matches!(effect, Effect::Finish { end: End::Unheard, .. }));
     assert_eq!(unheard.count(), 2);
     assert!(effects.iter().any(|effect| matches!(effect, Effect::CancelJob { .. })));
-    assert_eq!((state.sessions(), state.waiting()), (0, 0));
+    assert_eq!((state.sessions.len(), state.waiting()), (0, 0));
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! Every order of events keeps the promises; single cases say what the promises are.
 
+mod adopt;
 mod checks;
 mod ends;
 mod fairness;
@@ -45,6 +46,7 @@ fn op() -> impl Strategy<Value = Op> {
             })),
         2 => (0..3u8, 0..6u8).prop_map(|(conn, id)| Op::Cancel(conn, id)),
         2 => any::<u8>().prop_map(Op::Abandon),
+        3 => (any::<u8>(), 0..3u8, 0..6u8).prop_map(|(pick, conn, id)| Op::Move(pick, conn, id)),
         5 => (any::<u8>(), 1..4u8).prop_map(|(pick, slots)| Op::LoadEnds(pick, slots)),
         1 => any::<u8>().prop_map(Op::LoadFails),
         6 => any::<u8>().prop_map(Op::JobEnds),

@@ -9,6 +9,7 @@ pub(super) enum Op {
     Close(u8),
     Arrive(Asked),
     Cancel(u8, u8),
+    Move(u8, u8, u8),
     Abandon(u8),
     LoadEnds(u8, u8),
     LoadFails(u8),

@@ -76,7 +76,7 @@ pub(super) struct Worker {
 }
 
 pub(super) struct World {
-    state: State,
+    pub(super) state: State,
     now_ms: u64,
     next: u64,
     pub(super) open: BTreeMap<Ticket, Open>,
@@ -124,13 +124,14 @@ impl World {
     pub(super) fn apply(&mut self, op: Op) {
         match op {
             Op::Open(conn) => self.step(Event::Opened(ConnId(conn.into()))),
-            Op::Close(conn) => self.step(Event::Closed(ConnId(conn.into()))),
+            Op::Close(conn) => self.close(ConnId(conn.into())),
             Op::Arrive(asked) => self.arrive(&asked),
             Op::Cancel(conn, id) => {
                 let (conn, id) = (ConnId(conn.into()), request(id));
                 self.step(Event::Cancelled { conn, target: id.clone().into() });
                 assert!(!self.state.is_open(conn, &id), "all that share a name end with it");
             }
+            Op::Move(number, conn, id) => self.move_one(number, ConnId(conn.into()), request(id)),
             Op::Abandon(number) => {
                 if let Some(ticket) = pick(self.open.keys().copied(), number) {
                     self.step(Event::Abandoned { ticket, refusal: lost() });
@@ -223,5 +224,6 @@ impl World {
         }
         self.check_positions(&line(0));
         self.check_positions(&line(1));
+        self.check_sessions();
     }
 }

@@ -35,7 +35,7 @@ const PROMPTS: [&str; 4] =
 struct Run {
     over: Cell<bool>,
     killed: Cell<Option<Instant>>,
-    /// Milliseconds from each kill to the next token of anybody.
+    /// Milliseconds from each kill to the first token of anybody from another worker.
     gaps_ms: std::cell::RefCell<Vec<f64>>,
     finished: Cell<usize>,
     resumed: Cell<usize>,
@@ -125,8 +125,11 @@ async fn keep_asking(client: Client, stream: usize, expected: Rc<Vec<Heard>>, ru
         let mut heard = Heard::new(Instant::now());
         let mut events = events;
         heard
-            .until(&mut events, |_| {
-                if let Some(killed) = run.killed.take() {
+            .until(&mut events, |heard| {
+                // The first token of the next worker: before it come those that were on their way.
+                let next =
+                    heard.resumed.last().is_some_and(|&tokens| heard.said.len() == tokens + 1);
+                if next && let Some(killed) = run.killed.take() {
                     let gap = killed.elapsed().as_secs_f64() * 1e3;
                     run.gaps_ms.borrow_mut().push(gap);
                 }

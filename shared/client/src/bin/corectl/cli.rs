@@ -44,6 +44,8 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Continue a prompt and stream the text; Ctrl-C cancels
     Run(RunArgs),
+    /// Go on with a run that was detached; Ctrl-C cancels
+    Attach(AttachArgs),
     /// Talk to a model, with its own chat template
     Chat(ChatArgs),
     /// Show the tokens of a text
@@ -98,8 +100,20 @@ pub(crate) struct RunArgs {
     /// Tell each token's log probability, and those of the N likeliest in its place
     #[arg(long, value_name = "N", help_heading = MORE)]
     logprobs: Option<u32>,
+    /// Leave it running after its first token, and print the ticket for `corectl attach`
+    #[arg(long, help_heading = MORE)]
+    pub(crate) detach: bool,
     #[command(flatten)]
     tuning: TuningArgs,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct AttachArgs {
+    /// What `corectl run --detach` printed
+    pub(crate) ticket: String,
+    /// Tokens that were read already
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub(crate) from: u32,
 }
 
 #[derive(Args, Debug)]

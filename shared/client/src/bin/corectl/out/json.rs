@@ -28,6 +28,11 @@ pub(crate) enum Line<'a> {
     Choice(ChoiceLine),
     Loaded(&'a ModelInfo),
     Done(DoneLine),
+    /// The ticket in hexadecimal digits.
+    Detached {
+        ticket: String,
+        keep_ms: u32,
+    },
     Error {
         code: u16,
         name: &'static str,

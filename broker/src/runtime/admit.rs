@@ -45,14 +45,10 @@ impl Core {
                 self.answer(conn, &id, &ToClient::Done(Done::default()));
             }
             Request::Detach { target } => {
-                let answer = self.detach(conn, target).unwrap_or_else(ToClient::Error);
-                self.answer(conn, &id, &answer);
+                let detached = self.detach(conn, target);
+                self.answer(conn, &id, &detached.unwrap_or_else(ToClient::Error));
             }
-            Request::Attach { ticket, from } => {
-                if let Err(refusal) = self.attach(conn, &id, (ticket, from)) {
-                    self.answer(conn, &id, &ToClient::Error(refusal));
-                }
-            }
+            Request::Attach { ticket, from } => self.adopt(conn, &id, (ticket, from)),
             Request::Models => self.answer(conn, &id, &self.models()),
             Request::Status => self.answer(conn, &id, &self.status()),
             Request::Audit => {
@@ -76,7 +72,7 @@ impl Core {
     }
 
     /// Sends the only event of a request that is answered at once.
-    fn answer(&mut self, conn: ConnId, id: &RequestId, event: &ToClient) {
+    pub(super) fn answer(&mut self, conn: ConnId, id: &RequestId, event: &ToClient) {
         match event {
             ToClient::Error(_) => self.counts.failed += 1,
             _ => self.counts.done += 1,

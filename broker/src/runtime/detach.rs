@@ -1,21 +1,21 @@
 //! Generations that outlive their connection: a ticket, what they say meanwhile, and who comes.
 //!
-//! A detached generation is one of its session as long as that lives. Then it moves to a session of
-//! its own, which nobody is connected to, and runs on there, so that limits and fairness hold for it
-//! as for any other. Whoever has its ticket moves it to a session again. Without that it is
-//! cancelled and forgotten when its time is over.
+//! A detached generation is one of its session as long as that lives. Then it moves to a session
+//! of its own, which nobody is connected to, and runs on there, so that limits and fairness hold
+//! for it as for any other. Whoever has its ticket moves it to a session again ([`adopt`]). Without
+//! that it is cancelled and forgotten when its time is over.
 
+mod adopt;
 #[cfg(test)]
 mod tests;
 
 use std::collections::BTreeMap;
 
 use core_wire::{
-    client::{Detached, Done, Event as ToClient, FinishReason},
+    client::{Detached, Event as ToClient},
     code::{Code, Refusal},
     ids::{DetachTicket, RequestId},
 };
-use subtle::ConstantTimeEq as _;
 use tokio::time::Instant;
 
 use super::{
@@ -79,19 +79,6 @@ impl Kept {
     /// When the next one is forgotten, on the scheduler's clock.
     pub(super) fn next_due_ms(&self) -> Option<u64> {
         self.requests.values().filter_map(|keep| keep.until_ms).min()
-    }
-
-    /// The one that this user has this ticket for. Every secret is compared in whole, so the time
-    /// that takes tells nothing of them.
-    fn find(&self, peer_uid: u32, secret: DetachTicket) -> Option<Ticket> {
-        let mut found = None;
-        for (&ticket, keep) in &self.requests {
-            let same = bool::from(keep.secret.0.ct_eq(&secret.0));
-            if same && keep.peer_uid == peer_uid {
-                found = Some(ticket);
-            }
-        }
-        found
     }
 }
 
@@ -214,59 +201,6 @@ impl Core {
         Ok(journal)
     }
 
-    /// Lets a session adopt what a ticket is for; what it has said comes first.
-    ///
-    /// # Errors
-    /// `BAD_PARAMETER`: nobody who asks learns whether there ever was such a ticket.
-    pub(super) fn attach(
-        &mut self,
-        conn: ConnId,
-        id: &RequestId,
-        (secret, from): (DetachTicket, u32),
-    ) -> Result<(), Refusal> {
-        let Some(outbox) = self.clients.get(&conn).cloned() else {
-            return Ok(());
-        };
-        let peer_uid = self.kept.peers.get(&conn).copied();
-        let ticket = peer_uid.and_then(|peer_uid| self.kept.find(peer_uid, secret));
-        let ticket = ticket.ok_or_else(no_ticket)?;
-        let journal = self.kept.requests.get(&ticket).map(|keep| keep.journal.clone());
-        let journal = journal.ok_or_else(no_ticket)?;
-        within(from, &journal)?;
-        if let Some(keep) = self.kept.requests.remove(&ticket) {
-            self.take_along(ticket, conn, id, keep.home);
-        }
-        if let Some(live) = self.live.get_mut(&ticket) {
-            (live.outbox, live.id) = (outbox.clone(), id.clone());
-        }
-        journal.read_by(outbox, id.clone(), from);
-        Ok(())
-    }
-
-    /// Moves a request to the session that adopts it. Its cache domain has to go with it where
-    /// sessions have one.
-    fn take_along(&mut self, ticket: Ticket, conn: ConnId, id: &RequestId, home: Home) {
-        if let (Home::Session(_), Some(live)) = (home, self.live.get(&ticket)) {
-            // The session that detached it still lives: there it is over.
-            let (usage, timings) = (live.usage, live.timings);
-            let done = Done { finish_reason: Some(FinishReason::Cancelled), usage, timings };
-            // One that is gone hears nothing; one that is full is closed by its outbox.
-            let _ = live.outbox.send(&live.id, &ToClient::Done(done));
-        }
-        self.drive(Event::Moved { ticket, conn, id: id.clone() });
-        if let Home::Nobody(nobody) = home {
-            self.drive(Event::Closed(nobody));
-        }
-        let job = self.live.get(&ticket).and_then(|live| live.job);
-        let worker = job.and_then(|(worker, job)| Some((self.workers.get_mut(&worker)?, job)));
-        let job = worker.and_then(|(worker, job)| worker.ledger.job_mut(job));
-        if let (Some(listener), Some(outbox)) =
-            (job.and_then(|job| job.listener.as_mut()), self.clients.get(&conn))
-        {
-            (listener.outbox, listener.id) = (outbox.clone(), id.clone());
-        }
-    }
-
     /// A detached generation has ended: it is kept for who comes, for a while.
     pub(super) fn detached_ended(&mut self, ticket: Ticket) {
         let until_ms = self.forget_at_ms();
@@ -285,9 +219,13 @@ impl Core {
     pub(super) fn forget_detached(&mut self) {
         let now_ms = self.now_ms();
         let late = |keep: &Keep| keep.until_ms.is_some_and(|until_ms| until_ms <= now_ms);
-        let late = self.kept.requests.extract_if(.., |_, keep| late(keep));
-        let late: Vec<_> = late.map(|(_, keep)| keep.home).collect();
-        for home in late {
+        let mut homes = Vec::new();
+        self.kept.requests.retain(|_, keep| {
+            let late = late(keep);
+            homes.extend(late.then_some(keep.home));
+            !late
+        });
+        for home in homes {
             if let Home::Nobody(nobody) = home {
                 tracing::info!("a detached request was not adopted in time, and is cancelled");
                 self.drive(Event::Closed(nobody));
@@ -300,25 +238,6 @@ impl Core {
         let due_ms = self.kept.next_due_ms()?;
         Some(Instant::from_std(self.setup.started) + std::time::Duration::from_millis(due_ms))
     }
-}
-
-/// Checks that everything from the token `from` on is there.
-fn within(from: u32, journal: &Journal) -> Result<(), Refusal> {
-    let (first, count) = (journal.first(), journal.count());
-    if (first..=count).contains(&from) {
-        return Ok(());
-    }
-    let message = format!(
-        "tokens are kept from index {first} on, and there are {count}: attach from {first} to \
-         {count}, not from {from}"
-    );
-    Err(Refusal::new(Code::BadParameter, message))
-}
-
-fn no_ticket() -> Refusal {
-    let message = "no request can be adopted with this ticket: it was used, has expired, or was \
-                   never given to this user";
-    Refusal::new(Code::BadParameter, message)
 }
 
 fn no_memory(bytes: usize) -> Refusal {

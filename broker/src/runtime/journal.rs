@@ -1,8 +1,7 @@
 //! What a generation that can be adopted has said: kept until it was told, or for whoever comes.
 //!
-//! A stream with a journal is never ended because its client reads slowly: what finds no room waits
-//! here, bounded by the tokens that it may have, and is told in portions that leave the other half
-//! of the client's outbox to its other requests.
+//! A stream with a journal never ends because its client reads slowly: what finds no room waits
+//! here, within the bytes that were set aside for it, and leaves half of the outbox to others.
 
 #[cfg(test)]
 mod tests;
@@ -64,11 +63,11 @@ struct Reader {
 }
 
 /// How far telling came.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(PartialEq, Eq)]
 enum Told {
-    /// Everything that there is was told, or nobody listens.
+    /// To the end of what there is, or nobody listens.
     All,
-    /// The rest waits for room.
+    /// Not so far: the rest waits for room.
     Some,
 }
 
@@ -102,7 +101,7 @@ impl Journal {
         self.0.borrow().count()
     }
 
-    /// Whether its reader has got everything, so that something else may be told in between.
+    /// Whether its reader has got everything: something else may be told then.
     pub(super) fn is_told(&self) -> bool {
         let kept = self.0.borrow();
         kept.reader.as_ref().is_some_and(|reader| reader.next == kept.count())
@@ -180,10 +179,10 @@ impl Kept {
     fn push(&mut self, token: StepToken) -> Result<(), Refusal> {
         self.bytes += size(&token);
         if self.bytes > self.charge.bytes() {
+            let max = self.charge.bytes();
             let message = format!(
-                "the tokens that are kept for who adopts this request take more than the {} bytes \
-                 that were set aside when it was detached: adopt it earlier",
-                self.charge.bytes()
+                "what is kept for who adopts this request takes more than the {max} bytes that \
+                 were set aside when it was detached: adopt it earlier"
             );
             return Err(Refusal::new(Code::Memory, message));
         }

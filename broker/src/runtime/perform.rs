@@ -14,7 +14,7 @@ use super::{
     Core, Ending,
     generate::changed,
     live::{Ask, Form, Listener, Live},
-    load, spare, vocabulary,
+    load, vocabulary,
     worker::{Stage, Worker},
 };
 use crate::{
@@ -220,12 +220,6 @@ impl Core {
             Part::Whole => spawn_local(load::serve(core, line)),
             Part::Vocabulary | Part::Grammar => spawn_local(vocabulary::serve(core, line)),
         };
-    }
-
-    fn load_spare(&mut self, line: LineId) {
-        if let Some(core) = self.me.upgrade() {
-            spawn_local(spare::serve(core, line));
-        }
     }
 
     /// Asks every worker to end; those that are not ready yet are killed.

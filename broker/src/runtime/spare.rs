@@ -1,13 +1,16 @@
 //! Spares: a second worker of a model, loaded and locked down, that computes nothing.
 //!
-//! It is started as any other worker of its line is ([`load::serve`]); the scheduler says what it is
-//! for, when it is ready and when the first one is lost. It holds no cores until it serves. What
+//! It is started as any other worker of its line is ([`load::serve`]); the scheduler says what it
+//! is for, when it is ready and when the first one is lost. It holds no cores until it serves. What
 //! befalls a spare is nobody's trouble: it is replaced, after crashes and failures each time later.
 
 use std::time::Duration;
 
 use core_wire::code::Refusal;
-use tokio::time::sleep;
+use tokio::{
+    task::spawn_local,
+    time::{Instant, sleep},
+};
 
 use super::{
     Core, Shared, load,
@@ -25,6 +28,13 @@ use crate::{
     },
 };
 
+/// How long a spare is not begun after its line was given another worker: what that one has to
+/// compute again comes first, and loading takes a core.
+const BEGIN_AFTER: Duration = Duration::from_millis(200);
+
+/// How often it is looked whether it is needed at once.
+const LOOK_EACH: Duration = Duration::from_millis(10);
+
 /// What a whole worker is there for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Post {
@@ -35,7 +45,11 @@ pub(super) enum Post {
 }
 
 /// Loads a spare and tends it to its end, then asks for another if it was one until then.
-pub(super) async fn serve(core: Shared, line: LineId) {
+async fn serve(core: Shared, line: LineId) {
+    let begin = Instant::now() + BEGIN_AFTER;
+    while Instant::now() < begin && core.borrow().scheduler.loads_spare(&line) {
+        sleep(LOOK_EACH).await;
+    }
     load::serve(core.clone(), line.clone()).await;
     let rest = core.borrow().spare_rest(&line);
     sleep(rest).await;
@@ -43,6 +57,13 @@ pub(super) async fn serve(core: Shared, line: LineId) {
 }
 
 impl Core {
+    /// Has a spare loaded.
+    pub(super) fn load_spare(&mut self, line: LineId) {
+        if let Some(core) = self.me.upgrade() {
+            spawn_local(serve(core, line));
+        }
+    }
+
     /// Asks for a spare where one is configured; the scheduler knows whether there is one.
     pub(super) fn want_spare(&mut self, line: LineId) {
         if self.has_standby(&line) {

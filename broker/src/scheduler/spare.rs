@@ -1,8 +1,8 @@
 //! A spare: a second worker of a line, loaded and idle, that serves as soon as the first is lost.
 //!
 //! A line has at most one, and one load at a time: a spare is only begun beside a worker that
-//! serves, and when that one is lost meanwhile, the load that was begun for the spare is the line's.
-//! A spare is given nothing before it serves, and it never outlives the use of its line.
+//! serves, and when that one is lost meanwhile, the load that was begun for the spare is that of
+//! the line. A spare is given nothing before it serves, and never outlives the use of its line.
 
 use super::{
     Drain, Effect, LineId, State, WorkerId,

@@ -1,13 +1,14 @@
 //! The client itself: one method for each thing that can be asked.
 
+mod adopt;
+
 use std::{fmt, path::Path, sync::Arc};
 
 use core_wire::{
     client::{
-        Detached, Event, Generate, ModelInfo, Prompt, Request, Special, audit::AuditProcess,
-        status::Status,
+        Event, Generate, ModelInfo, Prompt, Request, Special, audit::AuditProcess, status::Status,
     },
-    ids::{DetachTicket, InstanceId, RequestId},
+    ids::{InstanceId, RequestId},
     limits::{CLIENT_FRAME_BYTES_CEILING, CLIENT_FRAME_BYTES_MAX},
 };
 
@@ -103,35 +104,6 @@ impl Client {
     pub async fn cancel(&self, target: &RequestId) -> Result<(), RequestError> {
         let target = target.clone().into();
         self.done(Request::Cancel { target }).await
-    }
-
-    /// Lets a generation of this connection outlive it; the answer is what [`Client::attach`] needs,
-    /// on this connection or on another. Its events go on here as long as the connection does, and
-    /// dropping them no longer cancels it. Asked for again, the ticket before is void.
-    ///
-    /// # Errors
-    /// [`RequestError`]; `BAD_PARAMETER` for one that is over, or that has several completions, and
-    /// `MEMORY` where what it may say cannot be kept.
-    pub async fn detach(&self, events: &mut Events) -> Result<Detached, RequestError> {
-        let target = events.id().clone().into();
-        match self.ask(Request::Detach { target }).await? {
-            Event::Detached(detached) => {
-                events.outlive();
-                Ok(detached)
-            }
-            other => Err(no_answer(&other)),
-        }
-    }
-
-    /// Adopts a detached generation: its tokens from the index `from` on, those of the meantime
-    /// first, then its end. `from` is how many tokens have been read of it; those from before it was
-    /// detached are not kept. A ticket is good once, for the user that detached, for
-    /// [`Detached::keep_ms`] after the connection has ended.
-    ///
-    /// # Errors
-    /// [`RequestError`] when it cannot be sent; `BAD_PARAMETER` comes with the events.
-    pub async fn attach(&self, ticket: DetachTicket, from: u32) -> Result<Events, RequestError> {
-        self.open(None, Request::Attach { ticket, from }).await
     }
 
     /// The tokens of a text.

@@ -1,6 +1,9 @@
 //! A second worker that is loaded and idle: it takes over when the first is lost.
 
-use std::{fs, time::Duration};
+use std::{
+    fs,
+    time::{Duration, Instant},
+};
 
 use core_client::{Client, Status};
 use core_tests::harness::{Broker, Install};
@@ -10,7 +13,7 @@ use nix::{
     unistd::Pid,
 };
 
-use crate::talk::{ask, connect, greedy, talk, until};
+use crate::talk::{Heard, ask, connect, greedy, talk, until};
 
 /// How long a spare is watched for computing nothing: many steps of its model.
 const WATCHED: Duration = Duration::from_millis(300);
@@ -52,7 +55,12 @@ fn kill_worker(pid: u32) {
 fn ticks(pid: u32) -> u64 {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).expect("it runs");
     let fields = stat.rsplit(')').next().expect("fields behind the name");
-    fields.split_whitespace().skip(11).take(2).map(|ticks| ticks.parse::<u64>().unwrap()).sum()
+    fields
+        .split_whitespace()
+        .skip(11)
+        .take(2)
+        .map(|ticks| ticks.parse::<u64>().expect("a number"))
+        .sum()
 }
 
 #[test]
@@ -112,4 +120,54 @@ fn it_ends_with_its_model() {
         assert!(status.workers.is_empty(), "{:?}", status.workers.len());
         assert_eq!(status.deaths, DeathCounts::default());
     });
+}
+
+/// Deaths from which the pause is measured.
+const DEATHS: usize = 7;
+
+#[test]
+fn the_pause_is_as_short_as_the_prefill() {
+    let with = pauses(&with_standby(), Spare::Ready);
+    let install = Install::new().expect("an installation");
+    install.add_story().expect("a model");
+    let without = Broker::start(install, &[]).expect("a broker");
+    without.load("story");
+    let without = pauses(&without, Spare::None);
+    println!("from a worker's death to the next token, of {DEATHS}: with a spare {with:?} ms");
+    println!("from a worker's death to the next token, of {DEATHS}: without one {without:?} ms");
+}
+
+/// Whether the worker that is killed has a spare.
+#[derive(Clone, Copy, PartialEq)]
+enum Spare {
+    Ready,
+    None,
+}
+
+/// Milliseconds from each of some deaths to the next token of the one stream, sorted.
+fn pauses(broker: &Broker, spare: Spare) -> Vec<u128> {
+    let mut pauses = Vec::new();
+    talk(async {
+        let client = connect(broker).await;
+        for _ in 0..DEATHS {
+            until(&client, |status| {
+                serving(status).is_some() && (spare == Spare::None || spare_of(status).is_some())
+            })
+            .await;
+            let status = client.status().await.expect("a state");
+            let events = client.generate(greedy("story", "Once", 300)).await;
+            let mut events = events.expect("it can be sent");
+            let mut heard = Heard::new(Instant::now());
+            heard.until(&mut events, |heard| heard.said.len() >= 20).await;
+            let killed = Instant::now();
+            kill_worker(serving(&status).expect("it serves").pid);
+            heard.until(&mut events, |heard| !heard.resumed.is_empty()).await;
+            heard.until(&mut events, |_| true).await;
+            pauses.push(killed.elapsed().as_millis());
+            let heard = heard.rest(events).await;
+            assert_eq!((heard.said.len(), heard.resumed.len()), (300, 1));
+        }
+    });
+    pauses.sort_unstable();
+    pauses
 }

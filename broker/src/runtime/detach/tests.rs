@@ -1,4 +1,4 @@
-use super::*;
+use super::{adopt::within, *};
 use crate::{config::Config, ipc::Outbox, memory::Budget};
 
 const SECRET: DetachTicket = DetachTicket([9; 16]);

@@ -6,8 +6,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use core_client::{Client, Event, FinishReason, Grammar, Params, Prompt};
+use core_client::{Client, Event, FinishReason, Grammar, Params, Prompt, Status};
 use core_tests::harness::Broker;
+use core_wire::client::status::WorkerState;
 use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,
@@ -16,7 +17,7 @@ use nix::{
 use super::{compared, serving, times};
 use crate::{
     compare::same_to_a_border,
-    talk::{Heard, PATIENCE, ask, connect, talk},
+    talk::{Heard, PATIENCE, ask, connect, talk, until},
 };
 
 /// Streams that are open all the time.
@@ -79,7 +80,8 @@ fn survive(config: &str) {
                 ))
             })
             .collect();
-        local.run_until(kill_often(&broker, kills, &run)).await;
+        let standby = !config.is_empty();
+        local.run_until(kill_often(&broker, kills, standby, &run)).await;
         run.over.set(true);
         for stream in streams {
             local.run_until(stream).await.expect("a stream ends well");
@@ -89,19 +91,28 @@ fn survive(config: &str) {
     });
 }
 
-/// Kills the worker whenever one serves, after a random time.
-async fn kill_often(broker: &Broker, kills: usize, run: &Run) {
+/// Kills the worker whenever one serves, after a random time. Where there is a spare, three of four
+/// times only once that is ready: the others hit it while it loads.
+async fn kill_often(broker: &Broker, kills: usize, standby: bool, run: &Run) {
     let client = connect(broker).await;
     let mut last = 0;
     for n in 0..kills as u64 {
         let worker = until_serving(&client, last).await;
         last = worker;
+        if standby && n % 4 != 0 {
+            until(&client, spare_is_ready).await;
+        }
         let life_ms = (n + 1).wrapping_mul(MIX) >> 33;
         tokio::time::sleep(Duration::from_millis(life_ms % LIFE_MS_MAX)).await;
         run.killed.set(Some(Instant::now()));
         // It may have ended by itself only if something is wrong, and then the streams tell.
         kill(Pid::from_raw(worker.cast_signed()), Signal::SIGKILL).expect("it served");
     }
+}
+
+fn spare_is_ready(status: &Status) -> bool {
+    let mut workers = status.workers.iter();
+    workers.any(|worker| worker.standby && worker.state == WorkerState::Ready)
 }
 
 /// Waits until a worker serves somebody that is not the one killed last.

@@ -228,10 +228,7 @@ impl Client {
     }
 
     async fn open(&self, id: Option<RequestId>, request: Request) -> Result<Events, RequestError> {
-        let at_drop = match request {
-            Request::Generate(_) | Request::Embed { .. } | Request::Attach { .. } => AtDrop::Cancel,
-            _ => AtDrop::GoOn,
-        };
+        let at_drop = AtDrop::of(&request);
         self.link.open(id, request, at_drop).await
     }
 }

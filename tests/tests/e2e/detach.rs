@@ -1,11 +1,11 @@
 //! Requests that outlive their connection.
 
-use std::{fs, time::Instant};
+use std::time::Instant;
 
 use core_client::{
     Client, DetachTicket, Detached, Event, Events, FinishReason, Generate, Params, RequestError,
 };
-use core_tests::harness::{Broker, Install};
+use core_tests::harness::Broker;
 use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,
@@ -14,7 +14,7 @@ use serde_json::Value;
 
 use crate::{
     compare::same_to_a_border,
-    talk::{Heard, PATIENCE, ask, broker_with, connect, endless, greedy, talk, until},
+    talk::{Heard, PATIENCE, ask, broker_with, connect, endless, greedy, story_with, talk, until},
 };
 
 /// Tokens of a request that is detached in its middle.
@@ -23,15 +23,6 @@ const PROMPT: &str = "Once upon a time";
 /// Tokens of a request that leaves no memory for a second one to be kept: 384 bytes are set aside
 /// for each, of 256 MiB.
 const LARGE: u32 = 400_000;
-
-fn story(config: &str) -> Broker {
-    let install = Install::new().expect("an installation");
-    install.add_story().expect("a model");
-    fs::write(install.root().join("core.toml"), config).expect("written");
-    let broker = Broker::start(install, &[]).expect("a broker");
-    broker.load("story");
-    broker
-}
 
 /// Reads `tokens` of a request, detaches it, reads some more, and drops the connection.
 async fn left(broker: &Broker, tokens: usize) -> (Heard, Detached) {
@@ -79,7 +70,7 @@ async fn expected(broker: &Broker) -> Heard {
 
 #[test]
 fn another_connection_reads_on_where_the_first_stopped() {
-    let broker = story("");
+    let broker = story_with("");
     talk(async {
         let expected = expected(&broker).await;
         let (heard, detached) = left(&broker, 50).await;
@@ -97,7 +88,7 @@ fn another_connection_reads_on_where_the_first_stopped() {
 
 #[test]
 fn what_ended_meanwhile_is_told_as_well() {
-    let broker = story("");
+    let broker = story_with("");
     talk(async {
         let expected = expected(&broker).await;
         let (heard, detached) = left(&broker, 5).await;
@@ -110,7 +101,7 @@ fn what_ended_meanwhile_is_told_as_well() {
 
 #[test]
 fn a_worker_that_is_killed_meanwhile_costs_no_token() {
-    let broker = story("");
+    let broker = story_with("");
     talk(async {
         let expected = expected(&broker).await;
         let worker = broker.worker("story").expect("it serves");
@@ -125,7 +116,7 @@ fn a_worker_that_is_killed_meanwhile_costs_no_token() {
 
 #[test]
 fn a_backlog_that_is_larger_than_an_outbox_is_told_in_portions() {
-    let broker = story("[outbox]\nframes_max = 256\n");
+    let broker = story_with("[outbox]\nframes_max = 256\n");
     talk(async {
         let expected = expected(&broker).await;
         let (heard, detached) = left(&broker, 5).await;
@@ -205,7 +196,7 @@ fn who_adopts_it_takes_it_from_a_connection_that_lives() {
 
 #[test]
 fn what_cannot_be_detached_is_refused() {
-    let broker = story("");
+    let broker = story_with("");
     talk(async {
         let client = connect(&broker).await;
         let mut request = greedy("story", PROMPT, TOKENS);
@@ -223,7 +214,7 @@ fn what_cannot_be_detached_is_refused() {
 
 #[test]
 fn corectl_leaves_a_run_and_reads_it_on() {
-    let broker = story("");
+    let broker = story_with("");
     let whole = broker.corectl(&["run", "story", PROMPT, "-n", "60", "--temp", "0"]);
     let left = broker.corectl(&["run", "story", PROMPT, "-n", "60", "--temp", "0", "--detach"]);
     assert_eq!(left.code, 0, "{left:?}");

@@ -6,26 +6,20 @@ use std::{
 };
 
 use core_client::{Client, Status};
-use core_tests::harness::{Broker, Install};
+use core_tests::harness::Broker;
 use core_wire::client::status::{DeathCounts, WorkerState, WorkerStatus};
 use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,
 };
 
-use crate::talk::{Heard, ask, connect, greedy, talk, until};
+use crate::talk::{Heard, ask, connect, greedy, story_with, talk, until};
 
 /// How long a spare is watched for computing nothing: many steps of its model.
 const WATCHED: Duration = Duration::from_millis(300);
 
 fn with_standby() -> Broker {
-    let install = Install::new().expect("an installation");
-    install.add_story().expect("a model");
-    let config = "[models.story]\nstandby = true\n";
-    fs::write(install.root().join("core.toml"), config).expect("written");
-    let broker = Broker::start(install, &[]).expect("a broker");
-    broker.load("story");
-    broker
+    story_with("[models.story]\nstandby = true\n")
 }
 
 fn spare_of(status: &Status) -> Option<&WorkerStatus> {
@@ -128,11 +122,7 @@ const DEATHS: usize = 7;
 #[test]
 fn the_pause_is_as_short_as_the_prefill() {
     let with = pauses(&with_standby(), Spare::Ready);
-    let install = Install::new().expect("an installation");
-    install.add_story().expect("a model");
-    let without = Broker::start(install, &[]).expect("a broker");
-    without.load("story");
-    let without = pauses(&without, Spare::None);
+    let without = pauses(&story_with(""), Spare::None);
     println!("from a worker's death to the next token, of {DEATHS}: with a spare {with:?} ms");
     println!("from a worker's death to the next token, of {DEATHS}: without one {without:?} ms");
 }

@@ -62,6 +62,16 @@ pub(crate) fn broker_with(config: &str) -> Broker {
     broker
 }
 
+/// A broker with `core.toml` and the model `story`, which is loaded.
+pub(crate) fn story_with(config: &str) -> Broker {
+    let install = Install::new().expect("an installation");
+    install.add_story().expect("a model");
+    std::fs::write(install.root().join("core.toml"), config).expect("written");
+    let broker = Broker::start(install, &[]).expect("a broker");
+    broker.load("story");
+    broker
+}
+
 /// A greedy request of exactly `max_tokens` tokens.
 pub(crate) fn greedy(model: &str, prompt: impl Into<Given>, max_tokens: u32) -> Generate {
     let Given(prompt) = prompt.into();

@@ -17,7 +17,7 @@ use nix::{
 use super::{compared, serving, times};
 use crate::{
     compare::same_to_a_border,
-    talk::{Heard, PATIENCE, ask, connect, talk, until},
+    talk::{Heard, PATIENCE, ask, connect, story_with, talk, until},
 };
 
 /// Streams that are open all the time.
@@ -53,7 +53,7 @@ fn streams_survive_kills_with_a_standby() {
 }
 
 fn survive(config: &str) {
-    let broker = story(config);
+    let broker = story_with(config);
     let kills = times(20, 1000);
     talk(async {
         let client = connect(&broker).await;
@@ -178,7 +178,7 @@ fn report(kills: usize, config: &str, run: &Run) {
 /// An answer that a grammar binds is still one after its worker was lost in its middle.
 #[test]
 fn a_grammar_still_holds_after_a_kill() {
-    let broker = story("");
+    let broker = story_with("");
     talk(async {
         let client = connect(&broker).await;
         let schema = r#"{"type": "object", "properties": {"a": {"type": "array", "items":
@@ -203,13 +203,4 @@ fn a_grammar_still_holds_after_a_kill() {
             assert!(value["a"].as_array().is_some_and(|list| list.len() >= 60));
         }
     });
-}
-
-fn story(config: &str) -> Broker {
-    let install = core_tests::harness::Install::new().expect("an installation");
-    install.add_story().expect("a model");
-    std::fs::write(install.root().join("core.toml"), config).expect("written");
-    let broker = Broker::start(install, &[]).expect("a broker");
-    broker.load("story");
-    broker
 }

@@ -227,7 +227,7 @@ fn corectl_leaves_a_run_and_reads_it_on() {
     let ticket = ticket["ticket"].as_str().expect("a ticket");
     // A token may have come between the first one and the detach, so the start is asked for.
     let first = broker.corectl(&["attach", ticket, "--from", "0"]);
-    let from = if first.code == 0 { 0 } else { kept_from(&first.lines) };
+    let from = if first.code == 0 { 0 } else { first_kept(&first.lines[0].to_string()) };
     let rest = match from {
         0 => first,
         from => broker.corectl(&["attach", ticket, "--from", &from.to_string()]),
@@ -242,12 +242,7 @@ fn ids(lines: &[Value]) -> Vec<u64> {
     tokens.map(|line| line["id"].as_u64().expect("an id")).collect()
 }
 
-/// The index that a refused attach names.
-fn kept_from(lines: &[Value]) -> usize {
-    first_kept(lines.last().and_then(|line| line["message"].as_str()).expect("an error"))
-}
-
-/// The same, in its sentence.
+/// The index that the sentence of a refused attach names.
 fn first_kept(sentence: &str) -> usize {
     let number = sentence.split("from index ").nth(1).and_then(|rest| rest.split(' ').next());
     number.and_then(|number| number.parse().ok()).expect("a number")

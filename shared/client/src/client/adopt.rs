@@ -29,7 +29,7 @@ impl Client {
 
     /// Adopts a detached generation: its tokens from the index `from` on, those of the meantime
     /// first, then its end. `from` is how many tokens have been read of it; those from before it
-    /// was detached are not kept. A ticket is good once, for the user that detached, for
+    /// was detached are not kept: they are among the events that came before the ticket. A ticket is good once, for the user that detached, for
     /// [`Detached::keep_ms`] after the connection has ended.
     ///
     /// # Errors

@@ -10,9 +10,10 @@ release=$1
 export CORE_RELEASE_DIR="$release"
 cargo=${CARGO:-cargo}
 
-# The bare engine is what results and speed are compared with.
-"$cargo" build --release --locked -p core-tests --features bare --bin bare
+# The bare engine is what results and speed are compared with; the rogue worker is what lies.
+"$cargo" build --release --locked -p core-tests --features bare --bin bare --bin rogue-worker
 "$cargo" test --release --locked --no-fail-fast --workspace --exclude core-tests
 set -- test --release --locked --no-fail-fast -p core-tests --features bare
 "$cargo" "$@" --lib --test tidy --test deps --test linkage --test e2e -- --test-threads=1
+"$cargo" "$@" --test rogue -- --test-threads=1
 "$cargo" "$@" --test conformance

@@ -32,10 +32,8 @@ fn run() -> Result<(), String> {
     if arch != "x86_64" || !cfg!(target_arch = "x86_64") {
         return Err(format!("the profiles were measured on x86_64 alone, not on {arch}"));
     }
-    let serve = read("worker-serve")?;
-    let load = read("worker-load")?;
-    let broker = read("broker")?;
-    let profiles = emit::Profiles::checked(serve, load, broker)?;
+    let policies: Result<Vec<_>, _> = emit::FILES.iter().map(|(file, _)| read(file)).collect();
+    let profiles = emit::Profiles::checked(policies?)?;
     let out = env::var("OUT_DIR").map_err(|error| error.to_string())?;
     let path = Path::new(&out).join("filters.rs");
     fs::write(&path, profiles.source()?).map_err(|error| error.to_string())

@@ -13,6 +13,9 @@ use std::{
 /// The libraries that core-worker names, by the names that the loader asks for.
 const LIBRARIES: [&str; 3] = ["libllama.so.0", "libggml.so.0", "libggml-base.so.0"];
 
+/// The source that asks libllama what a context takes.
+const MEMORY: &str = "src/llama/memory.cpp";
+
 /// The start of every CPU variant's file name.
 const VARIANT_PREFIX: &str = "libggml-cpu-";
 
@@ -33,6 +36,9 @@ fn main() -> io::Result<()> {
     let engine = profile.join("engine");
     lay_out(&engine, &libraries, &variants)?;
     println!("cargo:rerun-if-changed=build.rs");
+    println!("cargo:rerun-if-changed={MEMORY}");
+    // It names symbols of libllama, which the linker is given behind it.
+    cc::Build::new().cpp(true).std("c++17").warnings(true).file(MEMORY).compile("core_memory");
     println!("cargo:rerun-if-changed={}", engine.display());
     // RPATH and not RUNPATH: only the former also serves what the libraries themselves need.
     println!("cargo:rustc-link-arg=-Wl,--disable-new-dtags,-rpath,{RPATH}");

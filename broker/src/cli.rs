@@ -34,8 +34,19 @@ pub enum Command {
         #[arg(long, value_name = "FILE")]
         config: PathBuf,
     },
-    /// Say which protections this kernel offers, one JSON object a line
-    Probe,
+    /// Say which protections this kernel offers, before anything is started
+    ///
+    /// Exits 69 when one is missing without which no worker may run. A terminal gets a table,
+    /// everything else one JSON object a line.
+    Probe(Probe),
+}
+
+/// The arguments of `probe`.
+#[derive(Debug, Args)]
+pub struct Probe {
+    /// One JSON object a line, on a terminal too
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// The arguments of `serve`.

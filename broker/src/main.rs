@@ -8,6 +8,7 @@ pub mod ipc;
 pub mod logging;
 pub mod memory;
 pub mod models;
+pub mod probe;
 pub mod report;
 pub mod runtime;
 pub mod scheduler;
@@ -37,7 +38,7 @@ fn main() -> ExitCode {
     let exit = match cli::parse() {
         Ok(Command::Serve(args)) => serve(&args, started),
         Ok(Command::Check { config }) => check(&config),
-        Ok(Command::Probe) => probe(),
+        Ok(Command::Probe(args)) => probe::say(&args),
         Err(exit) => exit,
     };
     exit.into()
@@ -110,15 +111,4 @@ fn check(path: &Path) -> Exit {
         let _ = writeln!(out, "{}:{}: {kind}: {}", path.display(), finding.line, finding.text);
     }
     exit
-}
-
-/// Says what this kernel offers, one JSON object a line.
-fn probe() -> Exit {
-    let report = core_policy::probe::probe();
-    let mut out = io::stdout().lock();
-    for row in &report.rows {
-        let line = serde_json::to_string(row).expect("a row is plain text and always has a form");
-        let _ = writeln!(out, "{line}");
-    }
-    if report.missing_required().is_empty() { Exit::Clean } else { Exit::Protection }
 }

@@ -5,6 +5,7 @@ mod tests;
 
 use core_policy::{
     landlock,
+    profile::Profile,
     report::{Achieved, How, Name, Report, Required, Row, layer},
     seccomp::{self, Stage},
 };
@@ -69,14 +70,24 @@ impl Seen {
         rows.map(|row| audit_row(row, self.when(row.how))).collect()
     }
 
+    /// The rows of a worker: what it must have and was not seen with yet, as while it loads, is
+    /// told as missing and not left out.
+    pub(crate) fn worker_rows(&self) -> Vec<AuditRow> {
+        let absent = NEEDED_AT_READY.into_iter().filter(|name| self.report.row(*name).is_none());
+        let absent = absent.map(|name| Row::no(name, How::OutsideAtReady, "not seen yet"));
+        let absent = absent.map(|row| audit_row(&row, self.looked_at_ms));
+        self.audit_rows().into_iter().chain(absent).collect()
+    }
+
     /// The summary that `status` shows; `verified` once the worker was looked at after READY.
-    pub(crate) fn sandbox(&self, verified: Verified) -> SandboxStatus {
-        let count = |stage| u32::try_from(seccomp::count(stage)).unwrap_or(u32::MAX);
+    pub(crate) fn sandbox(&self, verified: Verified, profile: Profile) -> SandboxStatus {
+        let filter = |stage: Stage| stage.under(profile);
+        let count = |stage| u32::try_from(seccomp::count(filter(stage))).unwrap_or(u32::MAX);
         SandboxStatus {
             landlock_abi: u32::try_from(landlock::abi()).unwrap_or(0),
             seccomp_load: count(Stage::Load),
             seccomp_serve: count(Stage::Serve),
-            filter_sha256: seccomp::filter_sha256(Stage::Serve),
+            filter_sha256: seccomp::filter_sha256(filter(Stage::Serve)),
             degraded: self.report.degraded(),
             verified: verified == Verified::AtReady && self.missing().is_none(),
         }
@@ -85,12 +96,11 @@ impl Seen {
     fn when(&self, how: How) -> u64 {
         match how {
             How::OutsideAtReady => self.looked_at_ms,
-            How::OutsideAtLocked
-            | How::Canary
-            | How::Suite
-            | How::Seal
-            | How::OwnWord
-            | How::Probe => self.locked_at_ms,
+            // Never while this broker runs.
+            How::Suite => 0,
+            How::OutsideAtLocked | How::Canary | How::Seal | How::OwnWord | How::Probe => {
+                self.locked_at_ms
+            }
         }
     }
 }
@@ -126,10 +136,10 @@ pub(crate) fn claimed(claim: Claim, said: Said) -> Option<Row> {
     Some(row)
 }
 
-/// That nothing bounds a worker's memory yet: budgets and cgroups are not part of this version, and
-/// a wanted protection that is missing is always named.
-pub(crate) fn no_memory_limit() -> Row {
-    Row::no(layer::MEMORY_CGROUP, How::OutsideAtLocked, "no limit is set")
+/// That no cgroup bounds a worker's memory, with what was found of cgroups at the start: this
+/// version makes none even where one is delegated. A data limit and a watchdog stand in for it.
+pub(crate) fn no_memory_cgroup(found: &Row) -> Row {
+    Row::no(layer::MEMORY_CGROUP, How::OutsideAtLocked, found.value.clone())
 }
 
 /// What the broker knows of the rings, because it made and asked.

@@ -10,6 +10,12 @@ use crate::schema::{Condition, Default, Op, PID, Policy, Rule, Width};
 pub(crate) const SERVE_MAX: usize = 20;
 /// Most calls that a loading worker may have (mission.md, "Numbers").
 pub(crate) const LOAD_MAX: usize = 42;
+/// Most calls that a serving worker may have under the GPU profile: those of the CPU profile, and
+/// the four by which a driver is driven, waited for and signalled (ADR 9).
+pub(crate) const SERVE_GPU_MAX: usize = 24;
+/// Most calls that a loading worker may have under the GPU profile: the CPU profile's bound and
+/// two.
+pub(crate) const LOAD_GPU_MAX: usize = 44;
 /// A reason shorter than this says nothing; the shortest honest one in use has 20 characters.
 pub(crate) const REASON_LEN_MIN: usize = 15;
 /// seccomp_data holds six arguments.

@@ -1,16 +1,24 @@
-//! All three profiles together: the checks across files, and the Rust source that carries them.
+//! All profiles together: the checks across files, and the Rust source that carries them.
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use crate::schema::Policy;
 use crate::{check, compile};
 
-/// The profiles after every check.
-pub(crate) struct Profiles {
-    serve: Policy,
-    load: Policy,
-    broker: Policy,
-}
+/// The files of policy/seccomp without their suffix, and the name of each in the source. A profile
+/// includes only those that stand before it.
+pub(crate) const FILES: [(&str, &str); 6] = [
+    ("worker-serve", "SERVE"),
+    ("worker-load", "LOAD"),
+    ("broker", "BROKER"),
+    ("worker-gpu-serve", "GPU_SERVE"),
+    ("worker-gpu-load", "GPU_LOAD"),
+    ("broker-gpu", "GPU_BROKER"),
+];
+
+/// The profiles after every check, each with the rules of those that it includes.
+pub(crate) struct Profiles(BTreeMap<String, Policy>);
 
 /// Calls that boot makes before LOAD, beyond what LOAD lists. The broker's filter is inherited, so
 /// it must have them; a mistake would show only when a worker starts.
@@ -21,23 +29,61 @@ const BOOT: &[&str] = &[
     "landlock_restrict_self", "mseal", "memfd_create", "getdents64", "fstat", "set_tid_address",
 ];
 
+/// What a profile must include: a stage is stacked on the one before, and a weaker profile has all
+/// of the stronger one.
+const INCLUDED: [(&str, &[&str]); 4] = [
+    ("worker-load", &["worker-serve"]),
+    ("worker-gpu-serve", &["worker-serve"]),
+    ("worker-gpu-load", &["worker-load", "worker-gpu-serve"]),
+    ("broker-gpu", &["broker", "worker-gpu-load"]),
+];
+
+/// Profiles of a worker, and how many calls each may list.
+const WORKERS: [(&str, usize); 4] = [
+    ("worker-serve", check::SERVE_MAX),
+    ("worker-load", check::LOAD_MAX),
+    ("worker-gpu-serve", check::SERVE_GPU_MAX),
+    ("worker-gpu-load", check::LOAD_GPU_MAX),
+];
+
 impl Profiles {
-    /// Checks each profile and how they nest.
-    pub(crate) fn checked(serve: Policy, load: Policy, broker: Policy) -> Result<Self, String> {
-        for policy in [&serve, &load, &broker] {
-            check::policy(policy)?;
+    /// Checks each profile and how they nest; they come in the order of [`FILES`].
+    pub(crate) fn checked(policies: Vec<Policy>) -> Result<Self, String> {
+        policies.iter().try_for_each(check::policy)?;
+        for (name, wanted) in INCLUDED {
+            let of = policies.iter().find(|policy| policy.profile == name);
+            let includes = of.map(|policy| policy.includes.as_slice()).unwrap_or_default();
+            if includes != wanted {
+                return Err(format!("{name} must include {}", wanted.join(" and ")));
+            }
         }
-        check::kills(&serve)?;
-        check::kills(&load)?;
-        if load.includes.as_deref() != Some(serve.profile.as_str()) {
-            return Err("worker-load must include worker-serve: SERVE is stacked on it".into());
+        let profiles = Self::whole(policies)?;
+        for (name, max) in WORKERS {
+            check::kills(profiles.of(name)?)?;
+            check::count(profiles.of(name)?, max)?;
         }
-        let load = compile::merge(&load, &serve);
-        check::count(&serve, check::SERVE_MAX)?;
-        check::count(&load, check::LOAD_MAX)?;
-        check::contains(&broker, &load)?;
-        boot(&broker)?;
-        Ok(Self { serve, load, broker })
+        for (outer, inner) in [("broker", "worker-load"), ("broker-gpu", "worker-gpu-load")] {
+            check::contains(profiles.of(outer)?, profiles.of(inner)?)?;
+            boot(profiles.of(outer)?)?;
+        }
+        Ok(profiles)
+    }
+
+    /// Unites each with what it includes.
+    fn whole(policies: Vec<Policy>) -> Result<Self, String> {
+        let mut whole = Self(BTreeMap::new());
+        for policy in policies {
+            let mut merged = policy.clone();
+            for included in &policy.includes {
+                merged = compile::merge(&merged, whole.of(included)?);
+            }
+            whole.0.insert(policy.profile, merged);
+        }
+        Ok(whole)
+    }
+
+    fn of(&self, name: &str) -> Result<&Policy, String> {
+        self.0.get(name).ok_or(format!("{name} is missing, or is included before it stands"))
     }
 
     /// The source of the module that the crate includes.
@@ -47,10 +93,8 @@ impl Profiles {
              const PID_SLOT: u32 = {:#x};\n",
             compile::PID_SLOT
         );
-        for (name, policy) in
-            [("SERVE", &self.serve), ("LOAD", &self.load), ("BROKER", &self.broker)]
-        {
-            source += &profile(name, policy)?;
+        for (file, name) in FILES {
+            source += &profile(name, self.of(file)?)?;
         }
         Ok(source)
     }
@@ -62,12 +106,12 @@ fn boot(broker: &Policy) -> Result<(), String> {
     if missing.is_empty() {
         return Ok(());
     }
-    Err(format!("broker lacks {}, which a worker's boot needs", missing.join(", ")))
+    Err(format!("{} lacks {}, which a worker's boot needs", broker.profile, missing.join(", ")))
 }
 
 fn profile(name: &str, policy: &Policy) -> Result<String, String> {
     let mut text = format!(
-        "/// {}\nstatic {name}: Profile = Profile {{\n    name: {:?},\n    \
+        "/// {}\nstatic {name}: Compiled = Compiled {{\n    name: {:?},\n    \
          syscalls: &{:?},\n    layers: &[\n",
         policy.about,
         policy.profile,

@@ -1,6 +1,6 @@
 //! The form of a policy file, and the mistakes that serde can catch: a missing reason, a stray key.
 
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 
 /// One file of policy/seccomp.
 #[derive(Debug, Clone, Deserialize)]
@@ -10,9 +10,10 @@ pub(crate) struct Policy {
     pub(crate) profile: String,
     /// What the profile is for, in a sentence.
     pub(crate) about: String,
-    /// Profile whose rules all hold here too, so that a later, stricter stage is always contained.
-    #[serde(default)]
-    pub(crate) includes: Option<String>,
+    /// Profiles whose rules all hold here too, so that a later, stricter stage is always contained:
+    /// one name, or a list of names.
+    #[serde(default, deserialize_with = "one_or_more")]
+    pub(crate) includes: Vec<String>,
     /// Answer to everything that no rule allows.
     pub(crate) default: Default,
     /// Calls that are answered with an error although they are listed, first match wins by
@@ -21,6 +22,21 @@ pub(crate) struct Policy {
     pub(crate) errno: Vec<Answer>,
     /// Calls that are allowed.
     pub(crate) allow: Vec<Rule>,
+}
+
+/// Reads a name, a list of names, or null.
+fn one_or_more<'de, D: Deserializer<'de>>(value: D) -> Result<Vec<String>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Names {
+        One(String),
+        More(Vec<String>),
+    }
+    Ok(match Option::<Names>::deserialize(value)? {
+        None => Vec::new(),
+        Some(Names::One(name)) => vec![name],
+        Some(Names::More(names)) => names,
+    })
 }
 
 /// What happens to a call that no rule names.

@@ -22,6 +22,7 @@ pub mod fds;
 pub mod landlock;
 pub mod limits;
 pub mod probe;
+pub mod profile;
 pub mod report;
 pub mod root;
 pub mod seccomp;

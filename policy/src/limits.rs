@@ -2,9 +2,12 @@
 
 use nix::errno::Errno;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use nix::unistd::Pid;
 
 use crate::fds::MODEL_FILES_MAX;
+use crate::profile::{DRIVER_DESCRIPTORS_MAX, Profile};
 use crate::report::{How, Row, layer};
+use crate::sys;
 
 /// One limit, which is both the soft and the hard one.
 #[derive(Debug, Clone, Copy)]
@@ -17,6 +20,18 @@ pub struct Limit {
     pub at_most: u64,
     /// Why.
     pub reason: &'static str,
+}
+
+impl Limit {
+    /// The most that is allowed under a profile: a driver holds descriptors of its own.
+    pub fn under(&self, profile: Profile) -> u64 {
+        match profile {
+            Profile::Gpu if self.resource == Resource::RLIMIT_NOFILE => {
+                self.at_most + DRIVER_DESCRIPTORS_MAX as u64
+            }
+            Profile::Gpu | Profile::Cpu => self.at_most,
+        }
+    }
 }
 
 /// Descriptors that a worker may have: the fixed ones, the models that it inherits, the same files
@@ -92,14 +107,26 @@ pub const WORKER_NPROC: Limit = Limit {
     reason: "a parser that was taken over cannot fill the machine with threads",
 };
 
+/// Sets the data limit of a worker from outside (prlimit(2), Linux 2.6.36), in bytes: private
+/// memory that it may map for writing, touched or not. The kernel asks only that both have the same
+/// user, so it works on one that is not dumpable, too.
+///
+/// The caller must hold the process, so that the pid still means it.
+///
+/// # Errors
+/// The errno of prlimit.
+pub fn set_data(pid: i32, bytes: u64) -> Result<(), Errno> {
+    sys::limit_other(Pid::from_raw(pid), libc::RLIMIT_DATA, bytes)
+}
+
 /// Sets one limit, soft equal to hard, and never above what was inherited.
 ///
 /// # Errors
 /// The errno of getrlimit or setrlimit; lowering a limit needs no privilege, so a failure means a
 /// kernel or a filter that must not be trusted.
-pub fn apply(limit: &Limit) -> Result<u64, Errno> {
+pub fn apply(limit: &Limit, profile: Profile) -> Result<u64, Errno> {
     let (_, hard) = getrlimit(limit.resource)?;
-    let value = hard.min(limit.at_most);
+    let value = hard.min(limit.under(profile));
     setrlimit(limit.resource, value, value)?;
     Ok(value)
 }
@@ -108,9 +135,9 @@ pub fn apply(limit: &Limit) -> Result<u64, Errno> {
 ///
 /// # Errors
 /// The first errno.
-pub fn apply_all() -> Result<Row, Errno> {
+pub fn apply_all(profile: Profile) -> Result<Row, Errno> {
     for limit in WORKER_LIMITS {
-        apply(limit)?;
+        apply(limit, profile)?;
     }
     let value = format!("{} limits, soft = hard", WORKER_LIMITS.len());
     Ok(Row::yes(layer::RLIMITS, How::OwnWord, value))
@@ -118,7 +145,7 @@ pub fn apply_all() -> Result<Row, Errno> {
 
 /// Sets the limit on threads, after the user namespace was entered.
 pub fn apply_nproc() -> Row {
-    match apply(&WORKER_NPROC) {
+    match apply(&WORKER_NPROC, Profile::Cpu) {
         Ok(value) => Row::yes(layer::RLIMIT_NPROC, How::OwnWord, value.to_string()),
         Err(errno) => Row::no(layer::RLIMIT_NPROC, How::OwnWord, errno.to_string()),
     }

@@ -6,9 +6,11 @@ use std::fs;
 use std::path::Path;
 
 use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, SealFlag, fcntl};
 use nix::sys::memfd::{MFdFlags, memfd_create};
+use nix::sys::prctl;
 
-use crate::report::{Achieved, How, Report, Row, layer};
+use crate::report::{How, Report, Row, layer};
 use crate::{landlock, sys};
 
 const HOW: How = How::Probe;
@@ -27,15 +29,49 @@ const USERNS_OFF: [(&str, &str); 3] = [
 pub fn probe() -> Report {
     let mut report = Report::default();
     report.merge(landlock::probe_rows());
-    report.merge([seccomp(), mdwe(), mseal(), noexec_seal(), memory_cgroup()]);
+    report.merge(seccomp());
+    report.merge([no_new_privs(), dumpable(), seals()]);
+    report.merge([mdwe(), mseal(), noexec_seal(), memory_cgroup()]);
     report.merge(namespaces());
     report
 }
 
-fn seccomp() -> Row {
+/// The filters of all profiles need the same two answers; SERVE is set on all threads at once, and
+/// the broker's denials are logged.
+fn seccomp() -> [Row; 4] {
     let actions = [libc::SECCOMP_RET_KILL_PROCESS, libc::SECCOMP_RET_ERRNO];
     let known = actions.iter().all(|action| sys::seccomp_knows(*action));
-    Row::met(layer::SECCOMP_LOAD, HOW, known.into(), "kill_process and errno")
+    let row = |name, known: bool, value| Row::met(name, HOW, known.into(), value);
+    let tsync = sys::seccomp_knows_flag(libc::SECCOMP_FILTER_FLAG_TSYNC);
+    let log = sys::seccomp_knows_flag(libc::SECCOMP_FILTER_FLAG_LOG);
+    [
+        row(layer::SECCOMP_BROKER, known && log, "errno, with a log line"),
+        row(layer::SECCOMP_LOAD, known, "kill_process and errno"),
+        row(layer::SECCOMP_SERVE, known && tsync, "kill_process"),
+        row(layer::SECCOMP_ALL_THREADS, tsync, "on all threads at once"),
+    ]
+}
+
+fn no_new_privs() -> Row {
+    Row::met(layer::NO_NEW_PRIVS, HOW, prctl::get_no_new_privs().is_ok().into(), "known")
+}
+
+fn dumpable() -> Row {
+    Row::met(layer::DUMPABLE, HOW, prctl::get_dumpable().is_ok().into(), "known")
+}
+
+/// The seal that keeps a worker from writing what the broker maps to write (Linux 5.1).
+fn seals() -> Row {
+    let flags = MFdFlags::MFD_ALLOW_SEALING | MFdFlags::MFD_CLOEXEC;
+    let wanted = SealFlag::F_SEAL_GROW | SealFlag::F_SEAL_SHRINK | SealFlag::F_SEAL_FUTURE_WRITE;
+    // Some systems allow no memory file that could be executed; old kernels know none that cannot.
+    let sealed =
+        memfd_create(MEMFD_NAME, flags | MFdFlags::from_bits_retain(libc::MFD_NOEXEC_SEAL))
+            .or_else(|_| memfd_create(MEMFD_NAME, flags))
+            .and_then(|file| fcntl(&file, FcntlArg::F_ADD_SEALS(wanted)).map(|_| file))
+            .and_then(|file| fcntl(&file, FcntlArg::F_GET_SEALS));
+    let held = sealed.is_ok_and(|seals| seals & wanted.bits() == wanted.bits());
+    Row::met(layer::SEALS, HOW, held.into(), "grow, shrink, future write")
 }
 
 fn mdwe() -> Row {
@@ -67,28 +103,35 @@ fn namespaces() -> Vec<Row> {
         ("uts", layer::NS_UTS),
         ("cgroup", layer::NS_CGROUP),
     ];
-    let rows = kinds.map(|(file, name)| {
+    // Without a user namespace nobody but root can drop the bounding set, and a limit on threads
+    // would count those of the user's other processes.
+    let with_user = [("user", layer::CAPS_BOUNDING), ("user", layer::RLIMIT_NPROC)];
+    let rows = kinds.into_iter().chain(with_user).map(|(file, name)| {
         let exists = Path::new("/proc/self/ns").join(file).exists();
         match off {
             Some((path, _)) => Row::no(name, HOW, (*path).to_owned()),
             None => Row::met(name, HOW, exists.into(), "by sysctl"),
         }
     });
-    rows.to_vec()
+    rows.collect()
 }
 
 /// A delegated cgroup v2 with the memory controller: this process's own directory lists it, and may
-/// be written.
-fn memory_cgroup() -> Row {
+/// be written. To be asked before the process confines itself, because the directory is none of a
+/// broker's.
+pub fn memory_cgroup() -> Row {
     let own = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
     let Some(path) = own.lines().find_map(|line| line.strip_prefix("0::/")) else {
         return Row::no(layer::MEMORY_CGROUP, HOW, "no cgroup v2");
     };
     let directory = Path::new("/sys/fs/cgroup").join(path);
     let controllers = fs::read_to_string(directory.join("cgroup.controllers")).unwrap_or_default();
-    let memory = controllers.split_whitespace().any(|name| name == "memory");
-    let procs = directory.join("cgroup.subtree_control");
-    let writable = nix::unistd::access(&procs, nix::unistd::AccessFlags::W_OK).is_ok();
-    let achieved = Achieved::from(memory && writable);
-    Row::met(layer::MEMORY_CGROUP, HOW, achieved, "cgroup v2, delegated")
+    if !controllers.split_whitespace().any(|name| name == "memory") {
+        return Row::no(layer::MEMORY_CGROUP, HOW, "no memory controller");
+    }
+    let children = directory.join("cgroup.subtree_control");
+    match nix::unistd::access(&children, nix::unistd::AccessFlags::W_OK) {
+        Ok(()) => Row::yes(layer::MEMORY_CGROUP, HOW, "cgroup v2, delegated"),
+        Err(_) => Row::no(layer::MEMORY_CGROUP, HOW, "cgroup v2, not delegated"),
+    }
 }

@@ -63,6 +63,16 @@ pub(crate) fn seccomp_knows(action: u32) -> bool {
     code == 0
 }
 
+/// Whether the kernel knows a flag of installing filters: a null pointer is looked at only after
+/// the flags were accepted, and installs nothing.
+pub(crate) fn seccomp_knows_flag(flag: libc::c_ulong) -> bool {
+    let operation = libc::c_ulong::from(libc::SECCOMP_SET_MODE_FILTER);
+    let none = std::ptr::null::<libc::sock_fprog>();
+    // SAFETY: the kernel reads nothing at a null pointer, it answers EFAULT (invariant 1).
+    let code = unsafe { libc::syscall(libc::SYS_seccomp, operation, flag, none) };
+    Errno::result(code) == Err(Errno::EFAULT)
+}
+
 /// The kernel's Landlock ABI, 0 when there is none.
 pub(crate) fn landlock_abi() -> i32 {
     const VERSION: libc::c_ulong = 1;
@@ -71,6 +81,20 @@ pub(crate) fn landlock_abi() -> i32 {
     // SAFETY: with the VERSION flag the kernel demands null and zero and reads nothing.
     let abi = unsafe { libc::syscall(libc::SYS_landlock_create_ruleset, null, size, VERSION) };
     i32::try_from(abi.max(0)).unwrap_or(0)
+}
+
+/// Sets one limit of another process, soft equal to hard.
+pub(crate) fn limit_other(
+    process: Pid,
+    resource: libc::__rlimit_resource_t,
+    value: u64,
+) -> Result<(), Errno> {
+    let limit = libc::rlimit { rlim_cur: value, rlim_max: value };
+    let old = std::ptr::null_mut::<libc::rlimit>();
+    // SAFETY: the kernel reads the limit, which outlives the call, and writes no old one where the
+    // pointer is null (invariants 1 and 2).
+    let code = unsafe { libc::prlimit(process.as_raw(), resource, &raw const limit, old) };
+    Errno::result(code).map(drop)
 }
 
 /// Whether mseal exists: sealing nothing succeeds where it does.

@@ -5,4 +5,5 @@
 
 pub mod gguf;
 pub mod harness;
+pub mod rogue;
 pub mod trace;

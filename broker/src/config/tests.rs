@@ -126,8 +126,9 @@ fn a_model_file_stays_beneath_models() {
 
 #[test]
 fn a_model_says_where_it_lies_and_how_long() {
-    let text = "[models.m]\nkeep = \"high\"\npreload = true\nstandby = true\ntokenizer = \"t.gguf\"\n\
-                gpu_layers = 7\nadapters = [{file = \"a.gguf\", scale = 0.5}, {file = \"b.gguf\"}]\n";
+    let text = "[models.m]\nkeep = \"high\"\npreload = true\nstandby = true\n\
+                tokenizer = \"t.gguf\"\ngpu_layers = 7\n\
+                adapters = [{file = \"a.gguf\", scale = 0.5}, {file = \"b.gguf\"}]\n";
     let (config, odd) = parse(text).unwrap();
     assert!(odd.is_empty(), "{odd:?}");
     let model = &config.models[&id("m")];

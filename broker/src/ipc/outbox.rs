@@ -107,15 +107,17 @@ impl Outbox {
     /// Queues an event for the client; it is encoded before this returns.
     ///
     /// One frame of any size is taken when nothing else waits, so a bound on bytes below the size
-    /// of an answer delays nothing but its neighbours. A place in the queue is left out while more
-    /// than half of the room is taken: another one follows when it changes, and it must not cost
-    /// a slow reader its tokens.
+    /// of an answer delays nothing but its neighbours. A place in the queue, and how far a
+    /// load has come, are left out while more than half of the room is taken: another one follows
+    /// when it changes, and it must not cost a slow reader its tokens.
     ///
     /// # Errors
     /// [`OutboxError::Full`] for an event that is not terminal, and the connection lives on;
     /// [`OutboxError::Gone`] otherwise.
     pub fn send(&self, id: &RequestId, event: &Event) -> Result<(), OutboxError> {
-        if matches!(event, Event::Queued { .. }) && self.is_fuller_than_half() {
+        if matches!(event, Event::Queued { .. } | Event::Progress { .. })
+            && self.is_fuller_than_half()
+        {
             return Ok(());
         }
         let mut queue = self.0.queue.borrow_mut();

@@ -1,12 +1,18 @@
-//! Memory that clients make the broker hold: a budget whose charges refund themselves.
+//! Memory: what clients make the broker hold, and what workers may take ([`pool`]).
 //!
+//! What the broker holds is a budget whose charges refund themselves.
 //! A queue that is bounded in requests alone holds a gigabyte when each brings a long prompt. So
 //! the bytes of all prompts that are kept for workers are counted here, and a request that does not
 //! fit is refused with `MEMORY` before anything is kept of it. What models and their contexts take
-//! is the workers' memory and not counted here.
+//! is the workers' memory; [`watch`] looks at it. Saved contexts have a budget of their own while
+//! they pass through: they are larger than all prompts together, and would keep those out.
 
+pub(crate) mod cache;
+pub(crate) mod gpu;
+pub(crate) mod pool;
 #[cfg(test)]
 mod tests;
+pub(crate) mod watch;
 
 use std::{cell::Cell, rc::Rc};
 
@@ -23,6 +29,8 @@ const RETRY_MS: u32 = 1_000;
 pub(crate) struct Budget {
     held: Rc<Cell<usize>>,
     max: usize,
+    /// What is held, for sentences about it.
+    what: &'static str,
 }
 
 /// Bytes that are held; dropping it gives them back.
@@ -35,11 +43,26 @@ pub(crate) struct Charge {
 impl Budget {
     /// The budget for prompts.
     pub(crate) fn of_prompts() -> Self {
-        Self::new(PROMPTS_BYTES_MAX)
+        Self::new(PROMPTS_BYTES_MAX, "prompt")
     }
 
-    fn new(max: usize) -> Self {
-        Self { held: Rc::default(), max }
+    /// Bytes that are held now.
+    pub(crate) fn held(&self) -> usize {
+        self.held.get()
+    }
+
+    /// The budget for contexts on their way between workers and cache/.
+    pub(crate) fn of_contexts(max: usize) -> Self {
+        Self::new(max, "saved context")
+    }
+
+    fn new(max: usize, what: &'static str) -> Self {
+        Self { held: Rc::default(), max, what }
+    }
+
+    /// Changes what may be held; what is held already stays.
+    pub(crate) fn resize(&mut self, max: usize) {
+        self.max = max;
     }
 
     /// Takes `bytes` out of the budget.
@@ -48,10 +71,10 @@ impl Budget {
     /// `MEMORY`, naming what is asked, what is held and what may be.
     pub(crate) fn charge(&self, bytes: usize) -> Result<Charge, Refusal> {
         let held = self.held.get();
-        if bytes > self.max - held {
+        if bytes > self.max.saturating_sub(held) {
             let message = format!(
-                "the prompt takes {bytes} bytes, others hold {held}, and {} may be held",
-                self.max
+                "the {} takes {bytes} bytes, others hold {held}, and {} may be held",
+                self.what, self.max
             );
             return Err(Refusal::new(Code::Memory, message).after(RETRY_MS));
         }

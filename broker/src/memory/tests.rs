@@ -4,7 +4,7 @@ use super::Budget;
 
 #[test]
 fn charges_add_up_and_come_back() {
-    let budget = Budget::new(10);
+    let budget = Budget::new(10, "prompt");
     let first = budget.charge(6).unwrap();
     let refusal = budget.charge(5).unwrap_err();
     assert_eq!(refusal.code, Code::Memory);

@@ -4,6 +4,9 @@
 //! position through the very descriptor that the worker will inherit, so the bytes that were hashed
 //! are those of the inode that is loaded, and nobody's file position moves. Several files take
 //! turns, so that a small model does not wait for a large one.
+//!
+//! Saved contexts are written and read here as well, each in one piece between two turns: what one
+//! may take is bounded by `[cache] context_mib`.
 
 use std::{
     collections::HashMap,
@@ -40,8 +43,16 @@ pub(crate) struct Hasher {
     known: HashMap<Stamp, Digest>,
 }
 
+/// What the thread is given.
+enum Job {
+    /// A file to read.
+    Hash(Hashing),
+    /// Something that is done in one piece.
+    Piece(Box<dyn FnOnce() + Send>),
+}
+
 #[derive(Debug)]
-struct Job {
+struct Hashing {
     file: File,
     reply: oneshot::Sender<io::Result<Digest>>,
 }
@@ -75,8 +86,29 @@ impl Hasher {
     pub(crate) fn hash(&self, fd: OwnedFd) -> oneshot::Receiver<io::Result<Digest>> {
         let (reply, answer) = oneshot::channel();
         // If the thread were gone the receiver would say so: its sender is dropped with the job.
-        drop(self.jobs.send(Job { file: fd.into(), reply }));
+        drop(self.jobs.send(Job::Hash(Hashing { file: fd.into(), reply })));
         answer
+    }
+
+    /// Does something with files in one piece; the answer comes later. It is done even when nobody
+    /// waits for the answer any more: a file that is half written helps nobody.
+    pub(crate) fn do_once<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> oneshot::Receiver<T> {
+        let (reply, answer) = oneshot::channel();
+        let piece = move || drop(reply.send(work()));
+        drop(self.jobs.send(Job::Piece(Box::new(piece))));
+        answer
+    }
+}
+
+/// The digest of a model: that of its file, or of its files' digests one after another where it has
+/// several, adapters included.
+pub(crate) fn combined(digests: &[Digest]) -> Digest {
+    match digests {
+        [only] => *only,
+        several => Sha256::digest(several.concat()).into(),
     }
 }
 
@@ -85,14 +117,27 @@ pub(crate) fn hex(digest: &Digest) -> String {
     digest.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
+impl Job {
+    /// Does it at once, or answers what is to be read in turns.
+    fn begin(self) -> Option<Reading> {
+        match self {
+            Self::Hash(hashing) => Some(Reading::new(hashing)),
+            Self::Piece(piece) => {
+                piece();
+                None
+            }
+        }
+    }
+}
+
 struct Reading {
-    job: Job,
+    job: Hashing,
     offset: u64,
     hash: Sha256,
 }
 
-/// Serves until the sender is dropped. Bounded by it: one load of a model sends one job, and a
-/// model is loaded once at a time.
+/// Serves until the sender is dropped. Bounded by it: one load of a model sends one job and a model
+/// is loaded once at a time, and what contexts send is bounded by their budget.
 fn serve(inbox: &mpsc::Receiver<Job>) {
     let mut buffer = vec![0; READ_BYTES];
     let mut open: Vec<Reading> = Vec::new();
@@ -101,15 +146,15 @@ fn serve(inbox: &mpsc::Receiver<Job>) {
             let Ok(job) = inbox.recv() else {
                 return;
             };
-            open.push(Reading::new(job));
+            open.extend(job.begin());
         }
-        open.extend(inbox.try_iter().map(Reading::new));
+        open.extend(inbox.try_iter().filter_map(Job::begin));
         open = open.into_iter().filter_map(|reading| reading.turn(&mut buffer)).collect();
     }
 }
 
 impl Reading {
-    fn new(job: Job) -> Self {
+    fn new(job: Hashing) -> Self {
         Self { job, offset: 0, hash: Sha256::new() }
     }
 

@@ -1,7 +1,13 @@
 //! Opening model files: beneath `models/` or `tokenizers/`, no links, regular, not writable by
 //! everybody.
 
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+#[cfg(test)]
+mod tests;
+
+use std::{
+    os::fd::{AsFd, BorrowedFd, OwnedFd},
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
 
 use core_wire::code::{Code, Refusal};
 use nix::{
@@ -10,6 +16,13 @@ use nix::{
     sys::stat::{FileStat, Mode, SFlag, fstat, fstatat},
     unistd::geteuid,
 };
+
+/// How old a change must be before a later one is certain to have another time. The kernel stamps
+/// files with a clock of 1 to 10 ms, some network file systems with one of a second.
+const SETTLED_AFTER: Duration = Duration::from_secs(2);
+
+/// When to try again after a file was replaced: the new one is there already.
+const REPLACED_RETRY_MS: u32 = 100;
 
 /// One of the two directories that hold models.
 #[derive(Clone, Copy, Debug)]
@@ -76,6 +89,24 @@ impl Stamp {
         let stat = fstatat(folder, name, AtFlags::AT_SYMLINK_NOFOLLOW);
         stat.ok().map(|stat| Self::of(&stat))
     }
+
+    /// Whether whatever is written from now on changes the stamp.
+    pub(crate) fn is_settled(&self, now: SystemTime) -> bool {
+        let Ok(now) = now.duration_since(UNIX_EPOCH) else {
+            return false;
+        };
+        let (s, ns) = self.changed;
+        let changed = u64::try_from(s).ok().zip(u32::try_from(ns).ok());
+        let changed = changed.map(|(s, ns)| Duration::new(s, ns));
+        changed.is_some_and(|changed| changed + SETTLED_AFTER <= now)
+    }
+
+    /// Whether the same file has the size and the time of the last write that another stamp of it
+    /// has. Its owner can set that time, so this alone proves nothing.
+    pub(crate) fn is_same_content(&self, other: &Self) -> bool {
+        let what = |stamp: &Self| (stamp.device, stamp.inode, stamp.size_bytes, stamp.modified);
+        what(self) == what(other)
+    }
 }
 
 /// Opens `name` beneath the directory `folder` for reading.
@@ -104,13 +135,29 @@ pub(crate) fn open(folder: Folder<'_>, name: &str) -> Result<Opened, Refusal> {
         let why = format!("has mode {mode:04o}, so everybody may change it: chmod o-w it");
         return Err(path(name, &why));
     }
+    check_names(name, stat.st_nlink)?;
     Ok(Opened { stamp: Stamp::of(&stat), fd })
+}
+
+/// A file has one name: with another one elsewhere, somebody may write it who may not write here.
+fn check_names(name: &str, names: u64) -> Result<(), Refusal> {
+    match names {
+        1 => Ok(()),
+        0 => {
+            let message = format!("{} was replaced while it was opened: try again", shown(name));
+            Err(Refusal::new(Code::ModelChanged, message).after(REPLACED_RETRY_MS))
+        }
+        _ => {
+            let why = format!("has {names} names (hard links): put a copy there instead");
+            Err(path(name, &why))
+        }
+    }
 }
 
 fn refused(folder: Folder<'_>, name: &str, errno: Errno) -> Refusal {
     let beneath = folder.name;
     match errno {
-        Errno::EACCES | Errno::EPERM => unreadable(folder.fd, name),
+        Errno::EACCES | Errno::EPERM => unreadable(folder, name),
         Errno::ELOOP => path(name, "is a symbolic link: put the model itself there"),
         Errno::EXDEV => path(name, &format!("leads out of {beneath}: name a file beneath it")),
         Errno::ENXIO | Errno::ENODEV => path(name, "is no regular file"),
@@ -125,15 +172,25 @@ fn refused(folder: Folder<'_>, name: &str, errno: Errno) -> Refusal {
     }
 }
 
-fn unreadable(folder: BorrowedFd<'_>, name: &str) -> Refusal {
+fn unreadable(folder: Folder<'_>, name: &str) -> Refusal {
     let uid = geteuid();
-    let mode = fstatat(folder, name, AtFlags::AT_SYMLINK_NOFOLLOW)
-        .map_or_else(|_| "unknown".to_owned(), |stat| format!("{:04o}", stat.st_mode & 0o7777));
-    let message = format!(
-        "{} has mode {mode} and user {uid}, whom the broker runs as, may not read it: \
-         chmod or chown it",
-        shown(name)
-    );
+    let mode = |stat: FileStat| format!("{:04o}", stat.st_mode & 0o7777);
+    let message = match fstatat(folder.fd, name, AtFlags::AT_SYMLINK_NOFOLLOW) {
+        Ok(stat) => format!(
+            "{} has mode {} and user {uid}, whom the broker runs as, may not read it: \
+             chmod or chown it",
+            shown(name),
+            mode(stat)
+        ),
+        // Then it is the directory that is closed, or one beneath it.
+        Err(_) => format!(
+            "{} has mode {} and user {uid}, whom the broker runs as, may not look for {} in it: \
+             chmod or chown it",
+            folder.name,
+            fstat(folder.fd).map_or_else(|_| "unknown".to_owned(), mode),
+            shown(name)
+        ),
+    };
     Refusal::new(Code::ModelUnreadable, message)
 }
 

@@ -9,26 +9,22 @@ use core_wire::{
     client::{ModelInfo, event::ModelState},
     code::{Code, Refusal},
     ids::{BadId, ModelId},
-    worker::ModelFacts,
+    worker::{ModelFacts, Needs},
 };
-use nix::{dir::Dir, errno::Errno, fcntl::OFlag, sys::stat::Mode};
+use nix::errno::Errno;
 
 use super::{
+    editions::Coming,
+    files::{Content, Names},
     hash::{Digest, hex},
-    loader::{Stamp, shown},
+    listing::{self, SUFFIX},
+    loader::shown,
     swap::Attempts,
 };
 use crate::{
     config::{Config, Keep, ModelConfig},
     scheduler::{Edition, LineId, Part},
 };
-
-/// Entries of `models/` that are looked at. A directory with more is not one of models, and the
-/// listing runs between two tokens: 4096 names take a few milliseconds.
-const ENTRIES_MAX: usize = 4096;
-
-/// What ends the name of a model file.
-const SUFFIX: &str = ".gguf";
 
 /// Where a model comes from and how it is to be served.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -52,8 +48,18 @@ pub(crate) struct Entry {
     pub(crate) edition: Edition,
     /// Files that it was served from before, while a request of theirs has not ended.
     pub(crate) before: BTreeMap<Edition, Source>,
-    /// What its last worker said of it.
+    /// The file that takes its place once its worker is ready.
+    pub(super) coming: Option<Coming>,
+    /// The file that it was found with, or that core.toml names, where another was swapped in.
+    pub(super) instead_of: Option<String>,
+    /// The edition that was given out last.
+    pub(super) last_edition: Edition,
+    /// Whether it is brought back in a while.
+    pub(crate) returns: bool,
+    /// What its last worker or inspector said of it.
     pub(crate) facts: ModelFacts,
+    /// What a worker for it takes, as its last inspector said.
+    pub(crate) needs: Needs,
     pub(crate) attempts: Attempts,
     /// What became of its spares of late.
     pub(crate) spares: Attempts,
@@ -65,6 +71,8 @@ pub(crate) struct Entry {
 #[derive(Debug, Default)]
 pub(crate) struct Registry {
     entries: BTreeMap<ModelId, Entry>,
+    /// Why models/ could not be listed the last time.
+    unlisted: Option<Refusal>,
 }
 
 impl Registry {
@@ -76,22 +84,29 @@ impl Registry {
         let mut found = declared(config);
         // Names in a directory are unique, so only a declaration can have claimed one.
         let claimed: BTreeSet<_> = found.values().map(|other| other.file.clone()).collect();
-        for (id, source) in list(models)? {
+        for (id, source) in self.list(models)? {
             if !claimed.contains(&source.file) {
                 found.entry(id).or_insert(source);
             }
         }
-        self.entries.retain(|id, entry| {
-            found.contains_key(id) || matches!(entry.state, ModelState::Loading | ModelState::Ready)
-        });
+        self.entries.retain(|id, entry| found.contains_key(id) || entry.is_in_use());
         for (id, source) in found {
             let entry = self.entries.entry(id).or_default();
-            if let Some(stamp) = Stamp::of_name(models, &source.file) {
-                entry.size_bytes = stamp.size_bytes;
-            }
-            entry.source = source;
+            entry.declare(source);
+            entry.measure(models);
         }
         Ok(())
+    }
+
+    fn list(&mut self, models: BorrowedFd<'_>) -> Result<Vec<(ModelId, Source)>, Errno> {
+        let listed = listing::list(models);
+        self.unlisted = listed.as_ref().err().map(|&errno| listing::unlisted(models, errno));
+        listed
+    }
+
+    /// The refusal for a name that no model has, as far as that can be told.
+    pub(crate) fn unknown(&self, name: &str) -> Refusal {
+        self.unlisted.clone().unwrap_or_else(|| unknown(name))
     }
 
     /// The model that a client names, if it is known by now.
@@ -130,7 +145,8 @@ impl Registry {
         if entry.edition == line.edition {
             return Some(&entry.source);
         }
-        entry.before.get(&line.edition)
+        let coming = entry.coming.as_ref().filter(|coming| coming.edition == line.edition);
+        entry.before.get(&line.edition).or(coming.map(|coming| &coming.source))
     }
 
     /// The model of a line, unless that is about another file than the model's of now.
@@ -150,9 +166,18 @@ impl Registry {
 }
 
 impl Entry {
+    /// Looks how large its files are.
+    pub(super) fn measure(&mut self, models: BorrowedFd<'_>) {
+        let content = Names::of(&self.source).map(|names| names.content(models));
+        if let Some(content) = content.ok().filter(Content::is_there) {
+            self.size_bytes = content.size_bytes();
+        }
+    }
+
     /// What its worker said of it, as long as that worker serves: another content may have come.
     pub(crate) fn served(&self) -> Option<&ModelFacts> {
-        (self.state == ModelState::Ready).then_some(&self.facts)
+        let serves = matches!(self.state, ModelState::Ready | ModelState::Draining);
+        serves.then_some(&self.facts)
     }
 
     /// The model as `models` lists it.
@@ -169,7 +194,7 @@ impl Entry {
             architecture: self.facts.architecture.clone(),
             chat_template: self.facts.chat_template,
             reason: self.attempts.reason().map(|refusal| refusal.message.clone()),
-            memory_bytes: 0,
+            memory_bytes: self.needs.host_total(),
             pinned: self.source.settings.keep == Keep::Pinned,
         }
     }
@@ -192,63 +217,8 @@ pub(crate) fn unknown(name: &str) -> Refusal {
 fn declared(config: &Config) -> BTreeMap<ModelId, Source> {
     let declared = config.models.iter().map(|(id, settings)| {
         let file = settings.file.clone().unwrap_or_else(|| file_of(id));
-        let stem = file.strip_suffix(SUFFIX).unwrap_or(&file);
-        let parts = split(stem).map(|(_, of)| of);
+        let parts = listing::parts_of(&file);
         (id.clone(), Source { file, parts, settings: settings.clone() })
     });
     declared.collect()
-}
-
-/// The models that the names in `models/` stand for.
-fn list(models: BorrowedFd<'_>) -> Result<Vec<(ModelId, Source)>, Errno> {
-    let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
-    let mut dir = Dir::openat(models, ".", flags, Mode::empty())?;
-    let mut found = Vec::new();
-    for (seen, entry) in dir.iter().enumerate() {
-        if seen >= ENTRIES_MAX {
-            tracing::warn!(limit = ENTRIES_MAX, "models/ has more entries; the rest is not seen");
-            break;
-        }
-        let entry = entry?;
-        if let Ok(name) = entry.file_name().to_str() {
-            found.extend(of_file(name));
-        }
-    }
-    Ok(found)
-}
-
-/// The model that a file name stands for: its stem, and for a split model the name of all parts.
-pub(super) fn of_file(name: &str) -> Option<(ModelId, Source)> {
-    let stem = name.strip_suffix(SUFFIX)?;
-    let (id, parts) = match split(stem) {
-        Some((id, of)) => (id, Some(of)),
-        None if is_part(stem) => return None,
-        None => (stem, None),
-    };
-    if id.contains("..") {
-        return None;
-    }
-    let id = ModelId::try_from(id.to_owned()).ok()?;
-    let settings = ModelConfig::default();
-    Some((id, Source { file: name.to_owned(), parts, settings }))
-}
-
-/// Splits the stem of the first part of a split model, `NAME-00001-of-0000N`, into name and N.
-fn split(stem: &str) -> Option<(&str, u32)> {
-    let (name, part, of) = parts(stem)?;
-    (part == 1).then_some((name, of))
-}
-
-fn is_part(stem: &str) -> bool {
-    parts(stem).is_some()
-}
-
-fn parts(stem: &str) -> Option<(&str, u32, u32)> {
-    let (head, of) = stem.rsplit_once("-of-")?;
-    let (name, part) = head.rsplit_once('-')?;
-    let five = |digits: &str| -> Option<u32> {
-        let plain = digits.len() == 5 && digits.bytes().all(|byte| byte.is_ascii_digit());
-        plain.then(|| digits.parse().ok())?
-    };
-    Some((name, five(part)?, five(of)?))
 }

@@ -2,7 +2,7 @@
 
 use core_wire::code::{Refusal, Retry};
 
-use super::loader::Stamp;
+use super::files::Content;
 
 /// Wait after the first failure: long enough that a client in a loop does not fork a worker for
 /// each of its requests, short enough for somebody who has just repaired something.
@@ -38,8 +38,8 @@ pub(crate) struct Attempts {
 #[derive(Debug)]
 struct Failure {
     refusal: Refusal,
-    /// The file that failed; another content may be tried at once.
-    stamp: Option<Stamp>,
+    /// What failed; another content may be tried at once.
+    content: Content,
     again_at_ms: u64,
     in_a_row: u32,
 }
@@ -50,18 +50,18 @@ impl Attempts {
         self.failed = None;
     }
 
-    /// The last attempt failed with `refusal` on the content `stamp`.
-    pub(crate) fn failed(&mut self, refusal: Refusal, stamp: Option<Stamp>, now_ms: u64) {
+    /// The last attempt failed with `refusal` on `content`.
+    pub(crate) fn failed(&mut self, refusal: Refusal, content: Content, now_ms: u64) {
         let in_a_row = self.failed.as_ref().map_or(0, |failure| failure.in_a_row);
-        self.failed_again(in_a_row, refusal, stamp, now_ms);
+        self.failed_again(in_a_row, refusal, content, now_ms);
     }
 
-    fn failed_again(&mut self, in_a_row: u32, refusal: Refusal, stamp: Option<Stamp>, now_ms: u64) {
+    fn failed_again(&mut self, in_a_row: u32, refusal: Refusal, content: Content, now_ms: u64) {
         let wait_ms = AGAIN_MS_FIRST.checked_shl(in_a_row).unwrap_or(AGAIN_MS_MAX);
         let again_at_ms = now_ms + wait_ms.min(AGAIN_MS_MAX);
         // 16 doublings are beyond the longest wait; counting on would only overflow the shift.
         let in_a_row = in_a_row.saturating_add(1).min(16);
-        self.failed = Some(Failure { refusal, stamp, again_at_ms, in_a_row });
+        self.failed = Some(Failure { refusal, content, again_at_ms, in_a_row });
     }
 
     /// A worker that served crashed, which was said with `refusal`; `spoke` tells whether it had
@@ -70,7 +70,7 @@ impl Attempts {
     pub(crate) fn crashed(
         &mut self,
         spoke: Spoke,
-        (refusal, stamp): (&Refusal, Stamp),
+        (refusal, content): (&Refusal, &Content),
         now_ms: u64,
     ) {
         self.crashes = match spoke {
@@ -78,7 +78,7 @@ impl Attempts {
             Spoke::No => self.crashes.saturating_add(1),
         };
         if let Some(over) = self.crashes.checked_sub(CRASHES_MAX) {
-            self.failed_again(over, refusal.clone(), Some(stamp), now_ms);
+            self.failed_again(over, refusal.clone(), content.clone(), now_ms);
         }
     }
 
@@ -90,22 +90,27 @@ impl Attempts {
         }
     }
 
-    /// Milliseconds until it may be tried again after a failure.
-    pub(crate) fn left_ms(&self, now_ms: u64) -> u64 {
-        self.failed.as_ref().map_or(0, |failure| failure.again_at_ms.saturating_sub(now_ms))
-    }
-
     /// Why the last attempt failed.
     pub(crate) fn reason(&self) -> Option<&Refusal> {
         self.failed.as_ref().map(|failure| &failure.refusal)
     }
 
+    /// Whether the last attempt failed on this very content.
+    pub(crate) fn is_of(&self, content: &Content) -> bool {
+        self.failed.as_ref().is_some_and(|failure| failure.content == *content)
+    }
+
+    /// How long it is too early for another attempt on the same file.
+    pub(crate) fn left_ms(&self, now_ms: u64) -> u64 {
+        self.failed.as_ref().map_or(0, |failure| failure.again_at_ms.saturating_sub(now_ms))
+    }
+
     /// The refusal for a request that comes too early after a failure; `None` if it may be tried.
     /// It names a time only where its code says that a retry helps.
-    pub(crate) fn too_early(&self, stamp: Option<Stamp>, now_ms: u64) -> Option<Refusal> {
+    pub(crate) fn too_early(&self, content: &Content, now_ms: u64) -> Option<Refusal> {
         let failure = self.failed.as_ref()?;
         let left_ms = failure.again_at_ms.checked_sub(now_ms).filter(|&left| left > 0)?;
-        if failure.stamp != stamp {
+        if failure.content != *content {
             return None;
         }
         let refusal = failure.refusal.clone();

@@ -1,10 +1,7 @@
 use std::{
     fs,
     io::Write as _,
-    os::{
-        fd::AsFd as _,
-        unix::fs::{PermissionsExt as _, symlink},
-    },
+    os::{fd::AsFd as _, unix::fs::PermissionsExt as _},
     path::Path,
 };
 
@@ -16,57 +13,38 @@ use core_wire::{
 use sha2::{Digest as _, Sha256};
 
 use super::{
+    files::Names,
     grammars::{self, Grammars, Key},
-    hash::{Hasher, hex},
+    hash::{Hasher, combined, hex},
+    listing::of_file,
     loader::{Folder, Stamp, open},
-    registry::{Registry, of_file, unknown},
+    registry::{Registry, unknown},
     swap::Attempts,
 };
 use crate::config::{Config, ModelConfig};
 
-fn directory() -> (tempfile::TempDir, fs::File) {
+pub(super) fn directory() -> (tempfile::TempDir, fs::File) {
     let dir = tempfile::tempdir().unwrap();
     let fd = fs::File::open(dir.path()).unwrap();
     (dir, fd)
 }
 
-fn put(dir: &Path, name: &str, bytes: &[u8]) {
+pub(super) fn put(dir: &Path, name: &str, bytes: &[u8]) {
     let path = dir.join(name);
     fs::write(&path, bytes).unwrap();
     fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
 }
 
-fn code_of<T>(result: Result<T, Refusal>) -> Code {
+pub(super) fn code_of<T>(result: Result<T, Refusal>) -> Code {
     result.err().expect("a refusal").code
 }
 
 #[test]
-fn a_plain_file_opens_and_nothing_else_does() {
-    let (dir, fd) = directory();
-    put(dir.path(), "good.gguf", b"weights");
-    assert_eq!(open(Folder::models(fd.as_fd()), "good.gguf").unwrap().stamp.size_bytes, 7);
-    symlink("good.gguf", dir.path().join("link.gguf")).unwrap();
-    symlink("/etc", dir.path().join("etc")).unwrap();
-    fs::create_dir(dir.path().join("sub.gguf")).unwrap();
-    nix::unistd::mkfifo(&dir.path().join("fifo.gguf"), nix::sys::stat::Mode::S_IRWXU).unwrap();
-    let _socket = std::os::unix::net::UnixListener::bind(dir.path().join("socket.gguf")).unwrap();
-    for name in
-        ["link.gguf", "etc/passwd", "sub.gguf", "fifo.gguf", "socket.gguf", "../x", "/etc/passwd"]
-    {
-        assert_eq!(code_of(open(Folder::models(fd.as_fd()), name)), Code::ModelPath, "{name}");
-    }
-    assert_eq!(code_of(open(Folder::models(fd.as_fd()), "missing.gguf")), Code::ModelLoad);
-}
-
-#[test]
-fn what_everybody_may_write_is_refused_with_its_mode() {
-    let (dir, fd) = directory();
-    put(dir.path(), "open.gguf", b"x");
-    let path = dir.path().join("open.gguf");
-    fs::set_permissions(&path, fs::Permissions::from_mode(0o606)).unwrap();
-    let refusal = open(Folder::models(fd.as_fd()), "open.gguf").unwrap_err();
-    assert_eq!(refusal.code, Code::ModelPath);
-    assert!(refusal.message.contains("0606"), "{}", refusal.message);
+fn a_model_of_several_files_has_the_digest_of_their_digests() {
+    let digests = [[1; 32], [2; 32]];
+    assert_eq!(combined(&digests[..1]), digests[0]);
+    assert_eq!(combined(&digests), <[u8; 32]>::from(Sha256::digest(digests.concat())));
+    assert_ne!(combined(&digests), combined(&[digests[1], digests[0]]));
 }
 
 #[test]
@@ -156,31 +134,26 @@ async fn hashes_are_right_and_remembered_by_content() {
 fn failures_are_retried_later_each_time_and_at_once_for_another_content() {
     let (dir, fd) = directory();
     put(dir.path(), "m.gguf", b"x");
-    let stamp = Stamp::of_name(fd.as_fd(), "m.gguf");
+    let content = Names::single("m.gguf").content(fd.as_fd());
+    let stamp = &content;
     let refusal = Refusal::new(Code::Memory, "no");
     let mut attempts = Attempts::default();
     assert_eq!(attempts.too_early(stamp, 0), None);
-    attempts.failed(refusal.clone(), stamp, 1_000);
+    attempts.failed(refusal.clone(), stamp.clone(), 1_000);
     assert_eq!(attempts.too_early(stamp, 1_100), Some(refusal.clone().after(400)));
     assert_eq!(attempts.too_early(stamp, 1_500), None);
-    assert_eq!(attempts.too_early(None, 1_100), None);
+    let gone = Names::single("gone.gguf").content(fd.as_fd());
+    assert_eq!(attempts.too_early(&gone, 1_100), None);
+    assert!(attempts.is_of(stamp) && !attempts.is_of(&gone));
     for _ in 0..100 {
-        attempts.failed(refusal.clone(), stamp, 2_000);
+        attempts.failed(refusal.clone(), stamp.clone(), 2_000);
     }
     assert_eq!(attempts.too_early(stamp, 2_000), Some(refusal.after(30_000)));
     let lasting = Refusal::new(Code::ModelLoad, "no");
-    attempts.failed(lasting.clone(), stamp, 2_000);
+    attempts.failed(lasting.clone(), stamp.clone(), 2_000);
     assert_eq!(attempts.too_early(stamp, 2_000), Some(lasting));
     attempts.succeeded();
     assert_eq!(attempts.too_early(stamp, 2_000), None);
-}
-
-#[test]
-fn what_leads_out_of_tokenizers_is_told_with_its_name() {
-    let (_dir, fd) = directory();
-    let refusal = open(Folder::tokenizers(fd.as_fd()), "../x.gguf").unwrap_err();
-    assert_eq!(refusal.code, Code::ModelPath);
-    assert!(refusal.message.contains("tokenizers/"), "{}", refusal.message);
 }
 
 #[test]

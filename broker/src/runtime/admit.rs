@@ -5,7 +5,11 @@ use core_wire::{
     ids::RequestId,
 };
 
-use super::{Core, arrive::Caller};
+use super::{
+    Core,
+    arrive::Caller,
+    contexts::{Client, Session},
+};
 use crate::{
     ipc::{ConnId, FromClient},
     scheduler::{self, Deadline, Event},
@@ -17,15 +21,18 @@ impl Core {
         match message {
             FromClient::Opened { conn, peer_uid, outbox } => {
                 tracing::debug!(conn = conn.0, peer_uid, "session opened");
-                self.clients.insert(conn, outbox);
-                self.note_peer(conn, peer_uid);
+                let domain = self.contexts.new_domain();
+                self.clients.insert(conn, Client { outbox, session: Session { peer_uid, domain } });
                 self.drive(Event::Opened(conn));
             }
             FromClient::Request { conn, id, request } => self.request(conn, id, request),
             FromClient::Closed { conn } => {
                 self.leave_behind(conn);
                 self.drive(Event::Closed(conn));
-                self.clients.remove(&conn);
+                // After its jobs were cancelled: none of them leaves anything behind then.
+                if let Some(client) = self.clients.remove(&conn) {
+                    self.forget_unless_used(client.session.domain);
+                }
             }
         }
     }
@@ -35,7 +42,7 @@ impl Core {
             return;
         }
         // Also for those that are answered at once: two answers under one id help nobody.
-        if self.scheduler.is_open(conn, &id) {
+        if self.scheduler.is_open(conn, &id) || self.inspections.survey.is_awaited(conn, &id) {
             self.answer(conn, &id, &ToClient::Error(scheduler::duplicate()));
             return;
         }
@@ -49,11 +56,15 @@ impl Core {
                 self.answer(conn, &id, &detached.unwrap_or_else(ToClient::Error));
             }
             Request::Attach { ticket, from } => self.adopt(conn, &id, (ticket, from)),
-            Request::Models => self.answer(conn, &id, &self.models()),
+            Request::Models => self.tell_models(conn, id),
             Request::Status => self.answer(conn, &id, &self.status()),
             Request::Audit => {
                 let audit = self.audit();
                 self.answer(conn, &id, &audit);
+            }
+            Request::Withdraw { model } => {
+                let withdrawn = self.withdraw(&model);
+                self.answer(conn, &id, &withdrawn);
             }
             Request::Generate(_)
             | Request::Tokenize { .. }
@@ -66,8 +77,7 @@ impl Core {
             | Request::Swap { .. }
             | Request::Save { .. }
             | Request::Restore { .. }
-            | Request::Publish { .. }
-            | Request::Withdraw { .. } => self.enqueue(conn, id, request),
+            | Request::Publish { .. } => self.enqueue(conn, id, request),
         }
     }
 
@@ -77,26 +87,26 @@ impl Core {
             ToClient::Error(_) => self.counts.failed += 1,
             _ => self.counts.done += 1,
         }
-        if let Some(outbox) = self.clients.get(&conn) {
+        if let Some(client) = self.clients.get(&conn) {
             // A client that is gone, or reads nothing, is closed by its outbox.
-            let _ = outbox.send(id, event);
+            let _ = client.outbox.send(id, event);
         }
     }
 
     fn enqueue(&mut self, conn: ConnId, id: RequestId, request: Request) {
         let shutdown = matches!(request, Request::Shutdown);
-        let checked = match self.check(request) {
+        let Some(Client { outbox, session }) = self.clients.get(&conn).cloned() else {
+            return;
+        };
+        let checked = match self.check(session, request) {
             Ok(checked) => checked,
             Err(refusal) => return self.answer(conn, &id, &ToClient::Error(refusal)),
-        };
-        let Some(outbox) = self.clients.get(&conn).cloned() else {
-            return;
         };
         let (class, deadline_ms) = (checked.class, checked.deadline_ms);
         let deadline = deadline_ms
             .map(|after_ms| Deadline { at_ms: self.now_ms() + u64::from(after_ms), after_ms });
         let arrived = std::time::Instant::now();
-        self.arrive(Caller { conn, id, outbox, class, deadline, arrived }, checked);
+        self.arrive(Caller { conn, id, outbox, session, class, deadline, arrived }, checked);
         if shutdown {
             self.begin_end();
         }

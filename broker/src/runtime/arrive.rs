@@ -10,13 +10,14 @@ use std::time::Instant;
 use core_wire::{
     client::Priority,
     code::{Code, Refusal},
-    ids::RequestId,
+    ids::{DomainId, ModelId, RequestId},
 };
 
 use super::{
     Core,
     check::{Checked, Place},
     choices::{Group, GroupId},
+    contexts::Session,
     live::{Form, Live},
 };
 use crate::{
@@ -31,6 +32,7 @@ pub(super) struct Caller {
     pub(super) conn: ConnId,
     pub(super) id: RequestId,
     pub(super) outbox: Outbox,
+    pub(super) session: Session,
     pub(super) class: Priority,
     pub(super) deadline: Option<Deadline>,
     pub(super) arrived: Instant,
@@ -54,6 +56,10 @@ pub(super) enum After {
     Abandon(Ticket, Refusal),
     /// A session of nobody is over.
     Leave(ConnId),
+    /// Nothing is left of a session, and nothing of it may be found any more.
+    Forget(DomainId),
+    /// Another worker of a model serves now, and has none of what was published for it.
+    Publish(ModelId),
 }
 
 /// A request that comes in next.
@@ -92,6 +98,8 @@ impl Core {
                     return Some(Event::Abandoned { ticket, refusal });
                 }
                 After::Leave(conn) => return Some(Event::Closed(conn)),
+                After::Forget(domain) => self.forget(domain),
+                After::Publish(model) => self.publish_again(&model),
                 After::Enter(entry) => {
                     if let Some(event) = self.enter(*entry) {
                         return Some(event);
@@ -129,10 +137,11 @@ impl Core {
         if let Form::Choice { group, .. } = &form {
             self.groups.get_mut(group)?.tickets.push(ticket);
         }
-        let Place { task, ask, cost } = place;
+        let Place { task, ask, cost, bound } = place;
         self.live.insert(ticket, Live::new(&caller, form, ask));
         let Caller { conn, id, class, deadline, .. } = caller;
-        Some(Event::Arrived(Arrival { ticket, conn, id, entry, task, class, cost, deadline }))
+        let arrival = Arrival { ticket, conn, id, entry, task, class, cost, bound, deadline };
+        Some(Event::Arrived(arrival))
     }
 
     /// A grammar compiled: what waited for it joins the request while that is still open, so that
@@ -146,6 +155,7 @@ impl Core {
         if let Some(content) = content {
             places.iter_mut().for_each(|place| place.compiled_for(content));
         }
+        places.iter_mut().for_each(|place| self.follow_swap(&mut place.task));
         self.line_up(&caller, places, Entry::Joins);
         if let Some(event) = self.follow() {
             self.drive(event);

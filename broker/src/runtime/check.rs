@@ -18,11 +18,12 @@ use tokio::time::Instant;
 
 use super::{
     Core,
+    contexts::{Scope, Session},
     live::{Ask, Work},
 };
 use crate::{
-    models::{hash::Digest, registry},
-    scheduler::{Cost, LineId, Part, Task},
+    models::hash::Digest,
+    scheduler::{Bound, Cost, LineId, Part, Task},
     workers::{feed::Held, link::Want},
 };
 
@@ -46,11 +47,12 @@ pub(super) struct Place {
     pub(super) task: Task,
     pub(super) ask: Ask,
     pub(super) cost: Cost,
+    pub(super) bound: Bound,
 }
 
 impl Core {
     /// Everything that can be said of a request before it gets a place.
-    pub(super) fn check(&mut self, request: Request) -> Result<Checked, Refusal> {
+    pub(super) fn check(&mut self, session: Session, request: Request) -> Result<Checked, Refusal> {
         match request {
             Request::Generate(generate) => self.check_generate(*generate),
             Request::Tokenize { model, text, special } => {
@@ -62,7 +64,8 @@ impl Core {
                 let line = self.vocabulary_of(&model)?;
                 self.check_ids(&line.model, &tokens)?;
                 let work = self.work(JobKind::Detokenize, Want::Text, &Prompt::Tokens(tokens))?;
-                Ok(Checked::of(Task::Brief(line), Ask::Job(work)))
+                let (task, cost, bound) = (Task::Brief(line), Cost::default(), Bound::ToVocabulary);
+                Ok(Checked::one(Place { task, ask: Ask::Job(work), cost, bound }))
             }
             Request::Embed { model, input } => {
                 input.check()?;
@@ -70,7 +73,8 @@ impl Core {
                 let work = self.work(JobKind::Embed, Want::Floats, &input)?;
                 let cost = Cost { prompt: tokens_of(&input), max_tokens: 0 };
                 let task = Task::Embed(self.registry.line(model, Part::Whole));
-                Ok(Checked::one(Place { task, ask: Ask::Job(work), cost }))
+                let bound = bound_of(&input);
+                Ok(Checked::one(Place { task, ask: Ask::Job(work), cost, bound }))
             }
             Request::Load { model } => self.place(&model, Task::Load),
             Request::Unload { model } => self.place(&model, Task::Unload),
@@ -82,14 +86,14 @@ impl Core {
             | Request::Status
             | Request::Audit
             | Request::Detach { .. }
-            | Request::Attach { .. } => {
+            | Request::Attach { .. }
+            | Request::Withdraw { .. } => {
                 Err(Refusal::new(Code::Internal, "this request takes no place in a queue"))
             }
-            Request::Swap { .. }
-            | Request::Save { .. }
-            | Request::Restore { .. }
-            | Request::Publish { .. }
-            | Request::Withdraw { .. } => Err(Refusal::new(Code::Internal, "not yet")),
+            Request::Swap { model, file } => self.check_swap(&model, &file),
+            Request::Save { model, name } => self.check_save(&model, name),
+            Request::Restore { model, name } => self.check_restore(session, &model, name),
+            Request::Publish { model, prompt } => self.check_publish(&model, &prompt),
         }
     }
 
@@ -106,7 +110,7 @@ impl Core {
         prompt: &Prompt,
     ) -> Result<Work, Refusal> {
         let prompt = self.hold(prompt, grammar_bytes(&kind))?;
-        Ok(Work { kind, want, prompt, compiled_for: None })
+        Ok(Work { kind, want, prompt, scope: Scope::None, compiled_for: None })
     }
 
     /// Keeps a prompt for its jobs, and counts it with what else of them waits.
@@ -130,7 +134,7 @@ impl Core {
             return Ok(model);
         }
         self.look_again();
-        self.registry.find(name)?.ok_or_else(|| registry::unknown(name))
+        self.registry.find(name)?.ok_or_else(|| self.registry.unknown(name))
     }
 
     /// Looks for a model that was added, at the price of a tenth of the time at most: a client that
@@ -173,17 +177,26 @@ impl Place {
         if let Ask::Job(work) = &mut self.ask {
             work.compiled_for = Some(content);
         }
+        self.bound = Bound::ToEdition;
     }
 }
 
 impl Checked {
-    fn of(task: Task, ask: Ask) -> Self {
-        Self::one(Place { task, ask, cost: Cost::default() })
+    pub(super) fn of(task: Task, ask: Ask) -> Self {
+        Self::one(Place { task, ask, cost: Cost::default(), bound: Bound::ToModel })
     }
 
-    fn one(place: Place) -> Self {
+    pub(super) fn one(place: Place) -> Self {
         let places = vec![place];
         Self { grammar: None, places, class: Priority::Normal, deadline_ms: None }
+    }
+}
+
+/// What a prompt was made for.
+pub(super) fn bound_of(prompt: &Prompt) -> Bound {
+    match prompt {
+        Prompt::Text(_) | Prompt::Chat(_) => Bound::ToModel,
+        Prompt::Tokens(_) => Bound::ToVocabulary,
     }
 }
 

@@ -4,7 +4,7 @@ use std::{
     cell::RefCell,
     collections::{BTreeMap, HashMap, VecDeque},
     os::fd::AsFd as _,
-    rc::Rc,
+    rc::{Rc, Weak},
     thread,
     time::Duration,
 };
@@ -12,10 +12,13 @@ use std::{
 use core_wire::client::status::{DeathCounts, RequestCounts};
 use tokio::time::Instant;
 
-use super::{Core, Ending, Fault, Shared, detach::Kept, tell::epoch_ms};
+use super::{
+    Core, Ending, Fault, Shared, contexts::Contexts, detach::Kept, inspect::Inspections,
+    tell::epoch_ms,
+};
 use crate::{
     config,
-    memory::Budget,
+    memory::{Budget, gpu::Ledger, pool},
     models::{grammars::Grammars, hash::Hasher, registry::Registry},
     report::Seen,
     scheduler::{self, Event, Limits},
@@ -26,42 +29,50 @@ use crate::{
 impl Core {
     pub(super) fn start(setup: Setup) -> Result<Shared, Fault> {
         let hasher = Hasher::start().map_err(Fault::Thread)?;
+        let core = Rc::new_cyclic(|me| RefCell::new(Self::new(me.clone(), setup, hasher)));
+        core.borrow_mut().scan();
+        core.borrow_mut().open_own_session();
+        Ok(core)
+    }
+
+    fn new(me: Weak<RefCell<Self>>, setup: Setup, hasher: Hasher) -> Self {
         let scheduler = scheduler::State::new(limits(&setup));
+        let contexts = Contexts::open(&setup);
         let mut own = Seen::default();
         own.merge(setup.own_rows.iter().cloned(), epoch_ms());
-        let core = Rc::new_cyclic(|me| {
-            RefCell::new(Self {
-                me: me.clone(),
-                setup,
-                scheduler,
-                registry: Registry::default(),
-                hasher,
-                variant: Rc::default(),
-                clients: HashMap::new(),
-                live: BTreeMap::new(),
-                kept: Kept::default(),
-                groups: BTreeMap::new(),
-                after: VecDeque::new(),
-                grammars: Grammars::default(),
-                vocabularies: BTreeMap::new(),
-                workers: BTreeMap::new(),
-                unsized_lines: BTreeMap::new(),
-                leases: Leases::new(cores()),
-                prompts: Budget::of_prompts(),
-                counts: RequestCounts::default(),
-                deaths: DeathCounts::default(),
-                own,
-                next_ticket: 0,
-                next_worker: 0,
-                next_group: 0,
-                ending: Ending::No,
-                retime: Rc::default(),
-                next_look: Instant::now(),
-                worker_gone: Rc::default(),
-            })
-        });
-        core.borrow_mut().scan();
-        Ok(core)
+        Self {
+            me,
+            setup,
+            scheduler,
+            registry: Registry::default(),
+            hasher,
+            variant: Rc::default(),
+            clients: HashMap::new(),
+            contexts,
+            live: BTreeMap::new(),
+            kept: Kept::default(),
+            groups: BTreeMap::new(),
+            after: VecDeque::new(),
+            grammars: Grammars::default(),
+            vocabularies: BTreeMap::new(),
+            workers: BTreeMap::new(),
+            unsized_lines: BTreeMap::new(),
+            inspections: Inspections::default(),
+            devices: Vec::new(),
+            leases: Leases::new(cores()),
+            prompts: Budget::of_prompts(),
+            gpus: Ledger::default(),
+            counts: RequestCounts::default(),
+            deaths: DeathCounts::default(),
+            own,
+            next_ticket: 0,
+            next_worker: 0,
+            next_group: 0,
+            ending: Ending::No,
+            retime: Rc::default(),
+            next_look: Instant::now(),
+            worker_gone: Rc::default(),
+        }
     }
 
     pub(super) fn is_over(&self) -> bool {
@@ -128,6 +139,7 @@ impl Core {
             None => {}
         }
         self.scheduler.set_limits(limits(&self.setup));
+        self.contexts.resize(&self.setup.config.cache);
         self.scan();
         self.review_spares();
     }
@@ -152,5 +164,7 @@ fn limits(setup: &Setup) -> Limits {
     Limits {
         waiting_max: number(queue.requests_max),
         per_session_max: number(queue.per_session_max),
+        memory_bytes: pool::budget_bytes(&setup.config.memory),
+        swap_drain_ms: setup.config.swap_drain_ms.into(),
     }
 }

@@ -46,8 +46,6 @@ const NAME: &str = "detached";
 #[derive(Debug, Default)]
 pub(super) struct Kept {
     requests: BTreeMap<Ticket, Keep>,
-    /// The user behind each connection.
-    peers: BTreeMap<ConnId, u32>,
     /// Sessions of nobody so far.
     sessions: u64,
 }
@@ -83,14 +81,8 @@ impl Kept {
 }
 
 impl Core {
-    /// A session has begun.
-    pub(super) fn note_peer(&mut self, conn: ConnId, peer_uid: u32) {
-        self.kept.peers.insert(conn, peer_uid);
-    }
-
     /// A session is about to end: what it has detached goes on without it.
     pub(super) fn leave_behind(&mut self, conn: ConnId) {
-        self.kept.peers.remove(&conn);
         let all = self.kept.requests.iter();
         let here = all.filter(|(_, keep)| keep.home == Home::Session(conn));
         let left: Vec<_> = here.map(|(&ticket, _)| ticket).collect();
@@ -127,6 +119,8 @@ impl Core {
     /// # Errors
     /// `BAD_PARAMETER` for what cannot be detached, `MEMORY` for what cannot be kept.
     pub(super) fn detach(&mut self, conn: ConnId, target: String) -> Result<ToClient, Refusal> {
+        let gone = || Refusal::new(Code::Internal, "the session that detaches is gone");
+        let peer_uid = self.clients.get(&conn).ok_or_else(gone)?.session.peer_uid;
         let ticket = self.to_detach(conn, target)?;
         let full = self.kept.requests.len() >= DETACHED_MAX;
         if full && !self.kept.requests.contains_key(&ticket) {
@@ -139,7 +133,6 @@ impl Core {
         getrandom::fill(&mut secret)
             .map_err(|_| Refusal::new(Code::Internal, "the kernel gives no random ticket"))?;
         let secret = DetachTicket(secret);
-        let peer_uid = self.kept.peers.get(&conn).copied().unwrap_or(u32::MAX);
         let home = Home::Session(conn);
         let keep = Keep { secret, peer_uid, journal, home, until_ms: None };
         self.kept.requests.insert(ticket, keep);
@@ -184,7 +177,13 @@ impl Core {
         };
         let max = match work.want {
             Want::Tokens { max, .. } => max,
-            Want::Ids | Want::Text | Want::Floats | Want::Nothing => 0,
+            Want::Ids
+            | Want::Text
+            | Want::Floats
+            | Want::Nothing
+            | Want::State { .. }
+            | Want::Count
+            | Want::Published => 0,
         };
         let job = live.job.and_then(|(worker, job)| {
             self.workers.get_mut(&worker).and_then(|worker| worker.ledger.job_mut(job))

@@ -11,7 +11,8 @@ use core_wire::{
 
 use super::{
     Core,
-    check::{Checked, Place, outside, tokens_of},
+    check::{Checked, Place, bound_of, outside, tokens_of},
+    contexts::Scope,
     live::{Ask, Work},
     worker::Worker,
 };
@@ -21,7 +22,7 @@ use crate::{
         hash::Digest,
         loader::Stamp,
     },
-    scheduler::{Cost, Part, Task},
+    scheduler::{Bound, Cost, Part, Task},
     workers::link::Want,
 };
 
@@ -70,8 +71,12 @@ impl Core {
         params: Params,
     ) -> Result<Vec<Place>, Refusal> {
         let want = Want::Tokens { max: params.max_tokens, logprobs: params.logprobs };
-        let n = params.n;
+        let (n, scope) = (params.n, Scope::of(params.cache));
         let cost = Cost { prompt: tokens_of(prompt), max_tokens: params.max_tokens };
+        let bound = match params.logit_bias.is_empty() {
+            true => bound_of(prompt),
+            false => Bound::ToVocabulary,
+        };
         let first = sampling(params)?;
         let grammar = first.grammar.as_ref().map_or(0, |grammar| grammar.source().len());
         let held = self.hold(prompt, grammar.saturating_mul(n as usize))?;
@@ -80,8 +85,9 @@ impl Core {
             let seed = first.seed.wrapping_add(index.into());
             let kind = JobKind::Generate(Box::new(Sampling { seed, ..first.clone() }));
             let prompt = held.clone();
-            let ask = Ask::Job(Work { kind, want, prompt, compiled_for: None });
-            Place { task: Task::Generate(line.clone()), ask, cost }
+            let ask =
+                Ask::Job(Work { kind, want, prompt, scope: scope.clone(), compiled_for: None });
+            Place { task: Task::Generate(line.clone()), ask, cost, bound }
         });
         Ok(places.collect())
     }
@@ -100,7 +106,8 @@ impl Core {
         let nothing = Prompt::Text(String::new());
         let work = self.work(JobKind::Compile(grammar.clone()), Want::Nothing, &nothing)?;
         let (task, ask, cost) = (Task::Brief(line), Ask::Job(work), Cost::default());
-        Ok(Known::No(Box::new(Place { task, ask, cost }), digest))
+        let bound = Bound::ToEdition;
+        Ok(Known::No(Box::new(Place { task, ask, cost, bound }), digest))
     }
 
     /// Whether a worker compiles grammars for other content than serves its model, or would: the

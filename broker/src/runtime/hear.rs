@@ -9,7 +9,6 @@ use tokio::time::Instant;
 
 use super::{
     Core,
-    live::Ask,
     spare::Post,
     tell::epoch_ms,
     worker::{Stage, Worker},
@@ -82,54 +81,73 @@ impl Core {
         }
     }
 
+    /// Tells everybody who waits for a worker how far it has come, once for each percent.
     fn progressed(&mut self, id: WorkerId, fraction: f32) {
-        let whole = self.workers.get(&id).and_then(Worker::whole);
-        let Some(model) = whole.map(|line| &line.model) else {
+        let Some(worker) = self.workers.get_mut(&id) else {
             return;
         };
-        for live in self.live.values() {
-            if matches!(&live.ask, Ask::Place(asked) if asked == model) {
+        let Some(line) = worker.line.clone() else {
+            return;
+        };
+        if self.scheduler.loads_spare(&line) {
+            // Nobody waits for that.
+            return;
+        }
+        let percent = percent(fraction);
+        if worker.told_percent.replace(percent) == Some(percent) {
+            return;
+        }
+        for ticket in self.scheduler.awaiting(&line) {
+            let live = self.live.get(&ticket).filter(|live| live.form.choice() == 0);
+            if let Some(live) = live {
                 // A client that misses a progress bar misses nothing.
                 let _ = live.outbox.send(&live.id, &ToClient::Progress { fraction });
             }
         }
     }
 
-    /// The second look; only then does the model count as ready.
+    /// The second look, at the worker and its files; nothing if either is not as it must be.
+    fn looked_at(&mut self, id: WorkerId, claims: &[Claim]) -> Option<&mut Worker> {
+        let worker = self.living(id)?;
+        worker.see(Said::AfterModel, claims, verify::at_ready);
+        if let Some(row) = worker.seen.missing() {
+            worker.condemn(Verdict::Unprotected { row: row.to_owned() });
+            return None;
+        }
+        self.look_at_files(id);
+        self.living(id).filter(|worker| worker.verdict.is_none())
+    }
+
+    /// Only after a second look does the model count as ready.
     fn ready(&mut self, id: WorkerId, ready: Ready) {
-        let Some(worker) = self.living(id) else {
+        let Some(worker) = self.looked_at(id, &ready.claims) else {
             return;
         };
-        worker.see(Said::AfterModel, &ready.claims, verify::at_ready);
-        if let Some(row) = worker.seen.missing() {
-            return worker.condemn(Verdict::Unprotected { row: row.to_owned() });
-        }
         let Some(line) = worker.line.clone() else {
             return;
         };
-        worker.stage = Stage::Serving;
-        worker.slots = ready.facts.slots;
-        let cells = ready.facts.n_ctx;
-        worker.facts = ready.facts.clone();
-        worker.used_at = Instant::now();
-        let slots = usize::try_from(ready.facts.slots).unwrap_or(usize::MAX);
-        tracing::info!(
-            pid = worker.pid,
-            model = worker.name(),
-            slots,
-            threads = ready.threads,
-            locked_us = ready.locked_us,
-            load_us = ready.load_us,
-            "worker ready"
-        );
-        if line.part != Part::Whole {
-            return self.vocabulary_ready(id, line);
+        worker.note_ready(&ready);
+        match line.part {
+            Part::Whole => self.model_ready(id, line, ready.facts),
+            Part::Vocabulary | Part::Grammar => self.vocabulary_ready(id, line),
         }
+    }
+
+    /// The worker of a model serves it from now on, or stands by.
+    fn model_ready(&mut self, id: WorkerId, line: LineId, facts: ModelFacts) {
+        let tenure = self.tenure(&line, facts.vocabulary);
+        let slots = usize::try_from(facts.slots).unwrap_or(usize::MAX);
+        let cells = facts.n_ctx;
+        if let Some(gpu) = self.workers.get(&id).and_then(|worker| worker.gpu.as_ref()) {
+            gpu.settle();
+        }
+        let ready = Event::Ready { line: line.clone(), worker: id, slots, cells, tenure };
         if self.scheduler.loads_spare(&line) {
-            return self.drive(Event::Ready { line, worker: id, slots, cells });
+            return self.drive(ready);
         }
-        self.takes_over(id, &line, ready.facts);
-        self.drive(Event::Ready { line: line.clone(), worker: id, slots, cells });
+        self.takes_over(id, &line, facts);
+        self.publish_again(&line.model);
+        self.drive(ready);
         self.want_spare(line);
     }
 
@@ -161,6 +179,23 @@ impl Core {
 }
 
 impl Worker {
+    /// It serves from now on.
+    fn note_ready(&mut self, ready: &Ready) {
+        self.stage = Stage::Serving;
+        self.slots = ready.facts.slots;
+        self.facts = ready.facts.clone();
+        self.used_at = Instant::now();
+        tracing::info!(
+            pid = self.pid,
+            model = self.name(),
+            slots = ready.facts.slots,
+            threads = ready.threads,
+            locked_us = ready.locked_us,
+            load_us = ready.load_us,
+            "worker ready"
+        );
+    }
+
     /// Merges what the worker says with what is seen of it from outside, now.
     fn see(&mut self, said: Said, claims: &[Claim], look: fn(i32, &verify::Expect) -> Vec<Row>) {
         let now_ms = epoch_ms();
@@ -168,4 +203,14 @@ impl Worker {
         let pid = i32::try_from(self.pid).unwrap_or(-1);
         self.seen.merge(look(pid, &self.expect), now_ms);
     }
+}
+
+/// Whole percents; 0 for what is no number.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a hundred fits; the cast makes NaN a 0"
+)]
+fn percent(fraction: f32) -> u8 {
+    (fraction.clamp(0.0, 1.0) * 100.0) as u8
 }

@@ -4,7 +4,7 @@
 mod tests;
 
 use core_wire::{
-    client::{Done, Event as ToClient},
+    client::{ContextInfo, Done, Event as ToClient},
     code::Refusal,
     ids::JobId,
     worker::{Ended, ModelFacts, Refused, Started, Step, StepToken},
@@ -128,15 +128,20 @@ impl Core {
         let Some(answered) = worker.ledger.remove(job) else {
             return;
         };
+        if let Want::State { .. } = answered.want {
+            return self.state_answered(id, job, answered);
+        }
         if let Some(listener) = &answered.listener {
             let Some(event) = answer(answered.want, answered.answer, &worker.facts) else {
-                let what = "an answer that is not what was asked for";
-                return worker.condemn(Verdict::Breach(Breach::Job { what, job }));
+                return worker.condemn(broken_answer(job));
             };
             if let Some(live) = self.live.get_mut(&listener.ticket) {
-                live.answer = Some(event);
+                live.answered(event);
             }
             let (ticket, content) = (listener.ticket, worker.digest);
+            if answered.want == Want::Published {
+                self.published(ticket);
+            }
             if outdated {
                 return self.compiled_in_vain(id, job);
             }
@@ -172,6 +177,12 @@ fn pass_on(listener: &Listener, token: StepToken) -> Option<(Ticket, Refusal)> {
     }
 }
 
+/// What a worker is killed for that answers with something else than it was asked for.
+pub(super) fn broken_answer(job: JobId) -> Verdict {
+    let what = "an answer that is not what was asked for";
+    Verdict::Breach(Breach::Job { what, job })
+}
+
 fn note_times(live: &mut Live, job: &Job<Listener>, ended: &Ended) {
     // Far below 2^52 microseconds for any request that ends within a century.
     #[expect(clippy::cast_precision_loss, reason = "a duration in microseconds")]
@@ -203,6 +214,12 @@ fn answer(want: Want, bytes: Vec<u8>, facts: &ModelFacts) -> Option<ToClient> {
             whole.then_some(ToClient::Embedding(floats))
         }
         Want::Nothing => bytes.is_empty().then(|| ToClient::Done(Done::default())),
-        Want::Tokens { .. } => None,
+        Want::Count | Want::Published => {
+            let tokens = <[u8; 4]>::try_from(bytes).map(u32::from_le_bytes).ok()?;
+            let possible = (1..=facts.n_ctx).contains(&tokens);
+            possible.then_some(ToClient::Context(ContextInfo { tokens, bytes: 0 }))
+        }
+        // The first has no such answer, and the other is written to a file.
+        Want::Tokens { .. } | Want::State { .. } => None,
     }
 }

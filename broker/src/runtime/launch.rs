@@ -1,14 +1,14 @@
 //! Forking a worker and noting it; its task is the caller's.
 
-use std::{fmt::Display, os::fd::OwnedFd, path::Path, rc::Rc, time::Duration};
+use std::{collections::BTreeSet, fmt::Display, path::Path, rc::Rc, time::Duration};
 
-use core_policy::{seccomp, verify::Expect};
+use core_policy::{limits, profile::Profile, report::How, seccomp, verify::Expect};
 use core_ring::TokenReceiver;
 use core_wire::{
     code::{Code, Refusal},
     worker::{
         ModelFacts, Purpose, WorkerConfig,
-        config::{Load, Serve},
+        config::{Load, Serve, Weights},
     },
 };
 use tokio::{process::Child, task::spawn_local, time::Instant};
@@ -22,7 +22,9 @@ use super::{
 };
 use crate::{
     config::WATCHDOG_MS,
-    report::{Seen, no_memory_limit, of_rings},
+    memory::{gpu, pool::Grant},
+    models::files::Files,
+    report::{Seen, no_memory_cgroup, of_rings},
     scheduler::{LineId, Part, WorkerId},
     workers::{
         feed::Feed,
@@ -44,7 +46,10 @@ pub(super) struct Plan {
     pub(super) purpose: Purpose,
     pub(super) role: Role,
     pub(super) line: Option<LineId>,
-    pub(super) files: Vec<OwnedFd>,
+    pub(super) files: Files,
+    pub(super) grant: Grant,
+    /// What it was granted of GPUs, for its life.
+    pub(super) gpu: Option<gpu::Grant>,
     pub(super) threads: u32,
     pub(super) within: Duration,
 }
@@ -70,7 +75,7 @@ impl Core {
         let n_batch = BATCH_TOKENS.max(slots);
         Serve {
             variant: variant.to_string_lossy().into_owned(),
-            backends: Vec::new(),
+            backends: self.backends(line),
             parts: 1,
             adapters: Vec::new(),
             load: Load::Weights,
@@ -82,7 +87,7 @@ impl Core {
             step_ms_max: settings.step_ms_max.unwrap_or(defaults.step_ms_max),
             idle_cells_max: idle_cells.unwrap_or(n_ctx / IDLE_SHARE).min(n_ctx),
             kv: settings.kv.unwrap_or(defaults.kv),
-            weights: settings.weights.or(defaults.weights).unwrap_or_default(),
+            weights: self.weights(line).unwrap_or(Weights::Repacked),
             gpu_layers: 0,
         }
     }
@@ -111,11 +116,14 @@ impl Core {
         }
         self.next_worker += 1;
         let id = WorkerId(self.next_worker);
+        let profile = expect.profile;
         let mut worker = plan.worker(pid, Feed::new(jobs), expect);
         worker.post = post;
         worker.watchdog = Duration::from_millis(self.setup.config.watchdog_ms.into());
         worker.seen.merge(of_rings(degraded), epoch_ms());
-        worker.seen.merge([seccomp::content(), no_memory_limit()], epoch_ms());
+        let cgroup = no_memory_cgroup(&self.setup.memory_cgroup);
+        worker.seen.merge([seccomp::content(profile), cgroup], epoch_ms());
+        worker.seen.merge(profile.rows(How::OutsideAtLocked), epoch_ms());
         self.workers.insert(id, worker);
         Ok(Launched { id, child, tokens })
     }
@@ -126,9 +134,10 @@ impl Core {
             Refusal::new(Code::ModelLoad, format!("{error}"))
         };
         let expect = Expect {
-            models: plan.files.len(),
+            models: plan.files.fds().len(),
             broker_filters: self.setup.own_filters,
-            data_max: None,
+            data_max: plan.data_max_bytes(),
+            profile: Profile::of_backends(plan.purpose.backends()),
         };
         let config = WorkerConfig {
             purpose: plan.purpose.clone(),
@@ -139,9 +148,16 @@ impl Core {
             exe: &self.setup.worker.exe,
             config,
             threads: plan.threads,
-            models: &plan.files,
+            models: plan.files.fds(),
         });
-        Ok((started.map_err(|error| failed(&error))?, expect))
+        let started = started.map_err(|error| failed(&error))?;
+        if let Some(bytes) = expect.data_max {
+            let pid = i32::try_from(started.pid).unwrap_or(-1);
+            // One without the limit is seen at LOCKED, and ended.
+            let set = limits::set_data(pid, bytes);
+            set.map_or_else(|errno| tracing::error!(%errno, "no limit on memory"), drop);
+        }
+        Ok((started, expect))
     }
 
     /// What a worker must not be able to open once it is locked: what others own.
@@ -150,21 +166,36 @@ impl Core {
         paths.iter().map(|path| path.to_string_lossy().into_owned()).collect()
     }
 
-    /// Forgets a worker that is gone; answers what it chose.
-    pub(super) fn remove(&mut self, id: WorkerId) -> Option<usize> {
+    /// Forgets a worker that is gone.
+    pub(super) fn remove(&mut self, id: WorkerId) -> Option<Worker> {
         self.worker_gone.notify_one();
         let worker = self.workers.remove(&id);
         self.free_cores(id);
-        worker?.chosen
+        worker
     }
 }
 
 impl Plan {
+    /// The kernel's limit on its memory. A driver of a GPU maps as much as the device has, so there
+    /// only what is touched is watched.
+    fn data_max_bytes(&self) -> Option<u64> {
+        let on_gpu = match &self.purpose {
+            Purpose::Serve(serve) | Purpose::Inspect(serve) => !serve.backends.is_empty(),
+            Purpose::Choose { .. } => false,
+        };
+        (!on_gpu).then(|| self.grant.data_max_bytes())
+    }
+
     pub(super) fn worker(self, pid: u32, feed: Feed, expect: Expect) -> Worker {
         let now = Instant::now();
         Worker {
             pid,
             line: self.line,
+            files: self.files,
+            rereads: false,
+            grant: self.grant,
+            gpu: self.gpu,
+            memory_at: now,
             digest: None,
             post: Post::Serves,
             ledger: Ledger::new(self.role),
@@ -174,7 +205,9 @@ impl Plan {
             stage: Stage::Loading { until: now + self.within, within: self.within },
             threads: self.threads,
             slots: 0,
+            domains: BTreeSet::new(),
             facts: ModelFacts::default(),
+            told_percent: None,
             chosen: None,
             inspected: None,
             nudge: Rc::default(),

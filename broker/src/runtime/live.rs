@@ -3,7 +3,7 @@
 use std::{rc::Rc, time::Instant};
 
 use core_wire::{
-    client::{Done, FinishReason, Timings, Usage},
+    client::{ContextInfo, Done, Event, FinishReason, Timings, Usage},
     ids::{JobId, ModelId, RequestId},
     worker::JobKind,
 };
@@ -11,7 +11,9 @@ use core_wire::{
 use super::{
     arrive::{Caller, Rest},
     choices::GroupId,
+    contexts::{Scope, Session},
     journal::Journal,
+    submit::Home,
 };
 use crate::{
     ipc::Outbox,
@@ -32,10 +34,14 @@ pub(super) struct Live {
     pub(super) id: RequestId,
     /// What it says is kept here, if it may be adopted or was.
     pub(super) journal: Option<Journal>,
+    /// Whose contexts it may use.
+    pub(super) session: Session,
     /// What stands behind its name.
     pub(super) form: Form,
     /// What is left to be done for it.
     pub(super) ask: Ask,
+    /// What its tokens came from.
+    pub(super) home: Home,
     /// Where it runs.
     pub(super) job: Option<(WorkerId, JobId)>,
     /// A job whose cells may serve it: the one that was parked.
@@ -47,7 +53,9 @@ pub(super) struct Live {
     /// Workers that were lost with it since it last went on.
     pub(super) lost: u32,
     /// The answer of a brief job, once it is whole.
-    pub(super) answer: Option<core_wire::client::Event>,
+    pub(super) answer: Option<Event>,
+    /// Bytes of the file that a restored context was read from.
+    pub(super) file_bytes: u64,
     /// What it used, and where its time went.
     pub(super) usage: Usage,
     pub(super) timings: Timings,
@@ -90,6 +98,8 @@ pub(super) struct Work {
     pub(super) want: Want,
     /// Shared with the queue of the worker that it is sent to.
     pub(super) prompt: Rc<Held>,
+    /// Whose contexts it uses.
+    pub(super) scope: Scope,
     /// The content of the model's file that its grammar compiled for; `None` without a grammar.
     pub(super) compiled_for: Option<Digest>,
 }
@@ -130,14 +140,17 @@ impl Live {
             outbox: caller.outbox.clone(),
             id: caller.id.clone(),
             journal: None,
+            session: caller.session,
             form,
             ask,
+            home: Home::default(),
             job: None,
             reuse: None,
             emitted: Emitted::default(),
             parks: 0,
             lost: 0,
             answer: None,
+            file_bytes: 0,
             usage: Usage::default(),
             timings: Timings::default(),
             arrived: caller.arrived,
@@ -156,6 +169,14 @@ impl Live {
         self.usage.cached_tokens = cached_tokens;
         self.timings.queue_ms = ms(self.arrived, now);
         self.started = Some(now);
+    }
+
+    /// The answer of its brief job is whole.
+    pub(super) fn answered(&mut self, event: Event) {
+        self.answer = Some(match event {
+            Event::Context(info) => Event::Context(ContextInfo { bytes: self.file_bytes, ..info }),
+            other => other,
+        });
     }
 
     /// Its first token came.
@@ -184,6 +205,11 @@ impl Live {
         self.parks += 1;
         self.lost += 1;
         self.job = None;
+    }
+
+    /// Whether a worker has had it already, which was lost.
+    pub(super) fn was_given(&self) -> bool {
+        self.lost > 0 || self.job.is_some()
     }
 
     /// It goes on; answers whether that is after a loss that its client was not told of.

@@ -9,7 +9,7 @@ use core_wire::client::Event as ToClient;
 use super::Core;
 use crate::{
     ipc::OutboxError,
-    models::{loader::Stamp, swap::Spoke},
+    models::{files::Content, swap::Spoke},
     scheduler::{Event, Loss, Ticket, WorkerId},
     workers::{
         cause::{self, Cause},
@@ -24,17 +24,18 @@ impl Core {
             return;
         };
         for (job, lost) in worker.ledger.take_all() {
-            let listener = lost.listener.as_ref();
+            let (listener, emitted) = (lost.listener.as_ref(), lost.emitted.count());
             if let Some(live) = listener.and_then(|listener| self.live.get_mut(&listener.ticket)) {
                 live.lose(lost.emitted);
             }
-            // Its request may have got a token since it was noted last, which clears its name.
-            self.drive(Event::Grown { job, emitted: lost.sent });
+            // Its request may have got a token since it was noted last, which clears its name. What
+            // was said and not passed on does not: it was part of a lie.
+            self.drive(Event::Grown { job, emitted });
         }
     }
 
     /// What the end of a worker means for what it ran, and for the next worker of its model.
-    pub(super) fn judge(&mut self, id: WorkerId, stamp: Stamp, ended: &Ended) -> Loss {
+    pub(super) fn judge(&mut self, id: WorkerId, content: &Content, ended: &Ended) -> Loss {
         let cause = ended.cause();
         if cause == Cause::Asked {
             return Loss::Innocent;
@@ -43,7 +44,7 @@ impl Core {
         match cause {
             Cause::Changed => Loss::Final,
             cause if cause.is_its_own() => {
-                self.note_crash(id, stamp, ended);
+                self.note_crash(id, content, ended);
                 Loss::Suspect
             }
             _ => Loss::Innocent,
@@ -51,14 +52,14 @@ impl Core {
     }
 
     /// Notes that a model's worker crashed, for how soon the next one is loaded.
-    fn note_crash(&mut self, id: WorkerId, stamp: Stamp, ended: &Ended) {
+    fn note_crash(&mut self, id: WorkerId, content: &Content, ended: &Ended) {
         let now_ms = self.now_ms();
         let Some(worker) = self.workers.get(&id) else {
             return;
         };
         let spoke = if worker.ledger.spoke() { Spoke::Yes } else { Spoke::No };
         if let Some(entry) = worker.whole().and_then(|line| self.registry.current_mut(line)) {
-            entry.attempts.crashed(spoke, (&ended.while_serving(), stamp), now_ms);
+            entry.attempts.crashed(spoke, (&ended.while_serving(), content), now_ms);
         }
     }
 

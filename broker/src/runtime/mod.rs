@@ -10,11 +10,16 @@ mod admit;
 mod arrive;
 mod check;
 mod choices;
+mod content;
+mod contexts;
 mod core;
 mod cores;
 mod detach;
+mod fit;
 mod generate;
+mod gpu;
 mod hear;
+mod inspect;
 mod jobs;
 mod journal;
 mod launch;
@@ -23,8 +28,12 @@ mod load;
 mod lost;
 mod perform;
 mod spare;
+mod submit;
+mod survey;
+mod swap;
 mod tell;
 mod tend;
+mod variant;
 mod vocabulary;
 mod worker;
 
@@ -40,6 +49,7 @@ use std::{
 use core_wire::{
     client::status::{DeathCounts, RequestCounts},
     code::Refusal,
+    worker::Device,
 };
 use thiserror::Error;
 use tokio::{
@@ -51,13 +61,15 @@ use tokio::{
 use self::{
     arrive::After,
     choices::{Group, GroupId},
+    contexts::{Client, Contexts},
     detach::Kept,
+    inspect::Inspections,
     live::Live,
     worker::Worker,
 };
 use crate::{
-    ipc::{ConnId, FROM_CLIENTS_MAX, FromClient, Outbox},
-    memory::Budget,
+    ipc::{ConnId, FROM_CLIENTS_MAX, FromClient},
+    memory::{self, Budget},
     models::{grammars::Grammars, hash::Hasher, registry::Registry, swap::Attempts},
     report::Seen,
     scheduler::{self, LineId, Ticket, WorkerId},
@@ -96,7 +108,8 @@ pub(crate) struct Core {
     hasher: Hasher,
     /// The best CPU variant, found once by a throwaway worker.
     variant: Rc<OnceCell<PathBuf>>,
-    clients: HashMap<ConnId, Outbox>,
+    clients: HashMap<ConnId, Client>,
+    contexts: Contexts,
     live: BTreeMap<Ticket, Live>,
     /// What may outlive its connection.
     kept: Kept,
@@ -110,8 +123,14 @@ pub(crate) struct Core {
     workers: BTreeMap<WorkerId, Worker>,
     /// Who waits for the memory of a line's worker.
     unsized_lines: BTreeMap<LineId, oneshot::Sender<Result<(), Refusal>>>,
+    /// What inspectors said of models.
+    inspections: Inspections,
+    /// GPUs that the last of them told of.
+    devices: Vec<Device>,
     leases: Leases,
     prompts: Budget,
+    /// What workers were granted of GPUs.
+    gpus: memory::gpu::Ledger,
     counts: RequestCounts,
     /// Workers that ended without being asked.
     deaths: DeathCounts,
@@ -151,6 +170,7 @@ pub(crate) async fn run(
     mut control: mpsc::Receiver<Control>,
 ) -> Result<(), Fault> {
     let core = Core::start(setup)?;
+    core.borrow_mut().preload();
     let retime = core.borrow().retime.clone();
     while !core.borrow().is_over() {
         let due = core.borrow().next_due();

@@ -3,23 +3,21 @@
 use std::collections::VecDeque;
 
 use core_wire::{
-    client::{Done, Event as ToClient, FinishReason, Priority},
+    client::{Done, Event as ToClient, FinishReason},
     code::{Code, Refusal},
-    ids::JobId,
-    worker::{Job, ToWorker},
+    ids::DomainId,
+    worker::ToWorker,
 };
 use tokio::{task::spawn_local, time::Instant};
 
 use super::{
     Core, Ending,
-    generate::changed,
-    live::{Ask, Form, Listener, Live},
+    live::{Ask, Form, Live},
     load, vocabulary,
-    worker::{Stage, Worker},
 };
 use crate::{
     ipc::OutboxError,
-    scheduler::{self, Effect, End, Event, LineId, Part, Ticket, WorkerId},
+    scheduler::{self, Effect, End, Event, LineId, Part, Ticket},
 };
 
 /// When to try again after `SLOW_CLIENT`: at once, should the client read by then.
@@ -56,7 +54,10 @@ impl Core {
             Effect::LoadSpare(line) => self.load_spare(line),
             Effect::DropSpare(line) => self.kill_loading_spare(&line),
             Effect::Promote { line, worker } => self.promote(&line, worker),
-            Effect::Start(line) => self.grant(&line, Ok(())),
+            Effect::Start(line) => {
+                self.registry.starts(&line);
+                self.grant(&line, Ok(()));
+            }
             Effect::NoRoom { line, refusal } => self.grant(&line, Err(refusal)),
             Effect::Submit { worker, ticket, job, class } => {
                 return self.submit(worker, ticket, (job, class));
@@ -72,14 +73,24 @@ impl Core {
                     worker.stop();
                 }
             }
-            Effect::Drained => {
-                if self.ending != Ending::No {
-                    self.ending = Ending::Now;
-                    self.retime.notify_one();
-                }
+            Effect::Draining(line) => self.registry.drains(&line),
+            Effect::Swapped { from, to } => self.swapped(&from, &to),
+            Effect::Kept(line) => {
+                self.registry.kept(&line);
+                return self.spare_after_swap(&line);
             }
+            Effect::Retired(line) => self.retired(&line),
+            Effect::Drained => self.drained(),
         }
         None
+    }
+
+    /// Everything has ended; so does the broker, if that was asked for.
+    fn drained(&mut self) {
+        if self.ending != Ending::No {
+            self.ending = Ending::Now;
+            self.retime.notify_one();
+        }
     }
 
     fn tell_position(
@@ -106,6 +117,7 @@ impl Core {
         };
         self.leave_job(&mut live);
         self.detached_ended(ticket);
+        self.left_domain(live.session.domain);
         match std::mem::replace(&mut live.form, Form::Single) {
             Form::Single => self.finish_single(live, end),
             Form::Grammar(rest) => self.compiled(live, *rest, end),
@@ -115,6 +127,9 @@ impl Core {
 
     /// The end of a request that is all of what its client asked.
     pub(super) fn finish_single(&mut self, mut live: Live, end: End) {
+        if live.session.domain == DomainId::PUBLIC {
+            return Self::own_ended(&end);
+        }
         match &end {
             End::Generated(FinishReason::Cancelled) | End::Unheard => self.counts.cancelled += 1,
             End::Refused(_) => self.counts.failed += 1,
@@ -164,54 +179,6 @@ impl Core {
         }
     }
 
-    /// Gives a job to a worker: a new one, or one that continues behind what its client has got.
-    /// One whose grammar compiled for another file ends instead.
-    fn submit(
-        &mut self,
-        id: WorkerId,
-        ticket: Ticket,
-        (job, class): (JobId, Priority),
-    ) -> Option<Event> {
-        let (live, worker) = (self.live.get_mut(&ticket)?, self.workers.get_mut(&id)?);
-        let Ask::Job(work) = &live.ask else {
-            return None;
-        };
-        if work.has_grammar() && work.compiled_for != worker.digest {
-            return Some(Event::JobEnded { job, end: End::Refused(changed()) });
-        }
-        live.job = Some((id, job));
-        if !worker.is_awaited() {
-            worker.alive_at = Instant::now();
-        }
-        let shared = match live.form {
-            Form::Choice { group, .. } => {
-                self.groups.get_mut(&group).and_then(|group| group.shared(job))
-            }
-            Form::Single | Form::Grammar(_) => None,
-        };
-        let (kind, reuse) = (work.kind.clone(), live.reuse.take().or(shared));
-        let head = Job { job, kind, class, reuse, domain: None, prompt_bytes: 0 };
-        let queued = worker.feed.push_job(head, &work.prompt, live.emitted.ids());
-        let (outbox, name, choice) = (live.outbox.clone(), live.id.clone(), live.form.choice());
-        let journal = live.journal.clone();
-        let listener = Listener { ticket, outbox, id: name, choice, journal };
-        let emitted = std::mem::take(&mut live.emitted);
-        worker.ledger.submit(job, work.want, emitted, listener);
-        worker.sent(queued);
-        self.demand(id);
-        None
-    }
-
-    fn cancel_job(&mut self, worker: WorkerId, job: JobId) {
-        let Some(worker) = self.workers.get_mut(&worker) else {
-            return;
-        };
-        if let Some(job) = worker.ledger.job_mut(job) {
-            job.cancel();
-        }
-        worker.say(&ToWorker::Cancel(job));
-    }
-
     fn load(&mut self, line: LineId) {
         let Some(core) = self.me.upgrade() else {
             return;
@@ -220,21 +187,6 @@ impl Core {
             Part::Whole => spawn_local(load::serve(core, line)),
             Part::Vocabulary | Part::Grammar => spawn_local(vocabulary::serve(core, line)),
         };
-    }
-
-    /// Asks every worker to end; those that are not ready yet are killed.
-    pub(super) fn stop_all(&mut self) {
-        for worker in self.workers.values_mut() {
-            match worker.stage {
-                Stage::Serving => worker.stop(),
-                Stage::Loading { .. } => worker.dismiss(),
-                Stage::Stopping { .. } | Stage::Gone => {}
-            }
-        }
-    }
-
-    pub(super) fn kill_all(&mut self) {
-        self.workers.values_mut().for_each(Worker::dismiss);
     }
 }
 

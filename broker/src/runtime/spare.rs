@@ -13,15 +13,17 @@ use tokio::{
 };
 
 use super::{
-    Core, Shared, load,
+    Core, Shared,
+    arrive::After,
+    load,
     worker::{Stage, Worker},
 };
 use crate::{
     models::{
-        loader::Stamp,
+        files::Content,
         swap::{Attempts, Spoke},
     },
-    scheduler::{Event, LineId, Loss, WorkerId},
+    scheduler::{Event, LineId, Loss, Part, WorkerId},
     workers::{
         cause::{self, Cause},
         recover::Ended,
@@ -71,6 +73,12 @@ impl Core {
         }
     }
 
+    /// A spare for a model whose file is not swapped after all: none is begun beside a swap.
+    pub(super) fn spare_after_swap(&self, line: &LineId) -> Option<Event> {
+        let line = self.registry.line(line.model.clone(), Part::Whole);
+        self.has_standby(&line).then_some(Event::SpareWanted(line))
+    }
+
     /// Gives up spares that are no longer configured, and asks for those that are now.
     pub(super) fn review_spares(&mut self) {
         let lines: Vec<_> = self.workers.values().filter_map(Worker::whole).cloned().collect();
@@ -116,21 +124,29 @@ impl Core {
             entry.starts += 1;
         }
         self.takes_over(id, line, facts);
+        // Once who waits has been given to it: what it computes for nobody yet comes after that.
+        self.after.push_back(After::Publish(line.model.clone()));
     }
 
     /// A spare could not be loaded.
-    pub(super) fn spare_failed(&mut self, line: LineId, refusal: Refusal, stamp: Option<Stamp>) {
+    pub(super) fn spare_failed(&mut self, line: LineId, refusal: Refusal, content: Content) {
         let model = &line.model;
         tracing::warn!(%model, code = refusal.code.name(), reason = refusal.message, "no spare");
         let now_ms = self.now_ms();
         if let Some(entry) = self.registry.current_mut(&line) {
-            entry.spares.failed(refusal.clone(), stamp, now_ms);
+            entry.spares.failed(refusal.clone(), content, now_ms);
         }
         self.drive(Event::LoadFailed { line, refusal });
     }
 
     /// A spare that was ready has ended: it ran nothing, so nothing is lost.
-    pub(super) fn spare_ended(&mut self, id: WorkerId, line: &LineId, stamp: Stamp, ended: &Ended) {
+    pub(super) fn spare_ended(
+        &mut self,
+        id: WorkerId,
+        line: &LineId,
+        content: &Content,
+        ended: &Ended,
+    ) {
         let (model, refusal) = (&line.model, ended.while_serving());
         let (cause, now_ms) = (ended.cause(), self.now_ms());
         if cause == Cause::Asked {
@@ -142,7 +158,7 @@ impl Core {
         if cause.is_its_own()
             && let Some(entry) = self.registry.current_mut(line)
         {
-            entry.spares.crashed(Spoke::No, (&refusal, stamp), now_ms);
+            entry.spares.crashed(Spoke::No, (&refusal, content), now_ms);
         }
         self.remove(id);
         self.drive(Event::Gone { worker: id, refusal, loss: Loss::Innocent });

@@ -1,19 +1,20 @@
 //! What the broker tells of itself: models, status, audit.
 
-use std::{
-    fs,
-    time::{SystemTime, UNIX_EPOCH},
-};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use core_policy::verify;
-use core_wire::client::{
-    Event as ToClient, Priority,
-    audit::AuditProcess,
-    status::{
-        BrokerStatus, MemoryStatus, ModelStatus, QueueStatus, Status, WorkerState, WorkerStatus,
+use core_wire::{
+    client::{
+        Event as ToClient, Priority,
+        audit::AuditProcess,
+        status::{
+            BrokerStatus, DeviceStatus, MemoryStatus, ModelStatus, QueueStatus, Status,
+            WorkerState, WorkerStatus,
+        },
     },
+    worker::Device,
 };
-use nix::unistd::{SysconfVar, geteuid, sysconf};
+use nix::unistd::geteuid;
 
 use super::{
     Core,
@@ -22,6 +23,7 @@ use super::{
 };
 use crate::{
     config::Keep,
+    memory::{pool, watch::Resident},
     models::hash::hex,
     report::Verified,
     scheduler::{Part, WorkerId},
@@ -42,16 +44,37 @@ impl Core {
                 .collect(),
             models: self.model_statuses(),
             queue: self.queue_status(),
+            // Not those of the scheduler: some of them are nobody's, or the broker's own.
             sessions: count(self.clients.len()),
             requests: self.counts,
-            memory: MemoryStatus::default(),
+            memory: self.memory_status(),
             deaths: self.deaths,
         }))
+    }
+
+    fn memory_status(&self) -> MemoryStatus {
+        let device = |(at, device): (usize, &Device)| DeviceStatus {
+            name: device.name.clone(),
+            free_bytes: device.free_bytes,
+            total_bytes: device.total_bytes,
+            granted_bytes: self.gpus.granted(at),
+        };
+        let prompts = u64::try_from(self.prompts.held()).unwrap_or(u64::MAX);
+        MemoryStatus {
+            budget_bytes: pool::budget_bytes(&self.setup.config.memory),
+            granted_bytes: self.scheduler.granted(),
+            held_bytes: prompts.saturating_add(pool::rings_bytes(self.workers.len())),
+            saved_bytes: self.contexts.saved_bytes(),
+            devices: self.devices.iter().enumerate().map(device).collect(),
+        }
     }
 
     /// Looks again at every worker that can be looked at, then tells all.
     pub(super) fn audit(&mut self) -> ToClient {
         let now_ms = epoch_ms();
+        let ready: Vec<_> = self.workers.iter().filter(|(_, worker)| worker.is_served()).collect();
+        let ready: Vec<_> = ready.iter().map(|(id, _)| **id).collect();
+        ready.into_iter().for_each(|id| self.look_at_files(id));
         self.own.merge(verify::self_broker(), now_ms);
         let broker = AuditProcess {
             pid: std::process::id(),
@@ -65,7 +88,7 @@ impl Core {
                 let pid = i32::try_from(worker.pid).unwrap_or(-1);
                 worker.seen.merge(verify::at_ready(pid, &worker.expect), now_ms);
             }
-            let rows = worker.seen.audit_rows();
+            let rows = worker.seen.worker_rows();
             Some(AuditProcess { pid: worker.pid, role: "worker".into(), model: Some(model), rows })
         });
         ToClient::Audit(std::iter::once(broker).chain(workers).collect())
@@ -103,13 +126,13 @@ impl Core {
             },
             slots: count(slots),
             active: count(active),
-            sandbox: worker.seen.sandbox(worker.verified()),
+            sandbox: worker.seen.sandbox(worker.verified(), worker.expect.profile),
             restarts: starts.saturating_sub(1),
             rss_bytes: rss_bytes(worker.pid),
             cores: self.leases.lent(id),
-            memory_bytes: 0,
-            profile: "cpu".into(),
-            outdated: false,
+            memory_bytes: worker.grant.total_bytes(),
+            profile: worker.expect.profile.name().into(),
+            outdated: whole.is_some_and(|entry| line.edition < entry.edition),
             standby: worker.post == Post::Spare,
         })
     }
@@ -122,7 +145,7 @@ impl Core {
             size_bytes: entry.size_bytes,
             n_ctx: entry.facts.n_ctx,
             reason: entry.attempts.reason().map(|refusal| refusal.message.clone()),
-            memory_bytes: 0,
+            memory_bytes: entry.needs.host_total(),
             pinned: entry.source.settings.keep == Keep::Pinned,
         });
         models.collect()
@@ -154,12 +177,6 @@ pub(super) fn epoch_ms() -> u64 {
 }
 
 /// Resident memory of a process; 0 for one that cannot be looked at.
-///
-/// The second number of `/proc/PID/statm` is pages (man 5 proc_pid_statm); everybody may read it,
-/// whether the process is dumpable or not.
 fn rss_bytes(pid: u32) -> u64 {
-    let statm = fs::read_to_string(format!("/proc/{pid}/statm")).unwrap_or_default();
-    let pages = statm.split(' ').nth(1).and_then(|pages| pages.parse::<u64>().ok());
-    let page = sysconf(SysconfVar::PAGE_SIZE).ok().flatten().unwrap_or(4096);
-    pages.unwrap_or(0) * u64::try_from(page).unwrap_or(4096)
+    Resident::of(pid).map_or(0, |resident| resident.all)
 }

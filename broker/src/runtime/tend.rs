@@ -10,7 +10,12 @@ use tokio::{
     time::{Instant, sleep},
 };
 
-use super::{Core, Shared, launch::Launched, wait_until, worker::Stage};
+use super::{
+    Core, Shared,
+    launch::Launched,
+    wait_until,
+    worker::{Stage, Worker},
+};
 use crate::{
     scheduler::{Event, WorkerId},
     workers::{
@@ -40,8 +45,9 @@ pub(super) async fn tend(core: &Shared, launched: Launched) -> Ended {
             core.condemn(id, Verdict::Breach(violation.into()));
         }
     }
-    let verdict = core.borrow_mut().verdict(id);
-    Ended { verdict, death: status.map_or(Death::Exit(-1), Death::from) }
+    let death = status.map_or(Death::Exit(-1), Death::from);
+    let verdict = core.borrow_mut().verdict(id, death);
+    Ended { verdict, death }
 }
 
 /// Until the process ends, with its status, or until it is condemned, with nothing.
@@ -152,7 +158,24 @@ impl Core {
     }
 
     /// Why the worker had to end.
-    fn verdict(&mut self, id: WorkerId) -> Option<Verdict> {
-        self.workers.get_mut(&id)?.verdict.take()
+    fn verdict(&mut self, id: WorkerId, death: Death) -> Option<Verdict> {
+        let worker = self.workers.get_mut(&id)?;
+        let verdict = worker.verdict.take();
+        worker.lost_its_files(verdict.as_ref(), death).or(verdict)
+    }
+
+    /// Asks every worker to end; those that are not ready yet are killed.
+    pub(super) fn stop_all(&mut self) {
+        for worker in self.workers.values_mut() {
+            match worker.stage {
+                Stage::Serving => worker.stop(),
+                Stage::Loading { .. } => worker.dismiss(),
+                Stage::Stopping { .. } | Stage::Gone => {}
+            }
+        }
+    }
+
+    pub(super) fn kill_all(&mut self) {
+        self.workers.values_mut().for_each(Worker::dismiss);
     }
 }

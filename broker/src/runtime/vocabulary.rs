@@ -6,7 +6,7 @@
 //! served, before they may reach the one that serves it. Neither counts against the model when it
 //! fails, and both end when nobody needs them.
 
-use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::fd::AsFd as _;
 
 use core_wire::{
     code::Refusal,
@@ -19,18 +19,21 @@ use core_wire::{
 use tokio::time::Instant;
 
 use super::{
-    Core, Shared,
+    Core, Shared, content,
     launch::Plan,
     load::{self, Failure},
+    variant,
     worker::Stage,
 };
 use crate::{
+    memory::pool::Grant,
     models::{
+        files::{Content, Files, Names},
         hash::Digest,
-        loader::{self, Folder, Stamp},
+        loader::{Folder, Stamp},
         registry,
     },
-    scheduler::{Event, LineId, Loss, Part, WorkerId},
+    scheduler::{Event, LineId, Loss, Part, Tenure, WorkerId},
     workers::{link::Role, recover::Ended},
 };
 
@@ -39,10 +42,10 @@ const THREADS: u32 = 1;
 
 /// A vocabulary that may be given to a worker.
 struct Prepared {
-    fd: OwnedFd,
-    stamp: Stamp,
+    files: Files,
     digest: Digest,
     serve: Serve,
+    grant: Grant,
 }
 
 /// Where a vocabulary comes from.
@@ -55,37 +58,48 @@ enum Origin {
 pub(super) async fn serve(core: Shared, line: LineId) {
     let prepared = match prepare(&core, &line).await {
         Ok(prepared) => prepared,
-        Err((refusal, stamp)) => return core.borrow_mut().no_vocabulary(line, refusal, stamp),
+        Err(failure) => return core.borrow_mut().no_vocabulary(line, failure),
     };
-    let Prepared { fd, stamp, digest, serve } = prepared;
+    let Prepared { files, digest, serve, grant } = prepared;
+    let content = files.content();
     let plan = Plan {
         role: Role::Vocabulary,
         threads: THREADS,
         purpose: Purpose::Serve(serve),
         line: Some(line.clone()),
-        files: vec![fd],
-        within: load::load_within(stamp),
+        within: load::load_within(&content),
+        files,
+        grant,
+        gpu: None,
     };
     let run = load::run(&core, plan, digest).await;
     let mut core = core.borrow_mut();
     match run {
-        Ok((id, ended)) => core.vocabulary_ended(id, line, stamp, &ended),
-        Err(refusal) => core.no_vocabulary(line, refusal, Some(stamp)),
+        Ok((id, ended)) => core.vocabulary_ended(id, line, content, &ended),
+        Err(refusal) => core.no_vocabulary(line, Failure::of(refusal, content)),
     }
 }
 
 async fn prepare(core: &Shared, line: &LineId) -> Result<Prepared, Failure> {
-    let (fd, stamp, origin) = core.borrow_mut().open_vocabulary(line)?;
-    let about = |refusal| (refusal, Some(stamp));
-    let digest = load::digest(core, &fd, stamp).await.map_err(about)?;
+    let (files, origin) = core.borrow().open_vocabulary(line)?;
+    let about = |refusal| Failure::of(refusal, files.content());
+    // Of all files of the model, though a vocabulary needs no adapters: a grammar is compiled for
+    // what is served.
+    let digest = content::digest(core, &files).await.map_err(about)?;
     match origin {
         Origin::Tokenizers => {}
         Origin::Models => core.borrow().check_digest(line, digest).map_err(about)?,
     }
-    let variant = load::variant(core).await.map_err(about)?;
+    let variant = variant::variant(core).await.map_err(about)?;
+    let grant = core.borrow().grant_of_vocabulary(line, &origin, &files);
+    load::memory(core, line, &grant, 0).await?;
     let whole = core.borrow().serve_config(line, &variant);
-    let serve = Serve { load: Load::Vocabulary, threads: THREADS, slots: 1, ..whole };
-    Ok(Prepared { fd, stamp, digest, serve })
+    let files = files.without_adapters();
+    let (parts, adapters) = (files.parts(), Vec::new());
+    let load = Load::Vocabulary;
+    let serve =
+        Serve { load, threads: THREADS, slots: 1, parts, adapters, backends: Vec::new(), ..whole };
+    Ok(Prepared { files, digest, serve, grant })
 }
 
 impl Core {
@@ -109,41 +123,58 @@ impl Core {
 
     /// Whether the model's own worker takes work.
     fn is_served(&self, model: &ModelId) -> bool {
+        let current = self.registry.line(model.clone(), Part::Whole);
         self.workers.iter().any(|(&id, worker)| {
-            let whole = worker.whole().is_some_and(|line| line.model == *model);
+            let whole = worker.whole() == Some(&current);
             whole && worker.stage == Stage::Serving && !self.scheduler.is_finishing(id)
         })
     }
 
-    /// Opens the file of a vocabulary, unless it failed a moment ago.
-    fn open_vocabulary(&mut self, line: &LineId) -> Result<(OwnedFd, Stamp, Origin), Failure> {
-        let (folder, file, origin) = self.source(line)?;
-        let stamp = Stamp::of_name(folder.fd, &file);
+    /// Opens the files of a vocabulary, unless they failed a moment ago.
+    fn open_vocabulary(&self, line: &LineId) -> Result<(Files, Origin), Failure> {
+        let (folder, names, origin) = self.origin(line)?;
+        let content = names.content(folder.fd);
         let failed = self.vocabularies.get(line);
-        if let Some(refusal) = failed.and_then(|failed| failed.too_early(stamp, self.now_ms())) {
-            return Err((refusal, stamp));
+        if let Some(refusal) = failed.and_then(|failed| failed.too_early(&content, self.now_ms())) {
+            return Err(Failure::of(refusal, content));
         }
-        let opened = loader::open(folder, &file).map_err(|refusal| (refusal, stamp))?;
-        Ok((opened.fd, opened.stamp, origin))
+        let opened = Files::open(folder, &names);
+        let files = opened.map_err(|refusal| Failure::of(refusal, content))?;
+        Ok((files, origin))
     }
 
-    fn source(&self, line: &LineId) -> Result<(Folder<'_>, String, Origin), Failure> {
+    /// Where a vocabulary comes from: what core.toml names, what has the model's name, or its own
+    /// files. A grammar is compiled for those in any case.
+    fn origin(&self, line: &LineId) -> Result<(Folder<'_>, Names, Origin), Failure> {
         let tokenizers = Folder::tokenizers(self.setup.tokenizers.as_fd());
-        let own = registry::file_of(&line.model);
-        if line.part == Part::Vocabulary && Stamp::of_name(tokenizers.fd, &own).is_some() {
-            return Ok((tokenizers, own, Origin::Tokenizers));
-        }
         let source = self.registry.source(line);
-        let source = source.ok_or_else(|| (registry::unknown(line.model.as_str()), None))?;
-        load::check_parts(&line.model, source.parts).map_err(|refusal| (refusal, None))?;
-        let models = Folder::models(self.setup.models.as_fd());
-        Ok((models, source.file.clone(), Origin::Models))
+        let named = source.and_then(|source| source.settings.tokenizer.clone());
+        let own = registry::file_of(&line.model);
+        let usual = Stamp::of_name(tokenizers.fd, &own).map(|_| own);
+        let file = named.or(usual).filter(|_| line.part == Part::Vocabulary);
+        if let Some(file) = file {
+            return Ok((tokenizers, Names::single(&file), Origin::Tokenizers));
+        }
+        let unknown = || Failure::of_nothing(registry::unknown(line.model.as_str()));
+        let names = Names::of(source.ok_or_else(unknown)?).map_err(Failure::of_nothing)?;
+        Ok((Folder::models(self.setup.models.as_fd()), names, Origin::Models))
+    }
+
+    /// What a worker for it may use, by the tokens of the model where it was inspected.
+    fn grant_of_vocabulary(&self, line: &LineId, origin: &Origin, files: &Files) -> Grant {
+        let entry = match origin {
+            Origin::Tokenizers => None,
+            Origin::Models => self.registry.entry(&line.model),
+        };
+        let known = entry.map(|entry| entry.facts.n_vocab).filter(|&n_vocab| n_vocab > 0);
+        Grant::of_vocabulary(known, files.content().size_bytes())
     }
 
     /// A vocabulary worker can be given work.
     pub(super) fn vocabulary_ready(&mut self, worker: WorkerId, line: LineId) {
         self.vocabularies.remove(&line);
-        self.drive(Event::Ready { line, worker, slots: 1, cells: 0 });
+        let tenure = Tenure::default();
+        self.drive(Event::Ready { line, worker, slots: 1, cells: 0, tenure });
     }
 
     /// Dismisses a vocabulary worker that nobody needed for long.
@@ -159,7 +190,9 @@ impl Core {
         }
     }
 
-    fn no_vocabulary(&mut self, line: LineId, refusal: Refusal, stamp: Option<Stamp>) {
+    fn no_vocabulary(&mut self, line: LineId, failure: Failure) {
+        // Without room nothing is wrong with the file, and without a content there is none.
+        let (refusal, content) = failure.parts();
         tracing::warn!(
             model = %line.model,
             code = refusal.code.name(),
@@ -167,20 +200,20 @@ impl Core {
             "no vocabulary"
         );
         let now_ms = self.now_ms();
-        if stamp.is_some() {
+        if content.is_there() {
             // Of a file that is there, so there are no more of these than files.
             let attempts = self.vocabularies.entry(line.clone()).or_default();
-            if attempts.too_early(stamp, now_ms).is_none() {
-                attempts.failed(refusal.clone(), stamp, now_ms);
+            if attempts.too_early(&content, now_ms).is_none() {
+                attempts.failed(refusal.clone(), content, now_ms);
             }
         }
         self.drive(Event::LoadFailed { line, refusal });
     }
 
-    fn vocabulary_ended(&mut self, id: WorkerId, line: LineId, stamp: Stamp, ended: &Ended) {
+    fn vocabulary_ended(&mut self, id: WorkerId, line: LineId, content: Content, ended: &Ended) {
         let Some(worker) = self.workers.get_mut(&id).filter(|worker| worker.is_served()) else {
             self.remove(id);
-            return self.no_vocabulary(line, ended.while_loading(), Some(stamp));
+            return self.no_vocabulary(line, Failure::of(ended.while_loading(), content));
         };
         let verdict = ended.verdict.as_ref().map(ToString::to_string);
         let name = worker.name();
@@ -197,7 +230,7 @@ impl Core {
         // A text that kills tokenizers is told from one that was there by chance; a grammar was alone.
         let loss = match line.part {
             Part::Grammar => Loss::Final,
-            Part::Whole | Part::Vocabulary => self.judge(id, stamp, ended),
+            Part::Whole | Part::Vocabulary => self.judge(id, &content, ended),
         };
         if loss != Loss::Final {
             self.keep_what_it_said(id);

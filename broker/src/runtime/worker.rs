@@ -1,18 +1,22 @@
 //! What the core knows of one worker process.
 
 mod alive;
+mod memory;
 #[cfg(test)]
 mod tests;
+mod time;
 
-use std::{rc::Rc, time::Duration};
+use std::{collections::BTreeSet, rc::Rc, time::Duration};
 
 use core_policy::verify::Expect;
+use core_wire::ids::DomainId;
 use core_wire::worker::{Inspected, ModelFacts, ToWorker};
 use tokio::{sync::Notify, time::Instant};
 
 use super::{cores::Cores, live::Listener, spare::Post};
 use crate::{
-    models::hash::Digest,
+    memory::{gpu, pool::Grant},
+    models::{files::Files, hash::Digest},
     report::{Seen, Verified},
     scheduler::{LineId, Part},
     workers::{
@@ -25,20 +29,22 @@ use crate::{
 /// How long a worker that was asked to end may take; it runs nothing and leaves by `_exit`.
 pub(super) const STOP_WITHIN: Duration = Duration::from_secs(5);
 
-/// How long a grammar may take to compile: the worker's own limits end it within 2 s on two cores,
-/// and a machine that is busy with other models takes twice that.
-pub(super) const COMPILE_WITHIN: Duration = Duration::from_secs(5);
-
-/// How long a worker that only holds a vocabulary is kept for the next one who needs it: it costs
-/// some megabytes, and a new one some 50 ms.
-pub(super) const UNUSED_AFTER: Duration = Duration::from_secs(30);
-
 /// A worker process.
 #[derive(Debug)]
 pub(super) struct Worker {
     pub(super) pid: u32,
     /// What it is for; `None` for a throwaway worker that serves nobody.
     pub(super) line: Option<LineId>,
+    /// The files that it was given, to look at them again.
+    pub(super) files: Files,
+    /// Whether they are being read again.
+    pub(super) rereads: bool,
+    /// What it may use.
+    pub(super) grant: Grant,
+    /// What it was granted of GPUs.
+    pub(super) gpu: Option<gpu::Grant>,
+    /// When its memory was last looked at.
+    pub(super) memory_at: Instant,
     /// SHA-256 of its file: grammars are compiled for that, and remembered by it.
     pub(super) digest: Option<Digest>,
     /// What it is there for, if it holds the whole of a model.
@@ -52,8 +58,12 @@ pub(super) struct Worker {
     pub(super) threads: u32,
     /// Slots it serves; 0 until it is ready.
     pub(super) slots: u32,
+    /// The sessions that it got jobs of, while they are open: as many as there are connections.
+    pub(super) domains: BTreeSet<DomainId>,
     /// What it said of its model; nothing until it is ready.
     pub(super) facts: ModelFacts,
+    /// How far it had come when that was told last.
+    pub(super) told_percent: Option<u8>,
     /// The index it chose, if choosing is what it is for.
     pub(super) chosen: Option<usize>,
     /// What it said of its model, if saying that is what it is for.
@@ -98,21 +108,6 @@ pub(super) enum Stage {
 }
 
 impl Worker {
-    /// When its task has to look at it again even if nothing happens.
-    pub(super) fn due(&self) -> Option<Instant> {
-        match self.stage {
-            Stage::Loading { until, .. } | Stage::Stopping { until } => Some(until),
-            Stage::Serving => self.serving_due(),
-            Stage::Gone => None,
-        }
-    }
-
-    /// Whether it only holds a vocabulary that nobody needed for long.
-    pub(super) fn is_unused(&self, now: Instant) -> bool {
-        let idle = self.stage == Stage::Serving && !self.ledger.is_busy();
-        idle && self.part_due().is_some_and(|due| due <= now)
-    }
-
     /// How much of a model it holds.
     pub(super) fn part(&self) -> Option<Part> {
         self.line.as_ref().map(|line| line.part)

@@ -1,15 +1,21 @@
 //! Who may come in.
 
-use core_wire::code::{Code, Refusal};
+use core_wire::{
+    code::{Code, Refusal},
+    ids::ModelId,
+};
 
 use super::{
     Arrival, Drain, Effect, End, Entry, Limits, Request, State, Task, batch::Station,
-    cells::needed, fair::Place, recover::Deaths,
+    cells::needed, fair::Place, recover::Deaths, swap::Turnover,
 };
 
 /// When to try again after `QUEUE_FULL`: a short answer's time on a small machine. Too early costs
 /// one more refusal, too late leaves a slot unused.
 const QUEUE_FULL_RETRY_MS: u32 = 1_000;
+
+/// When to try again while a model is being swapped: a small one is loaded by then.
+const SWAPPING_RETRY_MS: u32 = 1_000;
 
 /// When to try again after `DRAINING`: a restart takes about as long.
 const DRAINING_RETRY_MS: u32 = 5_000;
@@ -23,6 +29,9 @@ impl State {
             sessions: Default::default(),
             lines: Default::default(),
             jobs: Default::default(),
+            memory: Default::default(),
+            swaps: Default::default(),
+            expiries: Default::default(),
             deadlines: Default::default(),
             drains: Default::default(),
             waiting: 0,
@@ -63,16 +72,26 @@ impl State {
 
     pub(super) fn arrive(&mut self, arrival: Arrival, out: &mut Vec<Effect>) {
         if let Err(end) = self.admit(&arrival) {
+            if let Task::Swap { to, .. } = arrival.task {
+                out.push(Effect::Kept(to));
+            }
             out.push(Effect::Finish { ticket: arrival.ticket, end });
             return;
         }
         let ticket = arrival.ticket;
         let line = match arrival.task.clone() {
+            Task::Unload(id) if self.waits_for_swap(&id, ticket) => {
+                return self.note(arrival, None);
+            }
             Task::Generate(id)
             | Task::Brief(id)
             | Task::Embed(id)
             | Task::Load(id)
             | Task::Unload(id) => id,
+            Task::Swap { from, to } => {
+                self.note(arrival, None);
+                return self.begin_swap(ticket, from, to, out);
+            }
             Task::Drain => {
                 self.note(arrival, None);
                 self.drains.insert(ticket);
@@ -89,7 +108,7 @@ impl State {
 
     /// Opens a request that was admitted; it waits until it is given to a worker.
     fn note(&mut self, arrival: Arrival, place: Option<Place>) {
-        let Arrival { ticket, conn, id, task, class, cost, deadline, .. } = arrival;
+        let Arrival { ticket, conn, id, task, class, cost, bound, deadline, .. } = arrival;
         let session = self.sessions.entry(conn).or_default();
         session.open.entry(id.clone()).or_default().push(ticket);
         session.waiting += 1;
@@ -102,6 +121,7 @@ impl State {
             id,
             task,
             class,
+            bound,
             deadline,
             job: None,
             told: None,
@@ -130,10 +150,15 @@ impl State {
                 return Err(End::Refused(draining()));
             }
         }
+        if let Task::Swap { from, .. } = &arrival.task
+            && self.swaps.contains_key(&from.model)
+        {
+            return Err(End::Refused(swapping(&from.model)));
+        }
         if self.fits_now(arrival) {
             return Ok(());
         }
-        let Limits { waiting_max, per_session_max } = self.limits;
+        let Limits { waiting_max, per_session_max, .. } = self.limits;
         if session.waiting >= per_session_max {
             return Err(End::Refused(full("this session has", session.waiting, per_session_max)));
         }
@@ -148,7 +173,7 @@ impl State {
         let (Task::Generate(id) | Task::Brief(id) | Task::Embed(id)) = &arrival.task else {
             return false;
         };
-        let Some(line) = self.lines.get(id) else {
+        let Some(line) = self.lines.get(id).filter(|line| line.turnover != Turnover::Held) else {
             return false;
         };
         match (&line.station, &arrival.task) {
@@ -188,6 +213,7 @@ impl Task {
     fn is_work(&self) -> bool {
         match self {
             Self::Generate(_) | Self::Brief(_) | Self::Embed(_) | Self::Load(_) => true,
+            Self::Swap { .. } => true,
             Self::Unload(_) | Self::Drain => false,
         }
     }
@@ -204,6 +230,12 @@ pub(crate) fn duplicate() -> Refusal {
 pub(super) fn draining() -> Refusal {
     let message = "the broker finishes what runs and takes nothing new, until it is started anew";
     Refusal::new(Code::Draining, message).after(DRAINING_RETRY_MS)
+}
+
+/// A model is being swapped, and one swap at a time is enough.
+pub(crate) fn swapping(model: &ModelId) -> Refusal {
+    let message = format!("{model} is being swapped for another file: ask again when that is done");
+    Refusal::new(Code::QueueFull, message).after(SWAPPING_RETRY_MS)
 }
 
 fn full(whose: &str, waiting: usize, max: usize) -> Refusal {

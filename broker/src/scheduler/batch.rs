@@ -3,7 +3,7 @@
 use core_wire::{code::Refusal, ids::JobId};
 
 use super::{
-    Effect, End, LineId, Part, State, WorkerId,
+    Effect, End, LineId, Part, State, Tenure, WorkerId,
     queue::Line,
     seat::{Seat, Share},
 };
@@ -102,23 +102,26 @@ impl Crew {
 }
 
 impl State {
-    pub(super) fn ready(
-        &mut self,
-        id: &LineId,
-        worker: WorkerId,
-        (slots, cells): (usize, u32),
-        out: &mut Vec<Effect>,
-    ) {
+    /// A line has its worker, or its spare. What was to be swapped for it is, and then who waits is
+    /// served.
+    pub(super) fn ready(&mut self, id: &LineId, crew: Crew, tenure: Tenure, out: &mut Vec<Effect>) {
         let line = self.lines.entry(id.clone()).or_default();
-        if line.takes_spare((worker, slots, cells), out) {
+        if line.takes_spare(crew, out) {
             return;
         }
         debug_assert_eq!(line.station, Station::Loading, "ready answers a load");
-        line.station = Station::Serving(Crew::new(worker, slots, cells, id.part));
+        line.station = Station::Serving(crew);
+        (line.tenure, line.used_ms, line.wanted) = (tenure, self.now_ms, false);
+        self.complete_swap(id, out);
         self.settle(id, out);
     }
 
     pub(super) fn load_failed(&mut self, id: &LineId, refusal: &Refusal, out: &mut Vec<Effect>) {
+        self.memory.drop_wish(id);
+        match self.loads_spare(id) {
+            true => self.memory.release_spare(id),
+            false => self.memory.release(id),
+        }
         let Some(line) = self.lines.get_mut(id) else {
             return;
         };
@@ -126,9 +129,11 @@ impl State {
             return self.settle(id, out);
         }
         line.station = Station::Absent;
+        line.wanted = false;
         for ticket in line.take_all() {
             self.conclude(ticket, End::Refused(refusal.clone()), out);
         }
+        self.abandon_swap(id, refusal, out);
         self.settle(id, out);
     }
 

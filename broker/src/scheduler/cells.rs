@@ -100,7 +100,9 @@ impl State {
         let lanes = match &request.task {
             Task::Generate(id) => self.lines.get_mut(id).map(|line| &mut line.slots),
             Task::Embed(id) => self.lines.get_mut(id).map(|line| &mut line.texts),
-            Task::Brief(_) | Task::Load(_) | Task::Unload(_) | Task::Drain => None,
+            Task::Brief(_) | Task::Load(_) | Task::Unload(_) | Task::Swap { .. } | Task::Drain => {
+                None
+            }
         };
         if let Some(lanes) = lanes {
             let lane = lanes.lane_mut(request.class);

@@ -16,7 +16,9 @@ impl State {
     /// `Event::Tick`; `None` while there is nothing to wait for.
     pub(crate) fn next_deadline_ms(&self) -> Option<u64> {
         let deadline = self.deadlines.first().map(|&(at_ms, _)| at_ms);
-        deadline.into_iter().chain(self.sweep_at_ms).min()
+        let expiry = self.expiries.first().map(|&(at_ms, _)| at_ms);
+        let all = deadline.into_iter().chain(self.sweep_at_ms).chain(expiry);
+        all.chain(self.parks_at_ms()).min()
     }
 
     pub(super) fn cancel(&mut self, conn: ConnId, target: String, out: &mut Vec<Effect>) {
@@ -57,6 +59,7 @@ impl State {
             late.push((ticket, End::Refused(passed(after_ms))));
         }
         self.end_all(late, out);
+        self.expire(out);
         self.sweep(out);
     }
 
@@ -119,8 +122,13 @@ impl State {
             | Task::Embed(id)
             | Task::Load(id)
             | Task::Unload(id) => {
+                self.leave_swap(&id.model, ticket);
                 self.lines.get_mut(id)?.remove(&task, ticket, at);
                 Some(id.clone())
+            }
+            Task::Swap { from, .. } => {
+                self.leave_swap(&from.model, ticket);
+                None
             }
             Task::Drain => {
                 self.drains.remove(&ticket);

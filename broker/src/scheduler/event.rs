@@ -1,78 +1,22 @@
-//! What the scheduler is told, and what it answers.
+//! What the scheduler is told.
 
 use core_wire::{
-    client::{FinishReason, Priority},
     code::Refusal,
     ids::{JobId, RequestId},
 };
 
-use super::{LineId, Ticket, WorkerId};
-use crate::ipc::ConnId;
+use super::{Arrival, End, LineId, Ticket, WorkerId};
+use crate::{config::Keep, ipc::ConnId};
 
-/// What a request wants of the scheduler.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Task {
-    /// A slot of the line's worker.
-    Generate(LineId),
-    /// A moment of the line's worker, without a slot: tokenize, detokenize, compile a grammar.
-    Brief(LineId),
-    /// An embedding by the line's worker: no slot, but more than a moment.
-    Embed(LineId),
-    /// A worker for the line.
-    Load(LineId),
-    /// No worker for the line.
-    Unload(LineId),
-    /// That nothing runs any more, and that nothing new is taken.
-    Drain,
-}
-
-/// A request that passed every check that needs no state of the scheduler.
-#[derive(Clone, Debug)]
-pub(crate) struct Arrival {
-    /// Its name here.
-    pub(crate) ticket: Ticket,
-    /// Its session.
-    pub(crate) conn: ConnId,
-    /// Its name there.
-    pub(crate) id: RequestId,
-    /// Whether it opens that name.
-    pub(crate) entry: Entry,
-    /// What it wants.
-    pub(crate) task: Task,
-    /// Which class it waits in.
-    pub(crate) class: Priority,
-    /// What it may take; nothing but for [`Task::Generate`] and [`Task::Embed`].
-    pub(crate) cost: Cost,
-    /// When it gives up.
-    pub(crate) deadline: Option<Deadline>,
-}
-
-/// What a request may take, in tokens.
+/// How long a worker stays, and what could take its place.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Cost {
-    /// Its prompt: exact for ids, estimated for text until [`Event::Started`] tells.
-    pub(crate) prompt: u32,
-    /// What it may generate.
-    pub(crate) max_tokens: u32,
-}
-
-/// How a request stands to its name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Entry {
-    /// It opens the name, which no other request of its session may have.
-    Opens,
-    /// It joins a request of that name that was accepted and is open: another completion of its
-    /// prompt, or what waited for its grammar. So it is not refused because of a drain.
-    Joins,
-}
-
-/// When a request gives up.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Deadline {
-    /// On the clock of [`Event::Tick`].
-    pub(crate) at_ms: u64,
-    /// How long after its arrival that is, for the sentence about it.
-    pub(crate) after_ms: u32,
+pub(crate) struct Tenure {
+    /// Who goes first when memory is short.
+    pub(crate) keep: Keep,
+    /// Milliseconds that it stays with nothing to do; `None` is for ever.
+    pub(crate) idle_ms: Option<u64>,
+    /// Digest of its vocabulary; 0 is unknown, and equal to nothing.
+    pub(crate) vocabulary: u64,
 }
 
 /// Something that happened.
@@ -107,7 +51,8 @@ pub(crate) enum Event {
         /// Its name there, which is free.
         id: RequestId,
     },
-    /// A worker can serve the line that [`Effect::Load`] or [`Effect::LoadSpare`] named.
+    /// A worker can serve the line that [`super::Effect::Load`] or [`super::Effect::LoadSpare`]
+    /// named.
     Ready {
         /// The line.
         line: LineId,
@@ -117,16 +62,21 @@ pub(crate) enum Event {
         slots: usize,
         /// Cells of its KV cache.
         cells: u32,
+        /// How long it stays.
+        tenure: Tenure,
     },
-    /// A worker for the line that [`Effect::Load`] named takes so much; answered by
-    /// [`Effect::Start`] once that is free, or by [`Effect::NoRoom`].
+    /// A worker for the line that [`super::Effect::Load`] named takes so much; answered by
+    /// [`super::Effect::Start`] once that is free, or by [`super::Effect::NoRoom`].
     Sized {
         /// The line.
         line: LineId,
         /// Bytes, page cache included.
         bytes: u64,
+        /// Digest of its vocabulary, 0 where that is not known yet.
+        vocabulary: u64,
     },
-    /// The worker that [`Effect::Load`] or [`Effect::LoadSpare`] asked for cannot be had.
+    /// The worker that [`super::Effect::Load`] or [`super::Effect::LoadSpare`] asked for cannot be
+    /// had.
     LoadFailed {
         /// The line.
         line: LineId,
@@ -161,6 +111,8 @@ pub(crate) enum Event {
         /// How it went.
         end: End,
     },
+    /// The line is to have a worker though nobody waits for it; nothing new while draining.
+    Wanted(LineId),
     /// Nobody needs the line's worker any more: it is asked to end if it runs nothing and nobody
     /// waits for it, and otherwise stays.
     Dismissed(LineId),
@@ -199,95 +151,4 @@ pub(crate) enum Loss {
     Suspect,
     /// It ends: there is nothing that it could go on with.
     Final,
-}
-
-/// How a request ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum End {
-    /// A generation came to its end, or was cancelled.
-    Generated(FinishReason),
-    /// A brief job has its whole answer.
-    Answered,
-    /// The model is as it was asked to be.
-    Placed,
-    /// The broker is drained.
-    Drained,
-    /// It is refused, or failed.
-    Refused(Refusal),
-    /// Its session ended before it: nobody is told.
-    Unheard,
-}
-
-/// Something that has to be done.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Effect {
-    /// Tell a client how many are in front.
-    Queued {
-        /// The request.
-        ticket: Ticket,
-        /// Requests in front of it.
-        position: u32,
-        /// How long it may take, where that can be guessed.
-        wait_ms: Option<u32>,
-    },
-    /// Tell a client how its request ended; the only time for this ticket.
-    Finish {
-        /// The request.
-        ticket: Ticket,
-        /// How.
-        end: End,
-    },
-    /// Prepare a worker for a line; answered by [`Event::Sized`] or [`Event::LoadFailed`], and when
-    /// it was started by [`Event::Ready`] or [`Event::LoadFailed`].
-    Load(LineId),
-    /// Prepare a spare for a line, which answers as [`Effect::Load`] does.
-    LoadSpare(LineId),
-    /// Nobody wants the spare that is being started for a line; answered as before.
-    DropSpare(LineId),
-    /// The spare of a line serves it from now on.
-    Promote {
-        /// The line.
-        line: LineId,
-        /// The worker.
-        worker: WorkerId,
-    },
-    /// The memory for a line's worker is set aside: start it.
-    Start(LineId),
-    /// The memory for a line's worker cannot be had; answered by [`Event::LoadFailed`].
-    NoRoom {
-        /// The line.
-        line: LineId,
-        /// Why, with the numbers.
-        refusal: Refusal,
-    },
-    /// Give a request to a worker; answered by [`Event::JobEnded`], by [`Event::Parked`], or by the
-    /// worker's end. One that was parked continues with what it has got.
-    Submit {
-        /// The worker.
-        worker: WorkerId,
-        /// The request.
-        ticket: Ticket,
-        /// Its name there.
-        job: JobId,
-        /// Its class.
-        class: Priority,
-    },
-    /// Ask a worker to give a job up; answered as [`Effect::Submit`] is.
-    Park {
-        /// The worker.
-        worker: WorkerId,
-        /// The job.
-        job: JobId,
-    },
-    /// Nobody waits for this job any more.
-    CancelJob {
-        /// The worker.
-        worker: WorkerId,
-        /// The job.
-        job: JobId,
-    },
-    /// Ask a worker, which runs nothing, to end; answered by [`Event::Gone`].
-    Stop(WorkerId),
-    /// Everything that was accepted has ended.
-    Drained,
 }

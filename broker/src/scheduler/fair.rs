@@ -37,7 +37,7 @@ pub(super) struct Lane {
 }
 
 /// One session in a lane.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Flow {
     /// Where its next request would start: behind everything it was charged for.
     finish: u64,
@@ -105,6 +105,18 @@ impl Lane {
     pub(super) fn charge(&mut self, conn: ConnId, cost: u64) {
         let flow = self.flows.entry(conn).or_default();
         flow.finish = flow.finish.max(self.clock).saturating_add(cost);
+    }
+
+    /// Those who wait, and may move, out of the queue, with the clock and the sessions' shares.
+    pub(super) fn hand_over(&mut self, moves: &impl Fn(Ticket) -> bool) -> Self {
+        let (clock, since_ms, flows) = (self.clock, self.since_ms, self.flows.clone());
+        let mut to = Self { clock, since_ms, flows, ..Self::default() };
+        let all = std::mem::take(&mut self.queue);
+        for place in all.from(0) {
+            let queue = if moves(place.ticket) { &mut to.queue } else { &mut self.queue };
+            queue.insert(place);
+        }
+        to
     }
 
     /// Forgets a session that has ended.

@@ -10,15 +10,21 @@
 //! 2. a worker never runs more requests than it has slots;
 //! 3. a line has at most one worker that serves and one spare, which is given nothing before it
 //!    serves; a load is asked for only where there is none;
-//! 4. while a request waits for a line, a worker for it serves, loads, or ends to be replaced.
+//! 4. while a request waits for a line, a worker for it serves, loads, or ends to be replaced;
+//! 5. workers together are never granted more than the budget, and none that somebody runs in or
+//!    waits for has to go for another model.
 
 mod admit;
 mod adopt;
+mod arrival;
 mod batch;
 mod cells;
+mod effect;
 mod end;
 mod event;
 mod fair;
+mod limits;
+mod memory;
 mod news;
 mod park;
 mod priority;
@@ -28,6 +34,8 @@ mod recover;
 mod seat;
 mod settle;
 mod spare;
+mod swap;
+mod tenure;
 
 #[cfg(test)]
 mod tests;
@@ -40,15 +48,20 @@ use core_wire::{
 };
 
 pub(crate) use self::{
-    admit::duplicate,
-    event::{Arrival, Cost, Deadline, Effect, End, Entry, Event, Loss, Task},
+    admit::{duplicate, swapping},
+    arrival::{Arrival, Bound, Cost, Deadline, Entry, Task},
+    effect::{Effect, End},
+    event::{Event, Loss, Tenure},
+    limits::Limits,
 };
 use self::{
-    batch::{BRIEFS_MAX, TEXTS_MAX},
+    batch::{BRIEFS_MAX, Crew, TEXTS_MAX},
     fair::Place,
+    memory::Ledger,
     queue::Line,
     recover::Deaths,
     seat::Seat,
+    swap::Swap,
 };
 use crate::ipc::ConnId;
 
@@ -114,15 +127,6 @@ impl Part {
     }
 }
 
-/// How much may wait.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Limits {
-    /// Requests that wait, of all sessions together.
-    pub(crate) waiting_max: usize,
-    /// Requests of one session that wait.
-    pub(crate) per_session_max: usize,
-}
-
 /// Everything the scheduler knows.
 #[derive(Debug)]
 pub(crate) struct State {
@@ -131,6 +135,11 @@ pub(crate) struct State {
     sessions: BTreeMap<ConnId, Session>,
     lines: BTreeMap<LineId, Line>,
     jobs: BTreeMap<JobId, Seat>,
+    memory: Ledger,
+    /// Models whose file is being swapped.
+    swaps: BTreeMap<ModelId, Swap>,
+    /// When workers with nothing to do have stayed for as long as they may.
+    expiries: BTreeSet<(u64, LineId)>,
     deadlines: BTreeSet<(u64, Ticket)>,
     drains: BTreeSet<Ticket>,
     waiting: usize,
@@ -153,6 +162,7 @@ struct Request {
     id: RequestId,
     task: Task,
     class: Priority,
+    bound: Bound,
     deadline: Option<Deadline>,
     /// The job it runs as; `None` while it waits.
     job: Option<JobId>,
@@ -209,11 +219,12 @@ pub(crate) fn step(state: &mut State, event: Event) -> Vec<Effect> {
         }
         Event::Closed(conn) => state.close(conn, &mut out),
         Event::Moved { ticket, conn, id } => state.moved(ticket, conn, id),
-        Event::Ready { line, worker, slots, cells } => {
-            state.ready(&line, worker, (slots, cells), &mut out);
+        Event::Ready { line, worker, slots, cells, tenure } => {
+            state.ready(&line, Crew::new(worker, slots, cells, line.part), tenure, &mut out);
         }
-        Event::Sized { line, bytes: _ } => out.push(Effect::Start(line)),
+        Event::Sized { line, bytes, vocabulary } => state.sized(line, bytes, vocabulary),
         Event::LoadFailed { line, refusal } => state.load_failed(&line, &refusal, &mut out),
+        Event::Wanted(line) => state.wanted(&line, &mut out),
         Event::Dismissed(line) => state.dismissed(&line, &mut out),
         Event::SpareWanted(line) => state.want_spare(&line, &mut out),
         Event::SpareUnwanted(line) => state.drop_spare(&line, &mut out),
@@ -227,6 +238,7 @@ pub(crate) fn step(state: &mut State, event: Event) -> Vec<Effect> {
         Event::Drain => state.begin_drain(),
         Event::Cut => state.cut(&mut out),
     }
+    state.place_workers(&mut out);
     state.settle_drain(&mut out);
     out
 }

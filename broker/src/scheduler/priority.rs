@@ -130,6 +130,16 @@ impl Lanes {
         self.len() == 0
     }
 
+    /// Those who wait, and may move, out of the queues, with what is known of their sessions.
+    pub(super) fn hand_over(&mut self, moves: &impl Fn(Ticket) -> bool) -> Self {
+        Self {
+            interactive: self.interactive.hand_over(moves),
+            normal: self.normal.hand_over(moves),
+            batch: self.batch.hand_over(moves),
+            last: self.last,
+        }
+    }
+
     /// Forgets a session that has ended.
     pub(super) fn forget(&mut self, conn: ConnId) {
         CLASSES.into_iter().for_each(|class| self.lane_mut(class).forget(conn));

@@ -5,13 +5,14 @@ use std::collections::BTreeSet;
 use core_wire::client::Priority;
 
 use super::{
-    Arrival, State, Task, Ticket,
+    Arrival, State, Task, Tenure, Ticket,
     batch::Station,
     fair::Place,
     news::News,
     priority::{Lanes, Next},
     seat::{Seat, Share},
     spare::Spare,
+    swap::Turnover,
 };
 
 /// The share of a new duration in the average of how long slots are held: an eighth follows a
@@ -35,6 +36,16 @@ pub(super) struct Line {
     pub(super) loads: BTreeSet<Ticket>,
     /// Wait for its end.
     pub(super) unloads: BTreeSet<Ticket>,
+    /// Whether it is to have a worker though nobody waits.
+    pub(super) wanted: bool,
+    /// How long its worker stays; kept when that is gone.
+    pub(super) tenure: Tenure,
+    /// When its worker was ready, or was last done with a job.
+    pub(super) used_ms: u64,
+    /// When its worker has stayed for as long as it may with nothing to do.
+    pub(super) expires_at_ms: Option<u64>,
+    /// How a swap of its file stands.
+    pub(super) turnover: Turnover,
     /// Who of those who wait for a slot has to be told where they stand.
     pub(super) news: News,
     /// How long a slot was held of late, in milliseconds.
@@ -45,13 +56,17 @@ impl Line {
     /// Whether somebody needs a worker.
     pub(super) fn wants_worker(&self) -> bool {
         let lanes = [&self.slots, &self.briefs, &self.texts];
-        !self.loads.is_empty() || lanes.into_iter().any(|lanes| !lanes.is_empty())
+        self.wanted || !self.loads.is_empty() || lanes.into_iter().any(|lanes| !lanes.is_empty())
     }
 
     /// Whether nobody needs this entry.
     pub(super) fn is_idle(&self) -> bool {
+        let settled = match self.turnover {
+            Turnover::Settled | Turnover::Retired => true,
+            Turnover::Kept | Turnover::Held => false,
+        };
         let empty = matches!((self.station, self.spare), (Station::Absent, Spare::None));
-        empty && !self.wants_worker() && self.unloads.is_empty()
+        settled && empty && !self.wants_worker() && self.unloads.is_empty()
     }
 
     /// Puts a request where its task waits; answers its place in a queue that has places.
@@ -67,7 +82,7 @@ impl Line {
             Task::Embed(_) => return Some(self.texts.push(class, who, cost, now_ms)),
             Task::Load(_) => self.loads.insert(arrival.ticket),
             Task::Unload(_) => self.unloads.insert(arrival.ticket),
-            Task::Drain => false,
+            Task::Swap { .. } | Task::Drain => false,
         };
         None
     }
@@ -90,7 +105,8 @@ impl Line {
             (Task::Embed(_), Some((class, place))) => self.texts.lane_mut(class).remove(place),
             (Task::Load(_), _) => drop(self.loads.remove(&ticket)),
             (Task::Unload(_), _) => drop(self.unloads.remove(&ticket)),
-            (Task::Generate(_) | Task::Brief(_) | Task::Embed(_) | Task::Drain, _) => {}
+            (Task::Generate(_) | Task::Brief(_) | Task::Embed(_), None) => {}
+            (Task::Swap { .. } | Task::Drain, _) => {}
         }
     }
 
@@ -115,8 +131,32 @@ impl Line {
         all
     }
 
+    /// Moves those who wait, and may, to a line that nobody waits in yet; each keeps its class, its
+    /// order and its age. Answers who they are.
+    pub(super) fn hand_over(
+        &mut self,
+        to: &mut Self,
+        moves: impl Fn(Ticket) -> bool,
+    ) -> Vec<Ticket> {
+        to.slots = self.slots.hand_over(&moves);
+        to.briefs = self.briefs.hand_over(&moves);
+        to.texts = self.texts.hand_over(&moves);
+        to.loads = std::mem::take(&mut self.loads);
+        to.hold_ms = self.hold_ms;
+        self.news.left(0, self.slots.len());
+        to.news.came(0, to.slots.len());
+        to.waiters().collect()
+    }
+
+    /// Everybody who waits for the worker.
+    pub(super) fn waiters(&self) -> impl Iterator<Item = Ticket> {
+        let lanes = self.slots.from(0).chain(self.briefs.from(0)).chain(self.texts.from(0));
+        lanes.chain(self.loads.iter().copied())
+    }
+
     /// Notes that a job has left the worker.
     pub(super) fn left(&mut self, seat: &Seat, now_ms: u64) {
+        self.used_ms = now_ms;
         let lanes = match seat.share {
             Share::Slot => &mut self.slots,
             Share::Brief => &mut self.briefs,

@@ -69,7 +69,16 @@ impl State {
         let mut lines = self.lines.iter_mut();
         if let Some((id, line)) = lines.find(|(_, line)| line.has(worker)) {
             let id = id.clone();
+            let stood_by = line.spare.worker() == Some(worker);
             let promoted = line.loses(&id, worker, out);
+            match line.station {
+                _ if stood_by => self.memory.release_spare(&id),
+                // What its spare was granted, or will be, is its worker's from now on.
+                Station::Serving(_) | Station::Loading => self.memory.succeed(&id),
+                Station::Absent | Station::Finishing(_) | Station::Stopping(_) => {
+                    self.memory.release(&id);
+                }
+            }
             self.settle(&id, out);
             if promoted {
                 self.want_spare(&id, out);

@@ -10,6 +10,7 @@ use super::{
     queue::Line,
     seat::{Seat, Share, Stay},
     spare::Spare,
+    swap::Turnover,
 };
 
 impl State {
@@ -26,7 +27,11 @@ impl State {
             Station::Finishing(crew) => settle_finishing(id, &mut line, crew, out),
         }
         self.tell_front(id, &mut line, out);
+        self.note_expiry(id, &mut line);
         if line.is_idle() {
+            if line.turnover == Turnover::Retired {
+                out.push(Effect::Retired(id.clone()));
+            }
             self.lines.remove(id);
         } else {
             self.put_line(id, line);
@@ -41,7 +46,7 @@ impl State {
         for ticket in std::mem::take(&mut line.unloads) {
             self.conclude(ticket, End::Placed, out);
         }
-        if line.wants_worker() {
+        if line.wants_worker() && line.turnover != Turnover::Held {
             line.station = Station::Loading;
             out.push(Effect::Load(id.clone()));
         }
@@ -55,10 +60,13 @@ impl State {
         out: &mut Vec<Effect>,
     ) {
         for ticket in std::mem::take(&mut line.loads) {
+            line.used_ms = self.now_ms;
             self.conclude(ticket, End::Placed, out);
         }
         if !line.unloads.is_empty() {
-            settle_finishing(id, line, crew, out);
+            return settle_finishing(id, line, crew, out);
+        }
+        if line.turnover == Turnover::Held {
             return;
         }
         while let Some(next) = line.slots.next(self.now_ms)
@@ -72,6 +80,11 @@ impl State {
         self.seat_beside(id, line, &mut crew, out);
         line.station = Station::Serving(crew);
         self.make_room(line, crew, out);
+        if line.turnover == Turnover::Retired && crew.is_idle() && !line.wants_worker() {
+            line.station = Station::Stopping(crew.worker);
+            out.push(Effect::Stop(crew.worker));
+            line.drop_spare(id, out);
+        }
     }
 
     /// Gives the worker what needs no slot, as much as it may hold.
@@ -153,7 +166,8 @@ fn settle_finishing(id: &LineId, line: &mut Line, crew: Crew, out: &mut Vec<Effe
     if crew.is_idle() {
         line.station = Station::Stopping(crew.worker);
         out.push(Effect::Stop(crew.worker));
-    } else {
+    } else if !matches!(line.station, Station::Finishing(_)) {
         line.station = Station::Finishing(crew);
+        out.push(Effect::Draining(id.clone()));
     }
 }

@@ -8,6 +8,7 @@ use super::{
     Drain, Effect, LineId, State, WorkerId,
     batch::{Crew, Station},
     queue::Line,
+    swap::Turnover,
 };
 
 /// The spare of a line.
@@ -23,14 +24,7 @@ pub(super) enum Spare {
     /// One was being started when the line lost its worker: it is to serve.
     Adopted,
     /// It waits until it is needed.
-    Ready {
-        /// The worker.
-        worker: WorkerId,
-        /// Requests that it can run at once.
-        slots: usize,
-        /// Cells of its KV cache.
-        cells: u32,
-    },
+    Ready(Crew),
     /// It ends, asked for or not.
     Ending(WorkerId),
 }
@@ -39,7 +33,8 @@ impl Spare {
     pub(super) fn worker(self) -> Option<WorkerId> {
         match self {
             Self::None | Self::Loading | Self::Dropped | Self::Adopted => None,
-            Self::Ready { worker, .. } | Self::Ending(worker) => Some(worker),
+            Self::Ready(crew) => Some(crew.worker),
+            Self::Ending(worker) => Some(worker),
         }
     }
 }
@@ -51,7 +46,10 @@ impl State {
         let Some(line) = self.lines.get_mut(id).filter(|_| !drains) else {
             return;
         };
-        if let (Station::Serving(_), Spare::None) = (line.station, line.spare) {
+        // The other file of a swap is worth its memory more.
+        if line.turnover == Turnover::Settled
+            && let (Station::Serving(_), Spare::None) = (line.station, line.spare)
+        {
             line.spare = Spare::Loading;
             out.push(Effect::LoadSpare(id.clone()));
         }
@@ -80,22 +78,18 @@ impl State {
 
 impl Line {
     /// Takes a worker that is ready as the spare; answers whether it is one.
-    pub(super) fn takes_spare(
-        &mut self,
-        (worker, slots, cells): (WorkerId, usize, u32),
-        out: &mut Vec<Effect>,
-    ) -> bool {
+    pub(super) fn takes_spare(&mut self, crew: Crew, out: &mut Vec<Effect>) -> bool {
         match self.spare {
-            Spare::Loading => self.spare = Spare::Ready { worker, slots, cells },
+            Spare::Loading => self.spare = Spare::Ready(crew),
             Spare::Dropped => {
-                self.spare = Spare::Ending(worker);
-                out.push(Effect::Stop(worker));
+                self.spare = Spare::Ending(crew.worker);
+                out.push(Effect::Stop(crew.worker));
             }
             Spare::Adopted => {
                 self.spare = Spare::None;
                 return false;
             }
-            Spare::None | Spare::Ready { .. } | Spare::Ending(_) => return false,
+            Spare::None | Spare::Ready(_) | Spare::Ending(_) => return false,
         }
         true
     }
@@ -106,7 +100,7 @@ impl Line {
         match self.spare {
             Spare::Loading | Spare::Dropped => {}
             Spare::Adopted => self.station = Station::Absent,
-            Spare::None | Spare::Ready { .. } | Spare::Ending(_) => return false,
+            Spare::None | Spare::Ready(_) | Spare::Ending(_) => return false,
         }
         self.spare = Spare::None;
         true
@@ -119,9 +113,9 @@ impl Line {
                 self.spare = Spare::Dropped;
                 out.push(Effect::DropSpare(id.clone()));
             }
-            Spare::Ready { worker, .. } => {
-                self.spare = Spare::Ending(worker);
-                out.push(Effect::Stop(worker));
+            Spare::Ready(crew) => {
+                self.spare = Spare::Ending(crew.worker);
+                out.push(Effect::Stop(crew.worker));
             }
             Spare::None | Spare::Dropped | Spare::Adopted | Spare::Ending(_) => {}
         }
@@ -143,10 +137,10 @@ impl Line {
             return false;
         }
         match self.spare {
-            Spare::Ready { worker, slots, cells } => {
+            Spare::Ready(crew) => {
                 self.spare = Spare::None;
-                self.station = Station::Serving(Crew::new(worker, slots, cells, id.part));
-                out.push(Effect::Promote { line: id.clone(), worker });
+                self.station = Station::Serving(crew);
+                out.push(Effect::Promote { line: id.clone(), worker: crew.worker });
                 return true;
             }
             Spare::Loading => {

@@ -43,6 +43,8 @@ pub struct RootDirectory {
     pub models: OwnedFd,
     /// tokenizers/, `O_PATH`.
     pub tokenizers: OwnedFd,
+    /// cache/, `O_PATH`.
+    pub cache: OwnedFd,
     /// Held until the process ends.
     pub lock: Flock<OwnedFd>,
 }
@@ -118,8 +120,9 @@ impl RootDirectory {
             access(&path.join(name), needed).map_err(|errno| no_access(&path.join(name), errno))?;
         }
         let tokenizers = open_directory(&path.join("tokenizers"), OFlag::O_PATH)?;
+        let cache = open_directory(&path.join("cache"), OFlag::O_PATH)?;
         let models = open_directory(&models, OFlag::O_PATH)?;
-        let opened = Self { models, tokenizers, lock, path };
+        let opened = Self { models, tokenizers, cache, lock, path };
         opened.empty_temp();
         Ok(opened)
     }

@@ -1,4 +1,5 @@
-//! What a worker is started from: its binary, its CPU variants, and what its loader needs.
+//! What a worker is started from: its binary, its CPU variants, GPU back ends, and what its loader
+//! needs.
 
 #![forbid(unsafe_code)]
 
@@ -7,6 +8,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use core_policy::profile::Profile;
 use thiserror::Error;
 
 #[cfg(test)]
@@ -22,6 +24,9 @@ const WORKER: &str = "core-worker";
 const INTERPRETER: &str = "/lib64/ld-linux-x86-64.so.2";
 /// Directories that the loader searches for libc, libstdc++ and libgomp; those that exist are used.
 const LIBRARY_DIRS: [&str; 4] = ["/lib", "/lib64", "/usr/lib", "/usr/lib64"];
+/// The GPU back ends that are ever loaded, by name: a stray library, such as the one that computes
+/// over the network, is not.
+pub const BACKENDS: [&str; 2] = ["libggml-cuda.so", "libggml-vulkan.so"];
 /// Entries of the engine's directory that are looked at; llama.cpp builds some thirty files.
 const ENTRIES_MAX: usize = 1024;
 
@@ -34,6 +39,8 @@ pub struct WorkerImage {
     pub engine_dir: PathBuf,
     /// The CPU variants in it, sorted by name.
     pub variants: Vec<PathBuf>,
+    /// The GPU back ends in it: those of [`BACKENDS`] that are installed, and nothing else.
+    pub backends: Vec<PathBuf>,
 }
 
 /// What is missing; exit code 73.
@@ -80,12 +87,20 @@ impl WorkerImage {
             (!variants.is_empty()).then_some((engine_dir, variants))
         });
         match found {
-            Some((engine_dir, variants)) => Ok(Self { exe, engine_dir, variants }),
+            Some((engine_dir, variants)) => {
+                let backends = backends(&engine_dir);
+                Ok(Self { exe, engine_dir, variants, backends })
+            }
             None => {
                 let [beside, installed] = ENGINE_DIRS.map(|place| directory.join(place));
                 Err(ImageError::Engine { beside, installed })
             }
         }
+    }
+
+    /// What workers may be given: device nodes only where a GPU back end is installed.
+    pub fn profile(&self) -> Profile {
+        Profile::of_backends(&self.backends)
     }
 
     /// The worker's ELF interpreter, where the system has one.
@@ -103,6 +118,13 @@ impl WorkerImage {
         }
         directories
     }
+}
+
+/// The back ends that are there. A link is not followed: it could lead out of the directory that
+/// the installation owns.
+fn backends(engine_dir: &Path) -> Vec<PathBuf> {
+    let paths = BACKENDS.iter().map(|name| engine_dir.join(name));
+    paths.filter(|path| fs::symlink_metadata(path).is_ok_and(|meta| meta.is_file())).collect()
 }
 
 fn variants(engine_dir: &Path) -> Vec<PathBuf> {

@@ -128,8 +128,9 @@ pub(super) fn confine(confined: &Confined<'_>) -> Result<Vec<Row>, LockdownError
         library_dirs: worker.library_dirs(),
         read,
         cgroup: None,
+        profile: worker.profile(),
     })?;
-    rows.push(seccomp::install(Stage::Broker)?);
+    rows.push(seccomp::install(Stage::Broker.under(worker.profile()))?);
     Ok(rows)
 }
 

@@ -21,7 +21,7 @@ pub mod token;
 
 use std::{os::fd::OwnedFd, path::PathBuf, time::Instant};
 
-use core_policy::report::Row;
+use core_policy::{probe, report::Row};
 use nix::fcntl::Flock;
 use thiserror::Error;
 
@@ -58,10 +58,14 @@ pub struct Setup {
     pub models: OwnedFd,
     /// tokenizers/, `O_PATH`.
     pub tokenizers: OwnedFd,
+    /// cache/, `O_PATH`.
+    pub cache: OwnedFd,
     /// What workers are started from.
     pub worker: WorkerImage,
     /// The broker's own protections as applied and tested.
     pub own_rows: Vec<Row>,
+    /// What was found of a cgroup that could limit the memory of workers.
+    pub memory_cgroup: Row,
     /// Seccomp filters on the broker itself, which workers inherit.
     pub own_filters: u32,
     /// When the process began.
@@ -146,6 +150,7 @@ pub fn start(args: &Serve, log: LogStats, started: Instant) -> Result<Started, S
     lockdown::require_kernel()?;
     let token = read_token(args, descriptors.token, &identity)?;
     let opened = Opened::open(args, &identity)?;
+    let memory_cgroup = probe::memory_cgroup();
     let (own_rows, own_filters) = opened.lock_down()?;
     let access = Access::new(token, allowed(&identity, &opened.config))?;
     let (root, bound) = (opened.root, opened.bound);
@@ -154,9 +159,11 @@ pub fn start(args: &Serve, log: LogStats, started: Instant) -> Result<Started, S
         config_path: opened.config_path,
         models: root.models,
         tokenizers: root.tokenizers,
+        cache: root.cache,
         root: root.path,
         worker: opened.worker,
         own_rows,
+        memory_cgroup,
         own_filters,
         started,
         socket: opened.socket,

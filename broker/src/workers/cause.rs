@@ -87,6 +87,8 @@ impl Ended {
                 | Verdict::Late { .. }
                 | Verdict::Slow { .. },
             ) => Cause::Hung,
+            Some(Verdict::Changed { .. }) => Cause::Changed,
+            Some(Verdict::Memory { .. }) => Cause::Memory,
             Some(Verdict::Unprotected { .. } | Verdict::Failed(_)) => Cause::Exit,
             None => self.death.cause(),
         }

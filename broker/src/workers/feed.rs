@@ -20,7 +20,8 @@ use crate::memory::Charge;
 /// Bytes of a fragment's record beside its piece: job, offset and length, each nine at most.
 const FRAGMENT_EXTRA: usize = 27;
 
-/// An encoded `client::Prompt` that is held for as long as its request may need it.
+/// An encoded `client::Prompt`, or a saved sequence, that is held for as long as its request may
+/// need it.
 pub(crate) struct Held {
     bytes: Vec<u8>,
     _charge: Charge,
@@ -30,6 +31,11 @@ impl Held {
     /// A prompt with what keeps its bytes out of the budget.
     pub(crate) fn new(bytes: Vec<u8>, charge: Charge) -> Self {
         Self { bytes, _charge: charge }
+    }
+
+    /// Whether another holds the same.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        self.bytes == other.bytes
     }
 }
 
@@ -64,7 +70,7 @@ impl fmt::Debug for Item {
 }
 
 /// An encoded `worker::Payload`: the fields of a message follow one another, so the prompt is not
-/// decoded to put other tokens behind it.
+/// decoded to put other tokens behind it. Or a saved sequence, with nothing behind it.
 struct Payload {
     prompt: Rc<Held>,
     /// The encoded tokens that the request has got.
@@ -112,7 +118,18 @@ impl Feed {
         emitted: &[u32],
     ) -> Result<(), Breach> {
         let emitted = codec::encode(&emitted).map_err(|_| Breach::Encode)?;
-        let payload = Payload { prompt: prompt.clone(), emitted };
+        self.push_payload(head, Payload { prompt: prompt.clone(), emitted })
+    }
+
+    /// Queues a job with a saved sequence, which is sent as it is.
+    ///
+    /// # Errors
+    /// As [`Self::push`].
+    pub(crate) fn push_state(&mut self, head: Job, state: &Rc<Held>) -> Result<(), Breach> {
+        self.push_payload(head, Payload { prompt: state.clone(), emitted: Vec::new() })
+    }
+
+    fn push_payload(&mut self, head: Job, payload: Payload) -> Result<(), Breach> {
         let prompt_bytes = u32::try_from(payload.len()).map_err(|_| Breach::Encode)?;
         let job = head.job;
         self.push(&ToWorker::Job(Job { prompt_bytes, ..head }))?;

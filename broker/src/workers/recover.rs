@@ -13,6 +13,9 @@ use super::{link::Breach, watch::Death};
 /// When to try again after a worker was lost: it is replaced at once, and loads from page cache.
 const LOST_RETRY_MS: u32 = 500;
 
+/// When to try again after a model's file changed: whoever writes it may need some moments more.
+const CHANGED_RETRY_MS: u32 = 1_000;
+
 /// Why the broker ended a worker, where it did.
 #[derive(Debug)]
 pub(crate) enum Verdict {
@@ -48,6 +51,18 @@ pub(crate) enum Verdict {
         /// Its row.
         row: String,
     },
+    /// A file of its model is not what was hashed.
+    Changed {
+        /// Its name.
+        file: String,
+    },
+    /// It took more memory than it was granted.
+    Memory {
+        /// Bytes of its own.
+        used: u64,
+        /// Bytes that it was granted.
+        granted: u64,
+    },
     /// It said itself that it cannot serve.
     Failed(Failed),
     /// Its work is done: the model is unloaded, the variant is chosen, the broker ends.
@@ -69,6 +84,10 @@ impl fmt::Display for Verdict {
             }
             Self::Slow { load_ms } => write!(f, "it was not ready within {load_ms} ms"),
             Self::Unprotected { row } => write!(f, "it lacks {row}"),
+            Self::Changed { file } => write!(f, "{file} was changed"),
+            Self::Memory { used, granted } => {
+                write!(f, "it used {used} bytes of memory of its own and was granted {granted}")
+            }
             Self::Failed(_) => f.write_str("it said that it cannot serve"),
             Self::Dismissed => f.write_str("it was asked to end"),
         }
@@ -112,6 +131,8 @@ impl Ended {
                 Refusal::new(Code::WorkerLost, message).after(LOST_RETRY_MS)
             }
             Some(Verdict::Late { compile_ms }) => late(*compile_ms),
+            Some(Verdict::Changed { file }) => changed(file),
+            Some(Verdict::Memory { used, granted }) => memory(*used, *granted),
             Some(Verdict::Slow { .. } | Verdict::Failed(_)) | None => self.lost(),
         }
     }
@@ -144,6 +165,8 @@ impl Ended {
                 "the worker was not ready within {load_ms} ms and was killed: \
                  see whether the file is whole"
             )),
+            Some(Verdict::Changed { file }) => changed(file),
+            Some(Verdict::Memory { used, granted }) => memory(*used, *granted),
             Some(Verdict::Dismissed) => load("the load was given up, because the broker ends"),
             Some(
                 Verdict::Hung { .. }
@@ -188,6 +211,21 @@ fn late(compile_ms: u64) -> Refusal {
 fn policy(breach: &Breach) -> Refusal {
     let message = format!("the worker broke its protocol and was killed: {breach}");
     Refusal::new(Code::PolicyViolation, message)
+}
+
+fn changed(file: &str) -> Refusal {
+    let message = format!(
+        "{file} was changed while it was in use, and its worker was ended: \
+         put a new file in its place instead of writing into it"
+    );
+    Refusal::new(Code::ModelChanged, message).after(CHANGED_RETRY_MS)
+}
+
+fn memory(used: u64, granted: u64) -> Refusal {
+    let message = format!(
+        "the worker used {used} bytes of memory of its own, was granted {granted}, and was killed"
+    );
+    Refusal::new(Code::Memory, message).after(LOST_RETRY_MS)
 }
 
 fn unprotected(row: &str) -> Refusal {

@@ -1,3 +1,4 @@
+mod contexts;
 mod cores;
 mod deaths;
 mod feeding;

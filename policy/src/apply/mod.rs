@@ -9,13 +9,15 @@ mod process;
 
 use nix::errno::Errno;
 
-use crate::report::{Row, layer};
+use crate::profile::Profile;
+use crate::report::{Achieved, How, Row, layer};
 use crate::{caps, limits};
 
 pub use ending::{default_signals, leave};
 pub use namespaces::unshare_all;
 pub use process::{
-    assert_single_thread, die_with_parent, hide, no_new_privs, oom_first, refuse_exec_gain,
+    assert_single_thread, die_with_parent, exec_gain_left, hide, no_new_privs, oom_first,
+    refuse_exec_gain,
 };
 
 /// A required layer could not be applied; the worker must not go on.
@@ -57,7 +59,8 @@ impl ApplyError {
     }
 }
 
-/// Applies all that needs no file: from the parent's death signal to MDWE.
+/// Applies all that needs no file: from the parent's death signal to MDWE, which the GPU profile
+/// leaves out.
 ///
 /// `parent` is the broker's pid as CONFIG names it. The namespaces come before the capabilities,
 /// because entering a user namespace fills the sets, and before the limit on threads, which counts
@@ -65,23 +68,27 @@ impl ApplyError {
 ///
 /// # Errors
 /// [`ApplyError`] for a required layer; what is only wanted becomes a row.
-pub fn before_libraries(parent: i32) -> Result<Vec<Row>, ApplyError> {
+pub fn before_libraries(parent: i32, profile: Profile) -> Result<Vec<Row>, ApplyError> {
     let mut rows = vec![assert_single_thread()?];
     die_with_parent(parent)?;
     let namespaces = unshare_all();
     let own_user = namespaces
         .iter()
-        .any(|row| row.name == layer::NS_USER.text && row.achieved == crate::report::Achieved::Yes);
+        .any(|row| row.name == layer::NS_USER.text && row.achieved == Achieved::Yes);
     rows.extend(namespaces);
     rows.extend(caps::drop_all()?);
-    rows.push(limits::apply_all().map_err(ApplyError::call(layer::RLIMITS))?);
+    rows.push(limits::apply_all(profile).map_err(ApplyError::call(layer::RLIMITS))?);
     rows.push(match own_user {
         true => limits::apply_nproc(),
-        false => Row::no(layer::RLIMIT_NPROC, crate::report::How::OwnWord, "no user namespace"),
+        false => Row::no(layer::RLIMIT_NPROC, How::OwnWord, "no user namespace"),
     });
     rows.push(oom_first());
     rows.push(no_new_privs()?);
-    rows.push(refuse_exec_gain());
+    rows.push(match profile {
+        Profile::Cpu => refuse_exec_gain(),
+        Profile::Gpu => exec_gain_left(),
+    });
+    rows.extend(profile.rows(How::OwnWord));
     // A change of credentials clears the death signal; the new user namespace was one.
     rows.push(die_with_parent(parent)?);
     Ok(rows)

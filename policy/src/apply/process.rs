@@ -83,6 +83,12 @@ pub fn refuse_exec_gain() -> Row {
     }
 }
 
+/// Says that MDWE was left out: a driver may make code for the host while it starts, when only
+/// trusted libraries run. From LOAD on the filters refuse executable memory all the same.
+pub fn exec_gain_left() -> Row {
+    Row::no(layer::MDWE, How::OwnWord, "left out for a driver; the filters refuse it from LOAD on")
+}
+
 /// Makes this process not dumpable: no core, no ptrace and no /proc/PID/mem for its own user.
 ///
 /// Comes after the broker looked, because it closes /proc/PID/fd to the broker too.

@@ -16,7 +16,9 @@ use nix::errno::Errno;
 use nix::fcntl::OFlag;
 
 use super::canary::{attempt, is_refusal};
+use super::device::grant_nodes;
 use super::{DomainError, Rights};
+use crate::profile::Profile;
 use crate::report::{How, Row, layer};
 
 /// Everything that the broker may reach. All paths must exist.
@@ -42,6 +44,9 @@ pub struct BrokerDomain {
     pub read: Vec<PathBuf>,
     /// The delegated cgroup directory in which workers are placed, when there is one.
     pub cgroup: Option<PathBuf>,
+    /// What workers may be given: under [`Profile::Gpu`] the domain shows device nodes and what
+    /// drivers read, because a worker inherits it.
+    pub profile: Profile,
 }
 
 const READ_FILE: BitFlags<AccessFs> = make_bitflags!(AccessFs::ReadFile);
@@ -86,7 +91,12 @@ pub fn restrict_broker(domain: &BrokerDomain) -> Result<Vec<Row>, DomainError> {
         }
         ruleset = grant(ruleset, rights, Path::new(path), access)?;
     }
+    for path in domain.profile.driver_files().into_iter().filter(|path| path.exists()) {
+        ruleset = grant(ruleset, rights, &path, READ)?;
+    }
+    ruleset = grant_nodes(ruleset, rights, domain.profile)?;
     let mut rows = rights.enter(ruleset)?;
+    rows.extend(domain.profile.rows(How::OwnWord));
     rows.extend(domain.test()?);
     Ok(rows)
 }

@@ -6,6 +6,7 @@
 
 mod broker;
 mod canary;
+mod device;
 #[cfg(test)]
 mod tests;
 mod worker;
@@ -51,6 +52,12 @@ pub enum DomainError {
         path: PathBuf,
         /// Why.
         source: landlock::PathFdError,
+    },
+    /// What has the name of a device node is none.
+    #[error("{path} is no character device; nothing else may stand in the place of a device node")]
+    NoDevice {
+        /// The path.
+        path: PathBuf,
     },
     /// The kernel refused a step.
     #[error("the Landlock domain was refused: {0}")]

@@ -1,3 +1,6 @@
+use landlock::PathFd;
+
+use super::device::is_character_device;
 use super::*;
 use crate::report::Achieved;
 
@@ -34,4 +37,11 @@ fn less_than_full_is_an_error() {
         assert!(matches!(enforced(&weak), Err(DomainError::Weak(_))));
     }
     assert!(enforced(&RulesetStatus::FullyEnforced).is_ok());
+}
+
+#[test]
+fn only_a_character_device_passes_for_one() {
+    let is_device = |path: &str| is_character_device(&PathFd::new(path).unwrap());
+    assert!(is_device("/dev/null"));
+    assert!(!is_device("/etc/passwd") && !is_device("/dev"));
 }

@@ -102,4 +102,8 @@ names! {
     SECCOMP_CONTENT = "seccomp.content", Wanted;
     /// temp/ and cache/ can be written: the domain is no tighter than the contract.
     CANARY_TEMP = "canary.temp", Required;
+    /// The model's files are those that were hashed.
+    MODEL_FILES = "model.files", Required;
+    /// No device is open: a row stands only where this does not hold, under the GPU profile.
+    PROFILE_GPU = "profile.gpu", Wanted;
 }

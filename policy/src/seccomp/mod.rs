@@ -1,6 +1,6 @@
-//! The three filters: what they list, their hash, and how they are installed.
+//! The filters of each profile: what they list, their hash, and how they are installed.
 //!
-//! A profile is several programs, because one program has one answer for a match: first those that
+//! A filter is several programs, because one program has one answer for a match: first those that
 //! answer with an errno, last the allow list. The kernel runs all of them and takes the strictest
 //! answer (killing before errno before allowing), so what counts is the combined verdict.
 //!
@@ -16,12 +16,13 @@ use nix::errno::Errno;
 use sha2::{Digest, Sha256};
 
 pub use self::dump::dump;
+use crate::profile::Profile;
 use crate::report::{How, Name, Row, layer};
 use crate::sys;
 
 include!(concat!(env!("OUT_DIR"), "/filters.rs"));
 
-/// A filter profile.
+/// When a filter holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stage {
     /// While a worker parses its model.
@@ -32,14 +33,21 @@ pub enum Stage {
     Broker,
 }
 
-/// One compiled profile.
-struct Profile {
+/// A stage under a profile. A bare [`Stage`] means the CPU profile.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Filter {
+    stage: Stage,
+    profile: Profile,
+}
+
+/// One compiled filter.
+struct Compiled {
     name: &'static str,
     syscalls: &'static [&'static str],
     layers: &'static [Layer],
 }
 
-/// One program of a profile.
+/// One program of a filter.
 struct Layer {
     errno: Option<u32>,
     pid_slots: usize,
@@ -69,13 +77,29 @@ pub struct InstallError {
     source: Errno,
 }
 
-impl Stage {
-    fn profile(self) -> &'static Profile {
-        match self {
-            Self::Load => &LOAD,
-            Self::Serve => &SERVE,
-            Self::Broker => &BROKER,
+impl From<Stage> for Filter {
+    fn from(stage: Stage) -> Self {
+        stage.under(Profile::Cpu)
+    }
+}
+
+impl Filter {
+    fn compiled(self) -> &'static Compiled {
+        match (self.profile, self.stage) {
+            (Profile::Cpu, Stage::Load) => &LOAD,
+            (Profile::Cpu, Stage::Serve) => &SERVE,
+            (Profile::Cpu, Stage::Broker) => &BROKER,
+            (Profile::Gpu, Stage::Load) => &GPU_LOAD,
+            (Profile::Gpu, Stage::Serve) => &GPU_SERVE,
+            (Profile::Gpu, Stage::Broker) => &GPU_BROKER,
         }
+    }
+}
+
+impl Stage {
+    /// The filter of this stage under a profile.
+    pub fn under(self, profile: Profile) -> Filter {
+        Filter { stage: self, profile }
     }
 
     fn row(self) -> Name {
@@ -97,36 +121,36 @@ impl Stage {
     }
 }
 
-/// Name of the profile's file in policy/seccomp, without the suffix.
-pub fn name(stage: Stage) -> &'static str {
-    stage.profile().name
+/// Name of the filter's file in policy/seccomp, without the suffix.
+pub fn name(filter: impl Into<Filter>) -> &'static str {
+    filter.into().compiled().name
 }
 
-/// How many system calls the profile lists; for [`Stage::Load`] with those of SERVE.
-pub fn count(stage: Stage) -> usize {
-    stage.profile().syscalls.len()
+/// How many system calls the filter lists; for [`Stage::Load`] with those of SERVE.
+pub fn count(filter: impl Into<Filter>) -> usize {
+    filter.into().compiled().syscalls.len()
 }
 
-/// The names that the profile lists, sorted.
-pub fn syscalls(stage: Stage) -> &'static [&'static str] {
-    stage.profile().syscalls
+/// The names that the filter lists, sorted.
+pub fn syscalls(filter: impl Into<Filter>) -> &'static [&'static str] {
+    filter.into().compiled().syscalls
 }
 
-/// How many filters [`install`] adds, each of which /proc/PID/status counts.
-pub fn filters(stage: Stage) -> usize {
-    stage.profile().layers.len()
+/// How many programs [`install`] adds, each of which /proc/PID/status counts as a filter.
+pub fn filters(filter: impl Into<Filter>) -> usize {
+    filter.into().compiled().layers.len()
 }
 
-/// How many filters a worker at READY has beyond the broker's own.
+/// How many filters a worker at READY has beyond the broker's own; the same under each profile.
 pub fn worker_filters() -> usize {
     filters(Stage::Load) + filters(Stage::Serve)
 }
 
-/// SHA-256, in hexadecimal, of a profile as shipped: for each program the number of instructions
-/// and the instructions, all little-endian, with the pid still open.
-pub fn filter_sha256(stage: Stage) -> String {
+/// SHA-256, in hexadecimal, of a filter as shipped: for each program the number of instructions and
+/// the instructions, all little-endian, with the pid still open.
+pub fn filter_sha256(filter: impl Into<Filter>) -> String {
     let mut hash = Sha256::new();
-    for layer in stage.profile().layers {
+    for layer in filter.into().compiled().layers {
         hash.update((layer.program.len() as u64).to_le_bytes());
         for insn in layer.program {
             hash.update(insn.code.to_le_bytes());
@@ -139,22 +163,22 @@ pub fn filter_sha256(stage: Stage) -> String {
 
 /// The row about the content of a worker's filters. Nobody but root can read an installed filter,
 /// so at run time the row only says what was shipped; the conformance suite compares it.
-pub fn content() -> Row {
+pub fn content(profile: Profile) -> Row {
     let value = format!(
-        "load {:.12} serve {:.12}",
-        filter_sha256(Stage::Load),
-        filter_sha256(Stage::Serve)
+        "shipped: load {:.12} serve {:.12}; installed: root alone can read",
+        filter_sha256(Stage::Load.under(profile)),
+        filter_sha256(Stage::Serve.under(profile))
     );
     Row::yes(layer::SECCOMP_CONTENT, How::Suite, value)
 }
 
-/// The programs of a profile as the process `pid` installs them, for [`install`] and for tests that
+/// The programs of a filter as the process `pid` installs them, for [`install`] and for tests that
 /// compare them with what the kernel holds.
-pub fn programs(stage: Stage, pid: u32) -> Vec<Vec<Insn>> {
-    stage.profile().layers.iter().map(|layer| layer.for_pid(pid)).collect()
+pub fn programs(filter: impl Into<Filter>, pid: u32) -> Vec<Vec<Insn>> {
+    filter.into().compiled().layers.iter().map(|layer| layer.for_pid(pid)).collect()
 }
 
-/// Installs a profile on this process; SERVE on all of its threads.
+/// Installs a filter on this process; SERVE on all of its threads.
 ///
 /// Call it for SERVE when every thread is parked: the kernel changes the threads while they run,
 /// and one that is still starting dies on a call that SERVE lacks.
@@ -162,15 +186,17 @@ pub fn programs(stage: Stage, pid: u32) -> Vec<Vec<Insn>> {
 /// # Errors
 /// The kernel's answer: EINVAL without seccomp, EACCES without no_new_privs, ESRCH when a
 /// thread has a filter that this thread lacks.
-pub fn install(stage: Stage) -> Result<Row, InstallError> {
+pub fn install(filter: impl Into<Filter>) -> Result<Row, InstallError> {
+    let filter = filter.into();
+    let (stage, compiled) = (filter.stage, filter.compiled());
     let [errno_flags, allow_flags] = stage.flags();
-    for layer in stage.profile().layers {
+    for layer in compiled.layers {
         let flags = if layer.errno.is_some() { errno_flags } else { allow_flags };
         let program: Vec<_> = layer.for_pid(std::process::id()).iter().map(Insn::raw).collect();
         sys::seccomp_install(&program, flags)
-            .map_err(|source| InstallError { stage: stage.profile().name, source })?;
+            .map_err(|source| InstallError { stage: compiled.name, source })?;
     }
-    let value = format!("{} calls, {} filters", count(stage), filters(stage));
+    let value = format!("{} calls, {} filters", count(filter), filters(filter));
     Ok(Row::yes(stage.row(), How::OwnWord, value))
 }
 

@@ -13,7 +13,7 @@ fn each_profile_has_its_own_hash_and_the_pid_does_not_change_it() {
 #[test]
 fn the_allow_list_is_the_last_program() {
     for stage in STAGES {
-        let layers = stage.profile().layers;
+        let layers = Filter::from(stage).compiled().layers;
         let (last, before) = layers.split_last().expect("a profile has a program");
         assert!(last.errno.is_none());
         assert!(before.iter().all(|layer| layer.errno.is_some()));
@@ -34,7 +34,8 @@ fn load_lists_all_that_serve_lists() {
 #[test]
 fn only_tgkill_waits_for_the_pid() {
     for (stage, slots) in [(Stage::Load, 1), (Stage::Serve, 1), (Stage::Broker, 0)] {
-        let found: usize = stage.profile().layers.iter().map(|layer| layer.pid_slots).sum();
+        let found: usize =
+            Filter::from(stage).compiled().layers.iter().map(|layer| layer.pid_slots).sum();
         assert_eq!(found, slots, "{stage:?}");
     }
 }

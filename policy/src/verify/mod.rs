@@ -18,6 +18,7 @@ mod tests;
 use std::os::fd::RawFd;
 
 use crate::fds::{self, Kind};
+use crate::profile::Profile;
 use crate::seccomp;
 
 pub use broker::self_broker;
@@ -34,6 +35,8 @@ pub struct Expect {
     pub broker_filters: u32,
     /// The data limit that the broker set from outside, in bytes, if it has set one.
     pub data_max: Option<u64>,
+    /// The profile that it was given.
+    pub profile: Profile,
 }
 
 impl Expect {
@@ -41,9 +44,9 @@ impl Expect {
     ///
     /// # Errors
     /// The error of reading /proc/self/status.
-    pub fn worker(models: usize, data_max: Option<u64>) -> std::io::Result<Self> {
+    pub fn worker(models: usize, data_max: Option<u64>, profile: Profile) -> std::io::Result<Self> {
         let broker_filters = Status::own()?.filters.unwrap_or(0);
-        Ok(Self { models, broker_filters, data_max })
+        Ok(Self { models, broker_filters, data_max, profile })
     }
 
     /// Filters that each thread of the worker must have at READY.

@@ -87,7 +87,10 @@ pub(super) fn limits(process: &Path, expect: &Expect, how: How) -> Vec<Row> {
         return vec![Row::no(layer::RLIMITS, how, "unreadable")];
     };
     let data = expect.data_max.map(|bytes| ("Max data size", bytes));
-    let wanted = WORKER_LIMITS.iter().map(|limit| (limit.proc_name, limit.at_most)).chain(data);
+    let wanted = WORKER_LIMITS
+        .iter()
+        .map(|limit| (limit.proc_name, limit.under(expect.profile)))
+        .chain(data);
     for (name, at_most) in wanted {
         let held = match proc::limit(&text, name) {
             Some((Some(soft), Some(hard))) => soft == hard && soft <= at_most, // guard

@@ -1,6 +1,10 @@
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::path::Path;
 use std::process::{Command, Stdio};
 
+use super::locked::may_hold;
 use super::*;
+use crate::profile::{DRIVER_DESCRIPTORS_MAX, Profile};
 use crate::report::{Achieved, Row};
 
 const STATUS: &str = "Name:\tcore-worker\nUmask:\t0077\nUid:\t5\t6\t7\t8\nThreads:\t3\n\
@@ -54,7 +58,7 @@ fn a_dead_process_has_nothing() {
     let mut child = Command::new("/bin/true").stdout(Stdio::null()).spawn().unwrap();
     let pid = i32::try_from(child.id()).unwrap();
     child.wait().unwrap();
-    let expect = Expect { models: 1, broker_filters: 0, data_max: None };
+    let expect = Expect { models: 1, broker_filters: 0, data_max: None, profile: Profile::Cpu };
     assert!(none_holds(&at_locked(pid, &expect)));
     assert!(none_holds(&at_ready(pid, &expect)));
 }
@@ -63,7 +67,7 @@ fn a_dead_process_has_nothing() {
 fn a_process_without_a_sandbox_has_nothing_that_matters() {
     let mut child = Command::new("/bin/sleep").arg("60").spawn().unwrap();
     let pid = i32::try_from(child.id()).unwrap();
-    let expect = Expect { models: 1, broker_filters: 0, data_max: None };
+    let expect = Expect { models: 1, broker_filters: 0, data_max: None, profile: Profile::Cpu };
     let mut report = crate::report::Report::default();
     report.merge(at_locked(pid, &expect));
     report.merge(at_ready(pid, &expect));
@@ -76,9 +80,31 @@ fn a_process_without_a_sandbox_has_nothing_that_matters() {
     assert!(report.degraded().contains(&"ns.net".to_owned()));
 }
 
+/// What a driver makes for itself is let pass under the GPU profile alone; a file, a socket or
+/// another device is not. No device node is here to be let pass.
+#[test]
+fn beside_the_table_only_a_driver_s_descriptors_may_be_open() {
+    let links = Path::new("/proc/self/fd");
+    let event = nix::sys::eventfd::EventFd::new().unwrap();
+    let (read, write) = std::io::pipe().unwrap();
+    let own = [event.as_raw_fd(), read.as_raw_fd(), write.as_raw_fd()];
+    assert!(may_hold(links, &own, Profile::Gpu) && !may_hold(links, &own, Profile::Cpu));
+    assert!(may_hold(links, &[], Profile::Gpu) && may_hold(links, &[], Profile::Cpu));
+    let many = vec![own[0]; DRIVER_DESCRIPTORS_MAX + 1];
+    assert!(may_hold(links, &many[1..], Profile::Gpu) && !may_hold(links, &many, Profile::Gpu));
+    let (socket, _other) = std::os::unix::net::UnixStream::pair().unwrap();
+    let open = |path: &str| OwnedFd::from(std::fs::File::open(path).unwrap());
+    let strange = [open("/etc/passwd"), open("/dev/null"), open("/dev/zero"), open("/dev")];
+    for fd in strange.into_iter().chain([socket.into()]) {
+        let table = [own[0], fd.as_raw_fd()];
+        assert!(!may_hold(links, &table, Profile::Gpu), "{fd:?}");
+    }
+    assert!(!may_hold(links, &[-1], Profile::Gpu));
+}
+
 #[test]
 fn filters_are_counted_from_the_brokers_own() {
-    let expect = Expect { models: 0, broker_filters: 2, data_max: None };
+    let expect = Expect { models: 0, broker_filters: 2, data_max: None, profile: Profile::Cpu };
     assert_eq!(expect.filters(), 6);
     assert_eq!(Expect { broker_filters: u32::MAX, ..expect }.filters(), u32::MAX);
 }

@@ -1,6 +1,7 @@
 //! Both sides must agree on every call.
 
-use core_policy::seccomp::{self, Insn, Stage};
+use core_policy::profile::Profile;
+use core_policy::seccomp::{self, Filter, Insn, Stage};
 
 use crate::bpf::{self, ARCH_I386, ARCH_X86_64, Call, X32};
 use crate::reading::{Reading, Test, Verdict};
@@ -10,12 +11,25 @@ pub(crate) const NUMBERS: u32 = 600;
 /// A pid for `@pid`, different from every constant of the policy.
 const PID: u32 = 31_337;
 
-pub(crate) const STAGES: [(Stage, &str); 3] =
-    [(Stage::Serve, "worker-serve"), (Stage::Load, "worker-load"), (Stage::Broker, "broker")];
+/// The filters of a profile, each with the name of its file.
+pub(crate) fn filters(profile: Profile) -> [(Filter, &'static str); 3] {
+    let files = match profile {
+        Profile::Cpu => ["worker-serve", "worker-load", "broker"],
+        Profile::Gpu => ["worker-gpu-serve", "worker-gpu-load", "broker-gpu"],
+    };
+    let [serve, load, broker] = files;
+    [(Stage::Serve, serve), (Stage::Load, load), (Stage::Broker, broker)]
+        .map(|(stage, file)| (stage.under(profile), file))
+}
+
+/// All six.
+fn all() -> impl Iterator<Item = (Filter, &'static str)> {
+    [Profile::Cpu, Profile::Gpu].into_iter().flat_map(filters)
+}
 
 #[test]
 fn interpreter_and_reading_agree_on_every_call() {
-    for (stage, profile) in STAGES {
+    for (stage, profile) in all() {
         let programs = seccomp::programs(stage, PID);
         let reading = Reading::of(profile, PID);
         let mut compared = 0_u64;
@@ -61,7 +75,7 @@ fn agrees(programs: &[Vec<Insn>], reading: &Reading) -> bool {
 
 #[test]
 fn other_abis_get_nothing() {
-    for (stage, profile) in STAGES {
+    for (stage, profile) in all() {
         let programs = seccomp::programs(stage, PID);
         let reading = Reading::of(profile, PID);
         for nr in 0..NUMBERS {
@@ -83,7 +97,11 @@ fn the_pid_in_a_program_is_the_one_that_was_asked_for() {
         arch: ARCH_X86_64,
         args: [tgid, 1, signal, 0, 0, 0],
     };
-    for stage in [Stage::Serve, Stage::Load] {
+    let stages = [Stage::Serve, Stage::Load];
+    let both = [Profile::Cpu, Profile::Gpu]
+        .into_iter()
+        .flat_map(|profile| stages.map(|stage| stage.under(profile)));
+    for stage in both {
         let programs = seccomp::programs(stage, PID);
         let answer = |tgid, signal| bpf::combined(&programs, &abort(tgid, signal));
         assert_eq!(answer(PID.into(), 6), Verdict::Allow.answer());

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::emit::Profiles;
+use crate::emit::{FILES, Profiles};
 use crate::reading;
 use crate::schema::Policy;
 
@@ -15,7 +15,8 @@ fn built(profile: &str, change: impl Fn(&mut Value)) -> Result<String, String> {
         }
         serde_json::from_value(json).map_err(|error| error.to_string())
     };
-    Profiles::checked(policy("worker-serve")?, policy("worker-load")?, policy("broker")?)?.source()
+    let policies: Result<Vec<_>, _> = FILES.iter().map(|(file, _)| policy(file)).collect();
+    Profiles::checked(policies?)?.source()
 }
 
 fn refused(profile: &str, says: &str, change: impl Fn(&mut Value)) {
@@ -102,6 +103,22 @@ fn workers_are_killed_and_load_contains_serve() {
         refused(profile, "kill_process", |json| json["default"] = json!("errno_eperm"));
     }
     refused("worker-load", "include", |json| json["includes"] = Value::Null);
+}
+
+#[test]
+fn the_gpu_profile_keeps_to_its_place() {
+    for profile in ["worker-gpu-serve", "worker-gpu-load"] {
+        refused(profile, "kill_process", |json| json["default"] = json!("errno_eperm"));
+        refused(profile, "include", |json| json["includes"] = json!([]));
+    }
+    refused("worker-gpu-load", "include", |json| json["includes"] = json!("worker-load"));
+    refused("broker-gpu", "include", |json| json["includes"] = json!("broker"));
+    refused("worker-load", "include", |json| json["includes"] = json!("worker-gpu-serve"));
+    let add = |json: &mut Value, names: &[&str]| {
+        rules(json).extend(names.iter().map(|name| json!({"syscall": name, "reason": REASON})));
+    };
+    refused("worker-gpu-serve", "limit is 24", |json| add(json, &["ppoll"]));
+    refused("worker-gpu-load", "limit is 44", |json| add(json, &["uname", "kcmp", "getuid"]));
 }
 
 #[test]

@@ -3,9 +3,10 @@
 
 use std::fmt::Write;
 
-use core_policy::seccomp;
+use core_policy::profile::Profile;
+use core_policy::seccomp::{self, Stage};
 
-use crate::agree::{NUMBERS, STAGES, classes};
+use crate::agree::{NUMBERS, classes, filters};
 use crate::bpf::{self, ARCH_X86_64, Call};
 use crate::reading::{Reading, Verdict};
 
@@ -14,8 +15,16 @@ const PID: u32 = 31_337;
 
 #[test]
 fn what_is_allowed_is_what_was_reviewed() {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/filters/golden.txt");
-    let found = list();
+    compare(Profile::Cpu, concat!(env!("CARGO_MANIFEST_DIR"), "/tests/filters/golden.txt"));
+}
+
+#[test]
+fn what_the_gpu_profile_allows_is_what_was_reviewed() {
+    compare(Profile::Gpu, concat!(env!("CARGO_MANIFEST_DIR"), "/tests/filters/golden-gpu.txt"));
+}
+
+fn compare(profile: Profile, path: &str) {
+    let found = list(profile);
     println!("{found}");
     if std::env::var_os("CORE_POLICY_GOLDEN_WRITE").is_some() {
         std::fs::write(path, &found).unwrap();
@@ -26,14 +35,20 @@ fn what_is_allowed_is_what_was_reviewed() {
 
 #[test]
 fn the_limits_of_the_mission_hold() {
-    assert!(seccomp::count(seccomp::Stage::Serve) <= 20);
-    assert!(seccomp::count(seccomp::Stage::Load) <= 42);
+    assert!(seccomp::count(Stage::Serve) <= 20);
+    assert!(seccomp::count(Stage::Load) <= 42);
     assert_eq!(seccomp::worker_filters(), 4);
+    let gpu = |stage: Stage| stage.under(Profile::Gpu);
+    assert!(seccomp::count(gpu(Stage::Serve)) <= 24);
+    assert!(seccomp::count(gpu(Stage::Load)) <= 44);
+    let filters = seccomp::filters(gpu(Stage::Load)) + seccomp::filters(gpu(Stage::Serve));
+    assert_eq!(filters, seccomp::worker_filters());
+    assert_eq!(seccomp::filters(gpu(Stage::Broker)), seccomp::filters(Stage::Broker));
 }
 
-fn list() -> String {
+fn list(profile: Profile) -> String {
     let mut text = String::new();
-    for (stage, profile) in STAGES {
+    for (stage, profile) in filters(profile) {
         let count = seccomp::count(stage);
         let hash = seccomp::filter_sha256(stage);
         writeln!(text, "[{profile}] {count} calls, sha256 {hash}").unwrap();
@@ -56,7 +71,7 @@ fn line(nr: u32, answers: &[u32]) -> Option<String> {
 }
 
 fn name(nr: u32) -> &'static str {
-    let all = STAGES.iter().flat_map(|(stage, _)| seccomp::syscalls(*stage));
+    let all = filters(Profile::Gpu).into_iter().flat_map(|(filter, _)| seccomp::syscalls(filter));
     all.copied()
         .find(|name| crate::names::syscall(name) == Some(i64::from(nr)))
         .expect("an allowed call is listed")

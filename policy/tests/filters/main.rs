@@ -20,4 +20,5 @@ mod agree;
 mod bpf;
 mod build;
 mod golden;
+mod gpu;
 mod reading;

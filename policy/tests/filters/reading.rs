@@ -1,6 +1,7 @@
 //! The policy files as a reader would understand them, by serde_json alone.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 use serde_json::Value;
 
@@ -51,17 +52,18 @@ impl Reading {
     pub(crate) fn of(profile: &str, pid: u32) -> Self {
         let json = json(profile);
         let mut reading = Self::default();
-        if let Some(included) = json["includes"].as_str() {
-            reading.allow = Self::of(included, pid).allow;
+        for included in included(&json) {
+            for (number, alternatives) in Self::of(&included, pid).allow {
+                reading.unite(number, alternatives);
+            }
         }
         reading.default = Some(match json["default"].as_str() {
             Some("kill_process") => Verdict::Kill,
             _ => Verdict::Errno(1),
         });
         for rule in json["allow"].as_array().unwrap() {
-            let (number, mut alternatives) = rule_of(rule, pid);
-            let known = reading.allow.entry(number).or_default();
-            known.append(&mut alternatives);
+            let (number, alternatives) = rule_of(rule, pid);
+            reading.unite(number, alternatives);
         }
         for answer in json["errno"].as_array().into_iter().flatten() {
             let errno = names::value(answer["answer"].as_str().unwrap()).unwrap();
@@ -69,6 +71,20 @@ impl Reading {
             reading.errno.push((u32::try_from(errno).unwrap(), rules.collect()));
         }
         reading
+    }
+
+    /// Takes a rule in: it allows what either allows, so one without conditions wins.
+    fn unite(&mut self, number: i64, mut alternatives: Alternatives) {
+        let known = self.allow.entry(number);
+        match known {
+            Entry::Vacant(new) => {
+                new.insert(alternatives);
+            }
+            Entry::Occupied(mut known) if alternatives.is_empty() || known.get().is_empty() => {
+                known.get_mut().clear();
+            }
+            Entry::Occupied(mut known) => known.get_mut().append(&mut alternatives),
+        }
     }
 
     /// The verdict on a call of the native ABI.
@@ -87,6 +103,12 @@ impl Reading {
             None => default,
         }
     }
+}
+
+/// The profiles that a file includes: one name, a list, or none.
+pub(crate) fn included(json: &Value) -> Vec<String> {
+    let names = json["includes"].as_array().cloned().unwrap_or(vec![json["includes"].clone()]);
+    names.iter().filter_map(Value::as_str).map(str::to_owned).collect()
 }
 
 /// The file's content.

@@ -2,6 +2,7 @@
 //! must be an error, a wanted one a row that `degraded` names, exactly.
 
 use core_policy::landlock::{self, DomainError};
+use core_policy::profile::Profile;
 use core_policy::report::Report;
 use core_policy::{apply, probe};
 use nix::unistd::getppid;
@@ -40,7 +41,7 @@ const LANDLOCK: [i64; 3] = [
 
 fn no_landlock() -> Outcome {
     answer(&LANDLOCK, libc::ENOSYS);
-    let absent = matches!(landlock::confine_worker(&[]), Err(DomainError::Absent));
+    let absent = matches!(landlock::confine_worker(&[], Profile::Cpu), Err(DomainError::Absent));
     let missing = names(probe::probe().missing_required());
     let good = absent && missing == ["landlock.filesystem"];
     Outcome::holds(good, &format!("Landlock is required, found {missing:?}"))
@@ -55,7 +56,7 @@ fn no_namespaces() -> Outcome {
     assert_eq!(crate::attack::call(libc::SYS_setuid, &[stranger().uid().into()]), 0);
     answer(&[libc::SYS_unshare], libc::EPERM);
     let mut report = Report::default();
-    report.merge(apply::before_libraries(getppid().as_raw()).unwrap());
+    report.merge(apply::before_libraries(getppid().as_raw(), Profile::Cpu).unwrap());
     let degraded = report.degraded();
     let expected = [
         "ns.user",

@@ -116,7 +116,7 @@ pub(crate) const IN_BROKER: &[(Attack, Outcome)] = answered! {
     "i386-getpid": call_i386(20) => OK, KILLED;
 };
 
-fn open(flags: i32) -> i64 {
+pub(crate) fn open(flags: i32) -> i64 {
     let path =
         if flags & libc::O_CREAT == 0 { "/dev/null\0" } else { "/tmp/.core-policy-canary\0" };
     call(libc::SYS_openat, &[CWD, address(path), flags.into(), 0o600])

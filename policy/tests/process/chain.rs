@@ -8,6 +8,7 @@ use std::os::unix::fs::{PermissionsExt, chown};
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, Command, Stdio};
 
+use core_policy::profile::Profile;
 use core_policy::report::{How, Report, layer};
 use core_policy::seccomp::{self, Stage};
 use core_policy::{env, landlock, root, verify};
@@ -92,7 +93,7 @@ impl Worker {
         let child = command.spawn().unwrap();
         drop(command);
         let data_max = (skip != "data").then_some(DATA_MAX);
-        let expect = verify::Expect::worker(1, Some(DATA_MAX)).unwrap();
+        let expect = verify::Expect::worker(1, Some(DATA_MAX), Profile::Cpu).unwrap();
         let mut worker =
             Self { child, shared, log: read.into(), expect, report: Report::default() };
         worker.until(Word::Locked);

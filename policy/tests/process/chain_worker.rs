@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use core_policy::fds::Inherited;
 use core_policy::landlock::{self, CanaryPaths, WorkerCanaries};
+use core_policy::profile::Profile;
 use core_policy::seccomp::{self, Stage};
 use core_policy::{apply, caps, limits};
 use nix::fcntl::{OFlag, open};
@@ -100,7 +101,7 @@ pub(crate) fn run() -> Outcome {
     let files: Vec<BorrowedFd<'_>> = models.iter().map(AsFd::as_fd).collect();
     let paths = CanaryPaths { libraries: Path::new("/usr/lib") };
     let canaries = WorkerCanaries::arm(paths, files.first().copied());
-    landlock::confine_worker(&files).unwrap();
+    landlock::confine_worker(&files, Profile::Cpu).unwrap();
     assert!(!canaries.check().unwrap().is_empty());
     eprintln!("unshare to canaries: {} us", start.elapsed().as_micros());
     let early = (skip == "thread").then(|| thread::spawn(thread::park));
@@ -119,7 +120,7 @@ pub(crate) fn run() -> Outcome {
 fn before_libraries(skip: &str) {
     let parent = getppid().as_raw();
     if skip != "limits" {
-        apply::before_libraries(parent).unwrap();
+        apply::before_libraries(parent, Profile::Cpu).unwrap();
         return;
     }
     apply::die_with_parent(parent).unwrap();

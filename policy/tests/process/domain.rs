@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use core_policy::landlock::{self, BrokerDomain, CanaryPaths, DomainError, WorkerCanaries};
+use core_policy::profile::Profile;
 use core_policy::report::Achieved;
 use tempfile::TempDir;
 
@@ -52,6 +53,7 @@ impl Root {
             library_dirs: libraries.into_iter().filter(|path| path.exists()).collect(),
             read: Vec::new(),
             cgroup: None,
+            profile: Profile::Cpu,
         }
     }
 }
@@ -87,15 +89,21 @@ const IN_WORKER: [(&str, Outcome, Attack); 9] = [
 ];
 
 fn worker_cases() -> Vec<Case> {
+    let profiles = [("worker-domain", Profile::Cpu), ("gpu-domain", Profile::Gpu)];
+    profiles.into_iter().flat_map(|(name, profile)| worker_cases_under(name, profile)).collect()
+}
+
+/// The GPU profile opens device nodes and no file: every attack ends as under the CPU profile.
+fn worker_cases_under(domain: &str, profile: Profile) -> Vec<Case> {
     let case = |(name, locked, attack): (&str, Outcome, Attack)| {
-        Case::new(format!("worker-domain.{name}"), locked, OK, move |side| {
+        Case::new(format!("{domain}.{name}"), locked, OK, move |side| {
             let root = Root::new();
             let model = File::open(root.at("models/a.gguf")).unwrap();
             let libraries = root.at("bin");
             let paths = CanaryPaths { libraries: &libraries };
             let canaries = WorkerCanaries::arm(paths, Some(model.as_fd()));
             if side == Side::Locked {
-                landlock::confine_worker(&[model.as_fd()]).unwrap();
+                landlock::confine_worker(&[model.as_fd()], profile).unwrap();
                 let rows = canaries.check().unwrap();
                 assert!(rows.len() == 6 && rows.iter().all(|row| row.achieved == Achieved::Yes));
             } else {

@@ -15,6 +15,7 @@ mod attacks;
 mod chain;
 mod chain_worker;
 mod domain;
+mod gpu_attacks;
 mod layout;
 mod orphan;
 mod outcome;

@@ -6,6 +6,7 @@ use std::thread;
 
 use core_policy::apply::{self, ApplyError};
 use core_policy::limits::{self, WORKER_LIMITS};
+use core_policy::profile::Profile;
 use core_policy::report::{Achieved, Row};
 use core_policy::{caps, verify};
 use nix::sys::resource::getrlimit;
@@ -52,7 +53,7 @@ fn executable(side: Side) -> Outcome {
 
 fn file_size(side: Side) -> Outcome {
     if side == Side::Locked {
-        limits::apply_all().unwrap();
+        limits::apply_all(Profile::Cpu).unwrap();
     }
     let directory = tempfile::tempdir().unwrap();
     Outcome::of_io(fs::write(directory.path().join("x"), "x"))
@@ -66,7 +67,7 @@ fn setuid(side: Side) -> Outcome {
 }
 
 fn limits_hold() -> Outcome {
-    limits::apply_all().unwrap();
+    limits::apply_all(Profile::Cpu).unwrap();
     let held = WORKER_LIMITS.iter().all(|limit| {
         let (soft, hard) = getrlimit(limit.resource).unwrap();
         soft == hard && hard <= limit.at_most

@@ -1,6 +1,7 @@
 //! Preparing a process for an attack at a stage.
 
 use core_policy::apply;
+use core_policy::profile::Profile;
 use core_policy::seccomp::{self, Stage};
 
 use crate::outcome::{Outcome, Side};
@@ -11,6 +12,9 @@ pub(crate) enum At {
     Load,
     Serve,
     Broker,
+    GpuLoad,
+    GpuServe,
+    GpuBroker,
 }
 
 impl At {
@@ -18,13 +22,17 @@ impl At {
     pub(crate) fn enter(self) {
         apply::default_signals().unwrap();
         apply::no_new_privs().unwrap();
-        let stages: &[Stage] = match self {
-            Self::Load => &[Stage::Load],
-            Self::Serve => &[Stage::Load, Stage::Serve],
-            Self::Broker => &[Stage::Broker],
+        let (profile, stages): (Profile, &[Stage]) = match self {
+            Self::Load => (Profile::Cpu, &[Stage::Load]),
+            Self::Serve => (Profile::Cpu, &[Stage::Load, Stage::Serve]),
+            Self::Broker => (Profile::Cpu, &[Stage::Broker]),
+            // As in a running system: a worker has the broker's filter below its own.
+            Self::GpuLoad => (Profile::Gpu, &[Stage::Broker, Stage::Load]),
+            Self::GpuServe => (Profile::Gpu, &[Stage::Broker, Stage::Load, Stage::Serve]),
+            Self::GpuBroker => (Profile::Gpu, &[Stage::Broker]),
         };
         for stage in stages {
-            seccomp::install(*stage).unwrap();
+            seccomp::install(stage.under(profile)).unwrap();
         }
     }
 

@@ -1,10 +1,12 @@
 //! What the filters answer, at both stages of a worker and in the broker.
 
 use crate::attacks::{Attack, BY_STAGE, IN_BROKER, KILLED_AT_BOTH, tgkill};
+use crate::gpu_attacks::{BY_GPU_STAGE, ON_GPU_ALLOWED};
 use crate::outcome::{Case, KILLED, Outcome, Side};
 use crate::stage::{At, leave};
 
 const STAGES: [(At, &str); 2] = [(At::Load, "load"), (At::Serve, "serve")];
+const GPU_STAGES: [(At, &str); 2] = [(At::GpuLoad, "gpu-load"), (At::GpuServe, "gpu-serve")];
 
 pub(crate) fn cases() -> Vec<Case> {
     let mut cases = Vec::new();
@@ -18,6 +20,25 @@ pub(crate) fn cases() -> Vec<Case> {
     }
     let in_broker = IN_BROKER.iter();
     cases.extend(in_broker.map(|(attack, answer)| case(At::Broker, "broker", attack, *answer)));
+    cases.extend(gpu_cases());
+    cases
+}
+
+/// Under the GPU profile everything that kills still kills, but for what it names.
+fn gpu_cases() -> Vec<Case> {
+    let mut cases = Vec::new();
+    let killed = KILLED_AT_BOTH.iter().filter(|attack| !ON_GPU_ALLOWED.contains(&attack.name));
+    for (at, stage) in GPU_STAGES {
+        cases.extend(killed.clone().map(|attack| case(at, stage, attack, KILLED)));
+        cases.extend(deaths(at, stage));
+    }
+    for (attack, answers) in BY_GPU_STAGE {
+        let both = GPU_STAGES.iter().zip(answers);
+        cases.extend(both.map(|((at, stage), answer)| case(*at, stage, attack, *answer)));
+    }
+    let in_broker = IN_BROKER.iter();
+    let at = At::GpuBroker;
+    cases.extend(in_broker.map(|(attack, answer)| case(at, "gpu-broker", attack, *answer)));
     cases
 }
 

@@ -1,6 +1,7 @@
 //! The client itself: one method for each thing that can be asked.
 
 mod adopt;
+mod place;
 
 use std::{fmt, path::Path, sync::Arc};
 
@@ -148,25 +149,6 @@ impl Client {
         }
     }
 
-    /// Loads a model now: `Progress`, then `Loaded`. Dropping the events does not stop
-    /// it; [`Events::finish`] waits for its end alone.
-    ///
-    /// # Errors
-    /// [`RequestError`] when it cannot be sent.
-    pub async fn load(&self, model: &str) -> Result<Events, RequestError> {
-        let model = model.into();
-        self.open(None, Request::Load { model }).await
-    }
-
-    /// Ends a model's worker after the requests that it serves; answered as [`Client::load`].
-    ///
-    /// # Errors
-    /// [`RequestError`] when it cannot be sent.
-    pub async fn unload(&self, model: &str) -> Result<Events, RequestError> {
-        let model = model.into();
-        self.open(None, Request::Unload { model }).await
-    }
-
     /// Every model that the broker knows.
     ///
     /// # Errors
@@ -223,7 +205,7 @@ impl Client {
         }
     }
 
-    async fn ask(&self, request: Request) -> Result<Event, RequestError> {
+    pub(crate) async fn ask(&self, request: Request) -> Result<Event, RequestError> {
         self.open(None, request).await?.finish().await
     }
 
@@ -241,7 +223,7 @@ impl fmt::Debug for Client {
 
 /// What a terminal event means that is not the answer: the table lets only a cancelled request's
 /// `Done` pass here.
-fn no_answer(event: &Event) -> RequestError {
+pub(crate) fn no_answer(event: &Event) -> RequestError {
     match event {
         Event::Done(_) => RequestError::Cancelled,
         _ => ProtocolError::WrongEvent.into(),

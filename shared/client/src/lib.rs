@@ -42,6 +42,10 @@
 //! assert!(params.check().is_ok());
 //! ```
 //!
+//! What a session computed is kept for its next prompt unless [`Params::cache`] says otherwise, and
+//! forgotten with it; [`Client::save`] and [`Client::restore`] carry it to another one, and
+//! [`Client::publish`] gives the beginning of a prompt to all.
+//!
 //! With `n` above 1 each token names its completion, each completion ends in an [`Event::Choice`],
 //! and [`Events::collect_all`] takes them apart; [`Client::embed`] gives the embedding of a text.
 //!
@@ -71,6 +75,7 @@
 
 mod client;
 mod connect;
+mod contexts;
 mod error;
 mod events;
 mod launch;
@@ -83,8 +88,9 @@ mod token;
 pub use core_wire as wire;
 pub use core_wire::{
     client::{
-        ChatMessage, Choice, Detached, Done, Dry, Event, Filters, FinishReason, Generate, Grammar,
-        ModelInfo, Params, Penalties, Priority, Prompt, Special, Timings, Usage, Xtc,
+        Cache, ChatMessage, Choice, ContextInfo, Detached, Done, Dry, Event, Filters, FinishReason,
+        Generate, Grammar, ModelInfo, Params, Penalties, Priority, Prompt, Special, Timings, Usage,
+        Xtc,
         audit::{AuditProcess, AuditRow},
         event::ModelState,
         status::Status,

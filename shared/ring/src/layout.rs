@@ -97,6 +97,12 @@ impl Layout {
         Self { b_bytes: B_BYTES_DEFAULT, w_bytes: W_BYTES_DEFAULT, kind_max }
     }
 
+    /// Bytes of both segments, control words included.
+    #[must_use]
+    pub const fn bytes(&self) -> usize {
+        self.b_bytes + self.w_bytes + 2 * CONTROL_BYTES
+    }
+
     /// Longest payload of a job record in bytes.
     #[must_use]
     pub const fn job_payload_max(&self) -> usize {

@@ -43,3 +43,5 @@ pub use memory::seal::{Segment, SegmentError};
 pub use ring::{Budget, Drained, PushError};
 pub use violation::Violation;
 pub use worker::{AttachError, JobReceiver, TokenSender, Wake, WorkerEnd, attach};
+#[cfg(feature = "forge")]
+pub use worker::{Forged, Forger};

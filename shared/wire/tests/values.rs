@@ -90,6 +90,7 @@ fn codes_have_the_numbers_of_the_contract() {
         (14, "BAD_GRAMMAR"),
         (15, "DUPLICATE_REQUEST"),
         (16, "BAD_FRAME"),
+        (17, "UNKNOWN_CONTEXT"),
         (20, "QUEUE_FULL"),
         (21, "MEMORY"),
         (22, "DEADLINE"),
@@ -100,6 +101,8 @@ fn codes_have_the_numbers_of_the_contract() {
         (32, "MODEL_PATH"),
         (33, "MODEL_CHANGED"),
         (34, "MODEL_UNREADABLE"),
+        (35, "CONTEXT_CHANGED"),
+        (36, "CONTEXT_BROKEN"),
         (40, "WORKER_LOST"),
         (41, "POLICY_VIOLATION"),
         (42, "QUARANTINED"),
@@ -109,5 +112,5 @@ fn codes_have_the_numbers_of_the_contract() {
     ];
     let ours: Vec<_> = Code::ALL.iter().map(|&code| (u16::from(code), code.name())).collect();
     assert_eq!(ours, contract);
-    assert!(Code::try_from(17).is_err());
+    assert!(Code::try_from(18).is_err());
 }

@@ -7,8 +7,8 @@ use std::process::ExitCode;
 
 use clap::{Parser, ValueEnum};
 use core_tests::gguf::{
-    Broken, ChatTemplate, EndOfText, MakeError, Pooling, Shape, VocabKind, Weight, write_broken,
-    write_encoder, write_model, write_vocab,
+    Broken, ChatTemplate, EndOfText, MakeError, Pooling, Shape, VocabKind, Weight, write_adapter,
+    write_broken, write_encoder, write_model, write_vocab,
 };
 
 /// Makes a GGUF file with seeded random weights, or a broken one.
@@ -34,6 +34,9 @@ struct Args {
     /// Context length in tokens
     #[arg(long)]
     n_ctx: Option<u32>,
+    /// Rank of an adapter for the preset, which is written in the model's place
+    #[arg(long)]
+    adapter: Option<u32>,
     /// Number of files to split into
     #[arg(long)]
     split: Option<u16>,
@@ -64,6 +67,9 @@ fn run(args: &Args) -> Result<(), MakeError> {
         return write_broken(kind, &args.out);
     }
     let shape = shape(args)?;
+    if let Some(rank) = args.adapter {
+        return write_adapter(&shape, rank, &args.out);
+    }
     match args.preset.as_str() {
         "vocab-only" => write_vocab(&shape, &args.out),
         "encoder" => write_encoder(&shape, Pooling::Cls, &args.out),

@@ -125,7 +125,7 @@ fn edited(kind: Broken) -> Result<Vec<u8>, MakeError> {
     Ok(with_data(&pairs, &tensors))
 }
 
-fn with_data(pairs: &[(String, Value)], tensors: &[Tensor]) -> Vec<u8> {
+pub(super) fn with_data(pairs: &[(String, Value)], tensors: &[Tensor]) -> Vec<u8> {
     let mut bytes = header(pairs, tensors);
     let data: u64 = tensors.iter().map(|t| t.n_bytes() + padding(t.n_bytes())).sum();
     bytes.resize(bytes.len() + usize::try_from(data).unwrap_or(0), 0);
@@ -134,7 +134,7 @@ fn with_data(pairs: &[(String, Value)], tensors: &[Tensor]) -> Vec<u8> {
 
 fn garbage() -> Vec<u8> {
     let mut rng = SplitMix::new(0, 0);
-    (0..GARBAGE_BYTES / 8).flat_map(|_| rng.next().to_le_bytes()).collect()
+    (0..GARBAGE_BYTES / 8).flat_map(|_| rng.draw().to_le_bytes()).collect()
 }
 
 fn patched(mut bytes: Vec<u8>, at: usize, patch: &[u8]) -> Vec<u8> {

@@ -8,7 +8,7 @@ use super::rng::SplitMix;
 use super::tensors::tensors;
 use super::vocab::{self, Vocab};
 use super::weights::{Fill, write_tensor};
-use super::write::{Q8_0_BLOCK, Tensor, Value, header};
+use super::write::{BLOCK, Tensor, Value, header};
 use super::{MakeError, Shape, Weight};
 
 /// Bytes between two write calls.
@@ -61,7 +61,7 @@ pub(super) fn plan(shape: &Shape) -> Result<Plan, MakeError> {
     Ok((pairs(shape, &vocab), tensors))
 }
 
-fn check(shape: &Shape) -> Result<(), MakeError> {
+pub(super) fn check(shape: &Shape) -> Result<(), MakeError> {
     let fail = |text: String| Err(MakeError::Shape(text));
     if shape.n_head_kv == 0 || !shape.n_head.is_multiple_of(shape.n_head_kv) {
         return fail(format!("n_head_kv {} does not divide n_head", shape.n_head_kv));
@@ -73,8 +73,9 @@ fn check(shape: &Shape) -> Result<(), MakeError> {
         return fail("split: at least one file, at most one for each tensor".to_owned());
     }
     let rows = [shape.n_embd, shape.n_ff, shape.n_head * shape.head_dim];
-    if shape.weight == Weight::Q8_0 && rows.iter().any(|n| !n.is_multiple_of(Q8_0_BLOCK)) {
-        return fail(format!("Q8_0 needs rows of a multiple of {Q8_0_BLOCK}, got {rows:?}"));
+    let in_blocks = matches!(shape.weight, Weight::Q8_0 | Weight::Q4_0);
+    if in_blocks && rows.iter().any(|n| !n.is_multiple_of(BLOCK)) {
+        return fail(format!("blocks need rows of a multiple of {BLOCK}, got {rows:?}"));
     }
     Ok(())
 }
@@ -108,6 +109,7 @@ fn pairs(shape: &Shape, vocab: &Vocab) -> Vec<(String, Value)> {
         Weight::F32 => 0,
         Weight::F16 => 1,
         Weight::Q8_0 => 7,
+        Weight::Q4_0 => 2,
     };
     let named = [
         ("general.architecture", Value::Str("llama".to_owned())),

@@ -9,7 +9,9 @@ use super::rng::SplitMix;
 use super::vocab;
 use super::weights::half;
 use super::write::Value;
-use super::{Broken, Shape, VocabKind, Weight, write_broken, write_model, write_vocab};
+use super::{
+    Broken, Shape, VocabKind, Weight, write_adapter, write_broken, write_model, write_vocab,
+};
 
 fn written(shape: &Shape) -> Vec<u8> {
     let dir = tempfile::tempdir().unwrap();
@@ -30,8 +32,8 @@ fn strings(shape: &Shape, name: &str) -> Vec<String> {
 fn splitmix_is_the_published_generator() {
     // First outputs of SplitMix64 from state 0; ours drops the first while seeding.
     let mut rng = SplitMix::new(0, 0);
-    assert_eq!(rng.next(), 0x6E78_9E6A_A1B9_65F4);
-    assert_eq!(rng.next(), 0x06C4_5D18_8009_454F);
+    assert_eq!(rng.draw(), 0x6E78_9E6A_A1B9_65F4);
+    assert_eq!(rng.draw(), 0x06C4_5D18_8009_454F);
 }
 
 #[test]
@@ -53,9 +55,9 @@ fn same_seed_same_bytes_other_seed_other_weights() {
 
 #[test]
 fn size_follows_storage() {
-    let sizes = [Weight::F32, Weight::F16, Weight::Q8_0]
+    let sizes = [Weight::F32, Weight::F16, Weight::Q8_0, Weight::Q4_0]
         .map(|weight| written(&Shape { weight, ..Shape::tiny() }).len());
-    assert!(sizes[0] > sizes[1] && sizes[1] > sizes[2], "{sizes:?}");
+    assert!(sizes.is_sorted_by(|a, b| a > b), "{sizes:?}");
     assert!((100_000..500_000).contains(&sizes[2]), "tiny is {} bytes", sizes[2]);
 }
 
@@ -111,4 +113,33 @@ fn vocab_only_and_broken_files_are_small_and_differ() {
         write_broken(*kind, &path).unwrap();
         assert!(seen.insert(fs::read(&path).unwrap()), "{kind:?} equals another");
     }
+}
+
+#[test]
+fn a_block_of_four_bits_has_the_deviation_that_was_asked_for() {
+    let shape = Shape { weight: Weight::Q4_0, ..Shape::tiny() };
+    let bytes = written(&shape);
+    // The last tensor of the file: blocks of a half and 16 bytes, straight to the end.
+    let blocks = bytes[bytes.len() - 18 * 200..].chunks(18);
+    let nibbles = blocks.flat_map(|block| block[2..].iter().flat_map(|b| [b & 15, b >> 4]));
+    let values: Vec<f32> = nibbles.map(|nibble| f32::from(nibble) - 8.0).collect();
+    let mean = values.iter().sum::<f32>() / values.len() as f32;
+    let square = values.iter().map(|v| v * v).sum::<f32>() / values.len() as f32;
+    assert!(mean.abs() < 0.2 && (square.sqrt() - 4.18).abs() < 0.1, "{mean} {square}");
+}
+
+#[test]
+fn an_adapter_has_two_thin_matrices_for_each_layer() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("a.gguf");
+    write_adapter(&Shape::tiny(), 4, &path).unwrap();
+    let bytes = fs::read(&path).unwrap();
+    let text = String::from_utf8_lossy(&bytes);
+    for layer in 0..Shape::tiny().n_layer {
+        assert!(text.contains(&format!("blk.{layer}.attn_q.weight.lora_a")), "{layer}");
+        assert!(text.contains(&format!("blk.{layer}.attn_q.weight.lora_b")), "{layer}");
+    }
+    // Two layers of (64 * 4 + 4 * 64) floats behind a small header.
+    assert!((4096..6000).contains(&bytes.len()), "{}", bytes.len());
+    assert!(write_adapter(&Shape::tiny(), 0, &path).is_err());
 }

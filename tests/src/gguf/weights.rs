@@ -7,12 +7,16 @@ use std::ops::Range;
 
 use super::Weight;
 use super::rng::SplitMix;
-use super::write::{Q8_0_BLOCK, Tensor, padding};
+use super::write::{BLOCK, Tensor, padding};
 
 /// Bytes produced between two writes; large enough to hide the call, small enough for a cache.
 const CHUNK_BYTES: usize = 1 << 16;
 /// Standard deviation of an integer drawn uniformly from -127..=127.
 const Q8_STD: f32 = 73.3;
+/// Standard deviation of what [`q4_block`] draws: -7 to 7, zero twice as often as the others.
+const Q4_STD: f32 = 4.18;
+/// The nibble that stands for zero.
+const Q4_ZERO: u64 = 8;
 
 /// What a tensor is filled with.
 pub(super) enum Fill {
@@ -58,7 +62,7 @@ fn noise(
     std: f32,
     rng: &mut SplitMix,
 ) -> io::Result<()> {
-    let mut chunk = Vec::with_capacity(CHUNK_BYTES + 2 * Q8_0_BLOCK);
+    let mut chunk = Vec::with_capacity(CHUNK_BYTES + 2 * BLOCK);
     let mut left = n_bytes;
     while left > 0 {
         chunk.clear();
@@ -68,6 +72,7 @@ fn noise(
                 Weight::F32 => chunk.extend_from_slice(&uniform(rng, std).to_le_bytes()),
                 Weight::F16 => chunk.extend_from_slice(&half(uniform(rng, std)).to_le_bytes()),
                 Weight::Q8_0 => q8_block(&mut chunk, std, rng),
+                Weight::Q4_0 => q4_block(&mut chunk, std, rng),
             }
         }
         out.write_all(&chunk)?;
@@ -78,17 +83,29 @@ fn noise(
 
 fn uniform(rng: &mut SplitMix, std: f32) -> f32 {
     // 24 bits are what an f32 can tell apart in [0, 1).
-    let unit = (rng.next() >> 40) as f32 / (1 << 24) as f32;
+    let unit = (rng.draw() >> 40) as f32 / (1 << 24) as f32;
     (2.0 * unit - 1.0) * std * 3f32.sqrt()
 }
 
 /// One block: a scale that gives the wanted deviation, then 32 bytes straight from the generator.
 fn q8_block(chunk: &mut Vec<u8>, std: f32, rng: &mut SplitMix) {
     chunk.extend_from_slice(&half(std / Q8_STD).to_le_bytes());
-    for _ in 0..Q8_0_BLOCK / 8 {
+    for _ in 0..BLOCK / 8 {
         // ggml never produces -128: it becomes -127.
-        let bytes = rng.next().to_le_bytes().map(|b| if b == 0x80 { 0x81 } else { b });
+        let bytes = rng.draw().to_le_bytes().map(|b| if b == 0x80 { 0x81 } else { b });
         chunk.extend_from_slice(&bytes);
+    }
+}
+
+/// One block: a scale, then 16 bytes of two weights each; a nibble stands for itself less 8.
+fn q4_block(chunk: &mut Vec<u8>, std: f32, rng: &mut SplitMix) {
+    chunk.extend_from_slice(&half(std / Q4_STD).to_le_bytes());
+    for _ in 0..BLOCK / 16 {
+        let drawn = rng.draw();
+        // Without -8, which has no counterpart: the mean stays zero.
+        let fold = |nibble: u64| if nibble == 0 { Q4_ZERO } else { nibble };
+        let nibbles = (0..16).map(|at| fold(drawn >> (4 * at) & 15) << (4 * at));
+        chunk.extend_from_slice(&nibbles.sum::<u64>().to_le_bytes());
     }
 }
 

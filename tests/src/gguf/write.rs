@@ -11,10 +11,12 @@ pub(super) const MAGIC: &[u8; 4] = b"GGUF";
 pub(super) const VERSION: u32 = 3;
 /// Start of tensor data and of each tensor is a multiple of this; the format's default.
 const ALIGNMENT: usize = 32;
-/// Weights in one Q8_0 block.
-pub(super) const Q8_0_BLOCK: usize = 32;
+/// Weights in one block, of Q8_0 and of Q4_0.
+pub(super) const BLOCK: usize = 32;
 /// Bytes of one Q8_0 block: a half-precision scale and one byte per weight.
 const Q8_0_BYTES: u64 = 34;
+/// Bytes of one Q4_0 block: a half-precision scale and half a byte per weight.
+const Q4_0_BYTES: u64 = 18;
 
 const TYPE_U16: u32 = 2;
 const TYPE_U32: u32 = 4;
@@ -54,7 +56,8 @@ impl Tensor {
         match self.weight {
             Weight::F32 => n * 4,
             Weight::F16 => n * 2,
-            Weight::Q8_0 => n / Q8_0_BLOCK as u64 * Q8_0_BYTES,
+            Weight::Q8_0 => n / BLOCK as u64 * Q8_0_BYTES,
+            Weight::Q4_0 => n / BLOCK as u64 * Q4_0_BYTES,
         }
     }
 }
@@ -138,6 +141,7 @@ impl Bytes {
             Weight::F32 => 0,
             Weight::F16 => 1,
             Weight::Q8_0 => 8,
+            Weight::Q4_0 => 2,
         });
         self.u64(offset);
     }

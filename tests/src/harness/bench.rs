@@ -4,45 +4,26 @@
 use std::{
     fs::File,
     io::Read,
-    os::fd::OwnedFd,
+    os::{fd::OwnedFd, unix::process::CommandExt},
     path::Path,
     process::{Child, Command, Stdio},
     time::Duration,
 };
 
 use command_fds::{CommandFdExt, FdMapping};
-use core_policy::{env, fds, seccomp};
+use core_policy::{env, fds};
 use core_ring::{BrokerEnd, Layout};
 use core_wire::worker::{
     KIND_MAX, Purpose, ToWorker, WorkerConfig,
     config::{KvType, Load, Serve, Weights},
 };
 
-use super::{Install, Setup, processes};
-use crate::trace::{Call, Tracee, Verdict};
-
-/// Which layers a held worker has.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Layers {
-    /// All, as shipped.
-    All,
-    /// No seccomp filter: every call that installs one was made harmless.
-    NoSeccomp,
-    /// No Landlock domain, likewise. Such a worker ends when its own canaries open, so it can be
-    /// held at [`Stage::Landlock`] only, where there is no filter yet either.
-    NoLandlock,
-}
-
-/// Where a worker is held: at the exit of the call that completes the stage.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Stage {
-    /// Landlock is in place, no filter yet.
-    Landlock,
-    /// The LOAD filters are in place; no byte of the model was read.
-    Load,
-    /// The SERVE filter is in place on all threads.
-    Serve,
-}
+use super::{
+    Install, Setup,
+    layers::{Layers, Stage, run_to},
+    processes,
+};
+use crate::trace::Tracee;
 
 /// Closes what the test itself inherited, which a broker would not hand on; then stops and waits
 /// for a tracer. Only bash can close descriptors of two digits.
@@ -111,8 +92,18 @@ impl Bench<'_> {
         let mut command = Command::new("/bin/bash");
         command.args(["-c", STOPPED]);
         command.arg(self.install.program("core-worker"));
-        command.env_clear().envs(env::worker_env(2));
+        command.env_clear().envs(env::worker_env(2)).current_dir(self.directory());
+        if nix::unistd::geteuid().is_root() {
+            // As the broker starts it: a worker is never root.
+            command.uid(self.install.uid).gid(self.install.uid);
+        }
         command
+    }
+
+    /// Where a core would be left: a directory of the worker's own user when there is one.
+    fn directory(&self) -> std::path::PathBuf {
+        let own = self.install.path().join("target");
+        if own.is_dir() { own } else { self.install.path().to_owned() }
     }
 
     fn config(&self) -> WorkerConfig {
@@ -152,29 +143,3 @@ impl Drop for Held {
 fn mapping(parent_fd: OwnedFd, child_fd: i32) -> FdMapping {
     FdMapping { parent_fd, child_fd }
 }
-
-fn run_to(tracee: &Tracee, stage: Stage, layers: Layers) -> Setup<Call> {
-    let mut filters = 0;
-    let load = seccomp::filters(seccomp::Stage::Load);
-    let serve = load + seccomp::filters(seccomp::Stage::Serve);
-    tracee.run_until(|call| {
-        let (layer, complete) = match call.number.cast_signed() {
-            nix::libc::SYS_landlock_restrict_self => (Layers::NoLandlock, stage == Stage::Landlock),
-            nix::libc::SYS_seccomp if call.arguments[0] == SET_MODE_FILTER => {
-                filters += 1;
-                let wanted = if stage == Stage::Load { load } else { serve };
-                (Layers::NoSeccomp, stage != Stage::Landlock && filters == wanted)
-            }
-            _ => return Verdict::Pass,
-        };
-        match (layer == layers, complete) {
-            (false, false) => Verdict::Pass,
-            (false, true) => Verdict::Hold,
-            (true, false) => Verdict::Remove,
-            (true, true) => Verdict::RemoveAndHold,
-        }
-    })
-}
-
-/// `SECCOMP_SET_MODE_FILTER` of seccomp(2).
-const SET_MODE_FILTER: u64 = 1;

@@ -86,15 +86,21 @@ impl Broker {
     /// # Errors
     /// It does not become ready; its log is in the error.
     pub fn start(install: impl Into<Arc<Install>>, more: &[&str]) -> Setup<Self> {
+        Self::start_behind(&[], install, more)
+    }
+
+    /// Starts a broker by a command that becomes it: a wrapper and its arguments.
+    ///
+    /// # Errors
+    /// As [`Broker::start`].
+    pub fn start_behind(
+        wrapper: &[String],
+        install: impl Into<Arc<Install>>,
+        more: &[&str],
+    ) -> Setup<Self> {
         let install = install.into();
         let log = File::create(install.path().join("broker.log"))?;
-        let mut command = Command::new(install.program("core-broker"));
-        command.arg("serve").arg("--root").arg(install.root());
-        command.arg("--socket").arg(install.socket());
-        command.arg("--token-file").arg(install.token_file());
-        if nix::unistd::geteuid().is_root() {
-            command.arg("--user").arg(install.uid.to_string());
-        }
+        let mut command = serve(&install, wrapper);
         command.args(more).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log);
         let mut child = command.spawn()?;
         let stdout = child.stdout.take().ok_or("no standard output")?;
@@ -157,9 +163,19 @@ impl Broker {
     /// # Panics
     /// The model does not load.
     pub fn load(&self, model: &str) -> u32 {
+        self.try_load(model).expect("the model loads")
+    }
+
+    /// As [`Broker::load`], for those who go on when it does not.
+    ///
+    /// # Errors
+    /// What `corectl` said, and the broker's log.
+    pub fn try_load(&self, model: &str) -> Setup<u32> {
         let loaded = self.corectl(&["load", model]);
-        assert_eq!(loaded.code, 0, "load {model}: {loaded:?}\n{}", self.log());
-        self.worker(model).expect("a loaded model has a worker")
+        if loaded.code != 0 {
+            return Err(format!("load {model}: {loaded:?}\n{}", self.log()).into());
+        }
+        Ok(self.worker(model).ok_or("a loaded model has a worker")?)
     }
 
     /// The process id of a model's worker.
@@ -196,6 +212,20 @@ impl Drop for Broker {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// The command line of a broker on an installation, behind a wrapper that becomes it.
+pub fn serve(install: &Install, wrapper: &[String]) -> Command {
+    let broker = install.program("core-broker").to_string_lossy().into_owned();
+    let words: Vec<&String> = wrapper.iter().chain([&broker]).collect();
+    let mut command = Command::new(words[0]);
+    command.args(&words[1..]).arg("serve").arg("--root").arg(install.root());
+    command.arg("--socket").arg(install.socket());
+    command.arg("--token-file").arg(install.token_file());
+    if nix::unistd::geteuid().is_root() {
+        command.arg("--user").arg(install.uid.to_string());
+    }
+    command
 }
 
 /// The first line that `stdout` gives within the limit, read by a thread of its own.

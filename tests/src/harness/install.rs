@@ -84,8 +84,8 @@ impl Install {
     /// # Errors
     /// It cannot be copied.
     pub fn add_model(&self, id: &str, file: &Path) -> Setup<PathBuf> {
+        // A copy: a model with another name elsewhere is refused.
         let to = self.model(id);
-        // No link: a model that has another name elsewhere is refused.
         fs::copy(file, &to)?;
         Ok(to)
     }

@@ -7,12 +7,14 @@
 pub mod bench;
 pub mod broker;
 pub mod install;
+pub mod layers;
 pub mod processes;
 
 pub use self::{
-    bench::{Bench, Held, Layers, Stage},
+    bench::{Bench, Held},
     broker::{Broker, Output},
     install::Install,
+    layers::{Layer, Layers, Stage},
 };
 
 /// Why a test could not be set up; never a verdict about what is tested.

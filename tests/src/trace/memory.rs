@@ -12,6 +12,8 @@ use crate::harness::Setup;
 const SYSCALL: [u8; 2] = [0x0f, 0x05];
 /// Below the stack pointer, past the red zone of 128 bytes and any frame in use.
 const SCRATCH_BELOW: u64 = 16 << 10;
+/// Where the frame of an entered function begins: below all arguments that are placed.
+pub(super) const FRAME_BELOW: u64 = 32 << 10;
 /// Between two arguments in the scratch area.
 const SCRATCH_EACH: u64 = 1 << 10;
 /// A vDSO is one to three pages.
@@ -41,12 +43,41 @@ pub(super) fn place(pid: u32, stack: u64, arguments: &[Arg]) -> Setup<[u64; 6]> 
                 *value = *number;
                 continue;
             }
+            Arg::Own => {
+                *value = pid.into();
+                continue;
+            }
+            Arg::Prior | Arg::Other => {
+                return Err(format!("nobody put a number in the place of {argument:?}").into());
+            }
             Arg::Bytes(bytes) => bytes.clone(),
             Arg::Text(text) => [text.as_bytes(), &[0]].concat(),
+            Arg::Vector(bytes) => vector(at, bytes),
+            Arg::Words(words) => pointers(at, words),
         };
         memory.write_all_at(&bytes, at)?;
         *value = at;
         at += SCRATCH_EACH.max(bytes.len() as u64);
     }
     Ok(values)
+}
+
+/// A `struct iovec` at `at`, and behind it the bytes that it names.
+fn vector(at: u64, bytes: &[u8]) -> Vec<u8> {
+    let (data, length) = (at + 16, bytes.len() as u64);
+    [&data.to_le_bytes()[..], &length.to_le_bytes(), bytes].concat()
+}
+
+/// Pointers at `at`, and behind them the words that they name.
+fn pointers(at: u64, words: &[String]) -> Vec<u8> {
+    let mut next = at + 8 * (words.len() as u64 + 1);
+    let (mut list, mut texts) = (Vec::new(), Vec::new());
+    for word in words {
+        list.extend_from_slice(&next.to_le_bytes());
+        texts.extend_from_slice(word.as_bytes());
+        texts.push(0);
+        next += word.len() as u64 + 1;
+    }
+    list.extend_from_slice(&[0; 8]);
+    [list, texts].concat()
 }

@@ -21,7 +21,7 @@ use nix::{
     unistd::Pid,
 };
 
-use self::state::{ended, registers, replaced, restarted};
+use self::state::{called, ended, registers, replaced, restarted};
 pub use self::types::{Arg, Call, Outcome, Verdict};
 use crate::harness::Setup;
 
@@ -68,7 +68,7 @@ impl Tracee {
     /// The process is gone, or may not be traced.
     pub fn seize_running(pid: u32) -> Setup<Self> {
         let tracee = Self { pid: Pid::from_raw(pid.cast_signed()) };
-        ptrace::seize(tracee.pid, Options::PTRACE_O_TRACESYSGOOD)?;
+        ptrace::seize(tracee.pid, Options::PTRACE_O_TRACESYSGOOD | Options::PTRACE_O_TRACEEXEC)?;
         ptrace::interrupt(tracee.pid)?;
         tracee.wait()?;
         Ok(tracee)
@@ -87,17 +87,17 @@ impl Tracee {
         for _ in 0..SYSCALLS_MAX {
             self.next_syscall_stop()?;
             let mut regs = ptrace::getregs(self.pid)?;
-            let call = Call { number: regs.orig_rax, arguments: [regs.rdi, regs.rsi] };
+            let call = called(&regs);
             let verdict = judge(call);
-            let removed = matches!(verdict, Verdict::Remove | Verdict::RemoveAndHold);
-            if removed {
+            let answer = verdict.answer();
+            if answer.is_some() {
                 regs.orig_rax = u64::MAX;
                 ptrace::setregs(self.pid, regs)?;
             }
             self.next_syscall_stop()?;
-            if removed {
+            if let Some(answer) = answer {
                 let mut regs = ptrace::getregs(self.pid)?;
-                regs.rax = 0;
+                regs.rax = answer.cast_unsigned();
                 ptrace::setregs(self.pid, regs)?;
             }
             if matches!(verdict, Verdict::Hold | Verdict::RemoveAndHold) {
@@ -117,6 +117,11 @@ impl Tracee {
         let values = memory::place(self.pid(), before.rsp, arguments)?;
         let answer = match self.call(&before, at, number, values)? {
             Ok(answer) => answer,
+            Err(replaced @ Outcome::Returned(_)) => {
+                // The event lies within execve; what follows must begin at its exit.
+                self.next_syscall_stop()?;
+                return Ok(replaced);
+            }
             Err(ended) => return Ok(ended),
         };
         // The harmless call: whoever was killed does not get to it.
@@ -157,14 +162,29 @@ impl Tracee {
         self.run_to_end()
     }
 
-    /// Makes the thread jump to `address` and lets it run on to the end of its process.
+    /// Makes the thread enter the function at `address` and lets it run on to the end of its
+    /// process.
     ///
     /// # Errors
     /// It is already gone.
-    pub fn end_by_jump(&self, address: u64) -> Setup<Outcome> {
+    pub fn end_by_jump(&self, address: u64, arguments: &[Arg]) -> Setup<Outcome> {
         let before = ptrace::getregs(self.pid)?;
-        let (rip, orig_rax) = (address, u64::MAX);
-        ptrace::setregs(self.pid, user_regs_struct { rip, orig_rax, ..before })?;
+        let values = memory::place(self.pid(), before.rsp, arguments)?;
+        let entered = registers(&before, address, 0, values);
+        // A function finds its return address here, and the stack aligned as the ABI has it.
+        let rsp = ((before.rsp - memory::FRAME_BELOW) & !0xf) - 8;
+        ptrace::setregs(self.pid, user_regs_struct { rsp, ..entered })?;
+        self.run_to_end()
+    }
+
+    /// Makes the thread push onto a stack that ends at `address`.
+    ///
+    /// # Errors
+    /// It is already gone.
+    pub fn end_by_stack(&self, address: u64, entry: u64) -> Setup<Outcome> {
+        let before = ptrace::getregs(self.pid)?;
+        let (rip, rsp, orig_rax) = (entry, address, u64::MAX);
+        ptrace::setregs(self.pid, user_regs_struct { rip, rsp, orig_rax, ..before })?;
         self.run_to_end()
     }
 

@@ -2,7 +2,7 @@
 
 use nix::{libc::user_regs_struct, sys::wait::WaitStatus};
 
-use super::{EVENT_EXEC, Outcome};
+use super::{Call, EVENT_EXEC, Outcome, Verdict};
 
 /// A call that was interrupted by the stop is to be made again when the thread goes on.
 pub(super) fn restarted(mut regs: user_regs_struct) -> user_regs_struct {
@@ -25,6 +25,23 @@ pub(super) fn registers(
     let [rdi, rsi, rdx, r10, r8, r9] = values;
     let (rip, rax, orig_rax) = (at, nr, u64::MAX);
     user_regs_struct { rip, rax, orig_rax, rdi, rsi, rdx, r10, r8, r9, ..*before }
+}
+
+/// The call that a thread is about to make.
+pub(super) fn called(regs: &user_regs_struct) -> Call {
+    let arguments = [regs.rdi, regs.rsi, regs.rdx, regs.r10, regs.r8, regs.r9];
+    Call { number: regs.orig_rax, arguments }
+}
+
+impl Verdict {
+    /// What the thread is told in the place of the kernel's answer.
+    pub(super) fn answer(self) -> Option<i64> {
+        match self {
+            Self::Pass | Self::Hold => None,
+            Self::Answer(answer) => Some(answer),
+            Self::RemoveAndHold => Some(0),
+        }
+    }
 }
 
 /// Another program runs: an execve that worked.

@@ -11,6 +11,16 @@ pub enum Arg {
     Bytes(Vec<u8>),
     /// A pointer to this text and a NUL.
     Text(String),
+    /// A pointer to a `struct iovec` that names these bytes.
+    Vector(Vec<u8>),
+    /// A pointer to pointers to these words, with a null pointer at the end.
+    Words(Vec<String>),
+    /// The process's own id.
+    Own,
+    /// The process that is aimed at; whoever injects puts its number in its place.
+    Other,
+    /// What the call before answered; whoever injects puts a number in its place.
+    Prior,
 }
 
 /// What became of an injected call.
@@ -29,8 +39,8 @@ pub enum Outcome {
 pub struct Call {
     /// Its number.
     pub number: u64,
-    /// Its first two arguments.
-    pub arguments: [u64; 2],
+    /// Its arguments.
+    pub arguments: [u64; 6],
 }
 
 /// What to do with a call that is about to be made.
@@ -40,8 +50,8 @@ pub enum Verdict {
     Pass,
     /// Let it happen and stop at its exit.
     Hold,
-    /// Do not let it happen, and answer 0: the layer that it installs is removed.
-    Remove,
-    /// As `Remove`, and stop at its exit.
+    /// Do not let it happen, and answer this: the layer that it installs is removed.
+    Answer(i64),
+    /// As `Answer` with 0, and stop at its exit.
     RemoveAndHold,
 }

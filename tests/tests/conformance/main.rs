@@ -1,92 +1,103 @@
-//! The security conformance suite: every row is tried against the shipped worker, and every denial
-//! has a control that shows what would happen without the layer.
+//! The security conformance suite: every row of the table is tried against the shipped programs,
+//! and every denial has a control that shows what would happen without the layers.
 //!
-//! Prints a line for each attack and ends with `N passed, N failed`; a skip would be listed with
-//! its reason and is never a pass. `cargo test --test conformance -- N01` runs the rows that begin
-//! so.
+//! Prints a line for each check, then one for each row, and ends with `N passed, N failed,
+//! N skipped` rows; a skip has its reason and is never a pass. The same goes to
+//! `conformance/report.json` in the target directory. `cargo test --test conformance -- N01` runs
+//! the rows that begin so. `CORE_GATE=release` makes every skip a failure.
 
 #![expect(clippy::print_stdout, reason = "what is printed is the result")]
 
+mod agent;
 mod attack;
 mod live;
+mod report;
 mod rows;
+mod skip;
+mod table;
+mod without;
 mod world;
 
 use core_tests::harness::{Bench, Setup};
 
+use attack::Controls;
+use report::{Report, State};
 use world::World;
 
 /// A worker of the bench needs one CPU variant; the oldest runs everywhere.
 const VARIANT: &str = "libggml-cpu-x64.so";
 
-/// Counts and prints.
-struct Tally {
+/// What is wanted, and what came of it.
+struct Run {
     filter: Vec<String>,
-    passed: u32,
-    failed: u32,
-    skipped: u32,
+    report: Report,
+    controls: Controls,
 }
 
 fn main() -> std::process::ExitCode {
+    if let Some(ended) = without::wrapped() {
+        return ended;
+    }
     let filter = std::env::args().skip(1).filter(|word| !word.starts_with('-')).collect();
-    let mut tally = Tally { filter, passed: 0, failed: 0, skipped: 0 };
-    if nix::unistd::geteuid().is_root() {
-        run(&mut tally);
-    } else {
-        tally.skip_all();
+    let mut run = Run { filter, report: Report::default(), controls: Controls::default() };
+    if let Err(error) = run.attacks() {
+        run.report.tell("----", "the bench", Err(error));
     }
-    let Tally { passed, failed, skipped, .. } = tally;
-    println!("\n{passed} passed, {failed} failed, {skipped} skipped");
-    std::process::ExitCode::from(u8::from(failed > 0 || passed + skipped == 0))
+    run.live();
+    run.about_itself();
+    run.end()
 }
 
-fn run(tally: &mut Tally) {
-    if let Err(error) = attacks(tally) {
-        tally.tell("----", "the bench", Err(error));
-    }
-    for row in live::all().into_iter().flatten() {
-        if tally.wants(row.id) {
-            tally.tell(row.id, row.what, (row.check)());
-        }
-    }
-}
-
-fn attacks(tally: &mut Tally) -> Setup<()> {
-    let mut world = World::new()?;
-    let model = std::path::PathBuf::from(&world.model);
-    for attack in rows::all(&world) {
-        if !tally.wants(attack.row) {
-            continue;
-        }
-        let bench = Bench { install: &world.install, variant: VARIANT };
-        let outcome = attack.run(&bench, &model).and_then(|()| world.unharmed());
-        tally.tell(attack.row, &attack.what, outcome);
-    }
-    Ok(())
-}
-
-impl Tally {
+impl Run {
     fn wants(&self, row: &str) -> bool {
         self.filter.is_empty() || self.filter.iter().any(|start| row.starts_with(start.as_str()))
     }
 
-    /// A worker is not dumpable: only root may trace it, and nothing less would be an attack on the
-    /// program that ships.
-    fn skip_all(&mut self) {
-        println!("every row: skipped, because ptrace of a worker needs root; run this as root");
-        self.skipped += 1;
+    fn attacks(&mut self) -> Setup<()> {
+        let mut world = World::new()?;
+        let install = world.install();
+        let bench = Bench { install: &install, variant: VARIANT };
+        for attack in rows::all(&world) {
+            if !self.wants(attack.row) {
+                continue;
+            }
+            let outcome = skip::needs_root("ptrace of a worker")
+                .and_then(|()| attack.run(&bench, &mut world, &mut self.controls));
+            self.report.tell(attack.row, &attack.what, outcome);
+        }
+        Ok(())
     }
 
-    fn tell(&mut self, row: &str, what: &str, outcome: Setup<()>) {
-        match outcome {
-            Ok(()) => {
-                self.passed += 1;
-                println!("{row:4} pass  {what}");
-            }
-            Err(error) => {
-                self.failed += 1;
-                println!("{row:4} FAIL  {what}: {error}");
+    fn live(&mut self) {
+        for row in live::all().into_iter().flatten().chain(agent::all()) {
+            if self.wants(row.id) {
+                self.report.tell(row.id, row.what, (row.check)());
             }
         }
+    }
+
+    /// The T rows: what this run says about itself.
+    fn about_itself(&mut self) {
+        for (id, what, check) in live::itself::all() {
+            if self.wants(id) {
+                let outcome = check(self.controls);
+                self.report.tell(id, what, outcome);
+            }
+        }
+    }
+
+    fn end(self) -> std::process::ExitCode {
+        let states = self.report.print_rows(|id| self.wants(id));
+        match self.report.write() {
+            Ok(file) => println!("\n{}", file.display()),
+            Err(error) => println!("\nthe report could not be written: {error}"),
+        }
+        let count = |state| states.iter().filter(|found| **found == state).count();
+        let (passed, failed) = (count(State::Pass), count(State::Fail));
+        let skipped = count(State::Skip);
+        println!("\n{passed} passed, {failed} failed, {skipped} skipped");
+        let gate = std::env::var("CORE_GATE").is_ok_and(|gate| gate == "release");
+        let good = failed == 0 && !states.is_empty() && !self.report.strangers();
+        std::process::ExitCode::from(u8::from(!good || (gate && skipped > 0)))
     }
 }

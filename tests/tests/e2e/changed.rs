@@ -1,6 +1,12 @@
 //! A model's file is replaced while it serves: what is told of it, and what grammars compile for.
 
-use std::{fs, path::Path, time::Duration};
+use std::{
+    fs,
+    io::Write as _,
+    path::Path,
+    process::{Child, Stdio},
+    time::Duration,
+};
 
 use core_client::{Client, Grammar};
 use core_tests::harness::{Broker, processes};
@@ -73,4 +79,79 @@ fn a_grammar_is_compiled_for_the_file_that_serves_or_not_used() {
         assert_eq!(bound(&client, "(red|blue) fish").await.refusal().0, "MODEL_CHANGED");
         bound(&client, "(red|blue) fish").await.done();
     });
+}
+
+/// A stream that lasts until its worker ends; answers its last line.
+fn last_line(run: Child) -> String {
+    let output = run.wait_with_output().expect("corectl ends");
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    text.lines().last().unwrap_or_default().to_owned()
+}
+
+/// A broker whose model `long` generates.
+fn generating() -> (Broker, u32, Child) {
+    let broker = Broker::with_long().expect("a broker");
+    let worker = broker.load("long");
+    let arguments = ["run", "long", "Once", "-n", "8000", "--ignore-eos"];
+    let run = broker.corectl_command(&arguments).stdout(Stdio::piped()).spawn();
+    let busy = || {
+        let status = broker.corectl(&["status"]).lines.remove(0);
+        (status["workers"][0]["active"] == 1).then_some(())
+    };
+    processes::wait_for(GONE_WITHIN, busy).expect("it runs");
+    (broker, worker, run.expect("corectl starts"))
+}
+
+/// What `audit` says of the files of the model `long`.
+fn audited(broker: &Broker) -> (i32, Option<bool>) {
+    let audit = broker.corectl(&["audit"]);
+    let long = audit.lines.iter().find(|process| process["model"] == "long");
+    let rows = long.and_then(|process| process["rows"].as_array());
+    let row = rows.and_then(|rows| rows.iter().find(|row| row["name"] == "model.files"));
+    (audit.code, row.and_then(|row| row["achieved"].as_bool()))
+}
+
+#[test]
+fn a_file_that_is_written_to_is_seen_by_the_audit_and_its_worker_ended() {
+    let (broker, worker, run) = generating();
+    assert_eq!(audited(&broker), (0, Some(true)));
+    let file = broker.install.model("long");
+    let mut open = fs::OpenOptions::new().append(true).open(&file).expect("opened");
+    open.write_all(&[0]).expect("written");
+    let (code, achieved) = audited(&broker);
+    assert_eq!(achieved, Some(false), "the audit says so");
+    assert_ne!(code, 0, "a required protection is missing");
+    let last = last_line(run);
+    assert!(last.contains("\"MODEL_CHANGED\"") && last.contains("long.gguf"), "{last}");
+    assert!(
+        processes::wait_for(GONE_WITHIN, || (!processes::alive(worker)).then_some(())).is_some()
+    );
+    // What the file holds now is what is served next.
+    assert_eq!(broker.corectl(&["run", "long", "Once", "-n", "4"]).code, 0, "{}", broker.log());
+    assert_eq!(audited(&broker), (0, Some(true)));
+}
+
+#[test]
+fn a_file_that_is_cut_short_ends_its_requests_with_its_name() {
+    let (broker, _, run) = generating();
+    let file = broker.install.model("long");
+    fs::OpenOptions::new().write(true).open(&file).expect("opened").set_len(4096).expect("cut");
+    let last = last_line(run);
+    assert!(last.contains("\"MODEL_CHANGED\"") && last.contains("long.gguf"), "{last}");
+    assert!(broker.log().contains("SIGBUS"), "{}", broker.log());
+    let output = broker.corectl(&["run", "long", "Once", "-n", "4"]);
+    assert_eq!(output.error(), "MODEL_LOAD", "nothing whole is there: {output:?}");
+}
+
+#[test]
+fn another_file_of_this_name_changes_nothing_of_what_is_served() {
+    let (broker, worker, run) = generating();
+    replace(&broker.install.model("long"));
+    // The first look finds the old file touched and has it read again; the next one is content.
+    for _ in 0..3 {
+        assert_eq!(audited(&broker), (0, Some(true)), "{}", broker.log());
+    }
+    let last = last_line(run);
+    assert!(last.contains("\"done\""), "{last}");
+    assert_eq!(broker.worker("long"), Some(worker), "the old file serves");
 }

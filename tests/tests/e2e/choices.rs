@@ -7,7 +7,8 @@ use core_tests::harness::{Broker, Install};
 
 use crate::{
     compare::common,
-    talk::{Heard, ask, connect, greedy, talk},
+    contexts::{CONFIG, PROMPT, cached},
+    talk::{Heard, ask, broker_with, connect, greedy, talk},
 };
 
 /// Tokens of each completion.
@@ -108,5 +109,17 @@ fn a_cancel_ends_all_completions_once() {
         let status = client.status().await.expect("a state");
         assert_eq!(status.requests.cancelled, 1, "one request, not one for each completion");
         assert_eq!(status.queue.depth, 0);
+    });
+}
+
+#[test]
+fn completions_of_one_request_share_a_domain_and_leave_one() {
+    let broker = broker_with(CONFIG);
+    talk(async {
+        let client = connect(&broker).await;
+        let mut several = greedy("long", PROMPT, TOKENS);
+        several.params.n = 2;
+        ask(&client, several).await.done();
+        assert_eq!(cached(&client, greedy("long", PROMPT, 1)).await, 299);
     });
 }

@@ -3,25 +3,34 @@
 #![expect(clippy::print_stdout, reason = "what is printed is the result")]
 
 mod bad_input;
+mod budget;
 mod cancel;
 mod changed;
 mod chaos;
 mod choices;
 mod compare;
+mod contexts;
 mod crash;
 mod detach;
 mod embed;
 mod flood;
 mod generate;
+mod gpu;
 mod grammars;
 mod hostile;
+mod isolation;
+mod keep;
 mod leases;
 mod lifecycle;
+mod limits;
+mod loading;
 mod order;
 mod parity;
 mod preempt;
+mod published;
 mod same;
 mod shaped;
 mod standby;
+mod swap;
 mod talk;
 mod vocabulary;

@@ -68,10 +68,11 @@ async fn parked(
 
 fn the_batch_one_continues(broker: &Broker) {
     talk(async {
-        let clients = (connect(broker).await, connect(broker).await);
         let mut tries = Vec::new();
         for prompt in PROMPTS {
-            let alone = ask(&clients.0, batch(prompt, BATCH)).await;
+            // Sessions of their own, so that neither starts from what the other computed.
+            let clients = (connect(broker).await, connect(broker).await);
+            let alone = ask(&connect(broker).await, batch(prompt, BATCH)).await;
             let parked = parked(&clients, batch(prompt, BATCH), MIDDLE, |_| false).await;
             assert_eq!(parked.said.len(), BATCH as usize);
             assert_eq!(parked.done().usage, alone.done().usage);
@@ -109,13 +110,13 @@ fn a_request_whose_cells_were_given_away_continues_from_the_journal() {
 fn a_parked_request_draws_what_it_would_have_drawn() {
     let broker = one_slot(2_048);
     talk(async {
-        let clients = (connect(&broker).await, connect(&broker).await);
         let (mut same, mut other, mut last) = (0, 0, Vec::new());
         for seed in 1..=SEEDS {
+            let clients = (connect(&broker).await, connect(&broker).await);
             let parked = parked(&clients, drawn(seed, BATCH), EARLY, compared).await;
             let before = parked.parked[0];
             let tokens = u32::try_from(before + COMPARED).expect("a few");
-            let alone = ask(&clients.0, drawn(seed, tokens)).await;
+            let alone = ask(&connect(&broker).await, drawn(seed, tokens)).await;
             assert_eq!(alone.said.len(), before + COMPARED);
             let all = common(&alone.said, &parked.said);
             assert!(all >= before, "token {all} of {before} before the pause differs");

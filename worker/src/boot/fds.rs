@@ -1,6 +1,7 @@
 //! The inherited descriptors: what they become, and when they close.
 
 use std::{
+    fs::File,
     os::fd::{AsFd, BorrowedFd, OwnedFd},
     path::PathBuf,
 };
@@ -10,9 +11,10 @@ use core_policy::{
     report::{How, Row, layer},
 };
 use core_ring::{Layout, WorkerEnd};
-use core_wire::worker::KIND_MAX;
+use core_wire::worker::{KIND_MAX, config::Serve};
 
 use super::BootError;
+use crate::llama::model::{Run, Source};
 
 /// The model's files while they are open.
 pub(crate) struct ModelFiles(Vec<OwnedFd>);
@@ -28,10 +30,28 @@ impl ModelFiles {
         self.0.len()
     }
 
-    /// The path under which the engine opens the first again. Landlock knows the file by its inode,
-    /// so no other can be put in its place.
-    pub(crate) fn path() -> PathBuf {
-        PathBuf::from(format!("/proc/self/fd/{MODEL_FIRST}"))
+    /// Bytes of all files from number `first` on, 0 for one that does not say.
+    pub(crate) fn bytes_from(&self, first: usize) -> u64 {
+        let length = |fd: &OwnedFd| Some(File::from(fd.try_clone().ok()?).metadata().ok()?.len());
+        self.0.iter().skip(first).filter_map(length).sum()
+    }
+
+    /// The path under which the engine opens file number `index` again. Landlock knows the file by
+    /// its inode, so no other can be put in its place.
+    pub(crate) fn path(index: usize) -> PathBuf {
+        let first = usize::try_from(MODEL_FIRST).unwrap_or(0);
+        PathBuf::from(format!("/proc/self/fd/{}", first + index))
+    }
+
+    /// The model's parts, and how `plan` wants them.
+    pub(crate) fn source(plan: &Serve, run: Run) -> Source {
+        Source {
+            parts: (0..plan.parts.into()).map(Self::path).collect(),
+            load: plan.load,
+            weights: plan.weights,
+            gpu_layers: plan.gpu_layers,
+            run,
+        }
     }
 }
 

@@ -4,6 +4,7 @@
 //! environment, and no byte is read that the broker did not write.
 
 mod fds;
+mod inspect;
 mod lockdown;
 mod serve;
 
@@ -24,7 +25,7 @@ use core_wire::worker::{
 };
 use thiserror::Error;
 
-use self::fds::ModelFiles;
+pub(crate) use self::fds::ModelFiles;
 use crate::{
     engine::load::{NoModel, failed},
     fault::Fault,
@@ -113,7 +114,7 @@ pub(crate) fn run(began: Instant) -> Result<(), BootEnd> {
     match booted.config.purpose.clone() {
         Purpose::Choose { variants } => choose(booted, &variants),
         Purpose::Serve(plan) => serve::serve(booted, &plan),
-        Purpose::Inspect(_) => Err(Fault::Missing { what: "inspection" }.into()),
+        Purpose::Inspect(plan) => inspect::inspect(booted, &plan),
     }
 }
 
@@ -169,6 +170,7 @@ impl Booted {
         }
         self.rows.extend(lockdown::shed(&self.config)?);
         llama::load_variant(Path::new(&plan.variant))?;
+        plan.backends.iter().try_for_each(|path| llama::load_backend(Path::new(path)))?;
         let libraries = folder_of(&plan.variant);
         let confined = lockdown::confine(&self.config, &libraries, &self.models)?;
         self.rows.extend(confined);

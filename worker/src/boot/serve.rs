@@ -3,17 +3,13 @@
 //! Nothing that the engine made is ever freed: the process ends instead, and the kernel frees all
 //! of it at once. So model and context are leaked, and no code of theirs runs on the way out.
 
-use std::{
-    cell::RefCell, collections::hash_map::RandomState, mem::ManuallyDrop, rc::Rc, time::Instant,
-};
+use std::{collections::hash_map::RandomState, mem::ManuallyDrop, time::Instant};
 
 use core_wire::worker::{
     FailedCause, ModelFacts, Ready, ToBroker,
     config::{Load, Serve},
 };
-use llama_cpp_2::{
-    llama_backend::LlamaBackend, llama_batch::LlamaBatch, model::LlamaModel, token::LlamaToken,
-};
+use llama_cpp_2::{llama_backend::LlamaBackend, token::LlamaToken};
 
 use super::{BootEnd, Booted, ModelFiles, lockdown, tell};
 use crate::{
@@ -21,14 +17,18 @@ use crate::{
         desk::Desk,
         embed::Embedder,
         encoder,
+        facts::{self, Known},
         inference::Inference,
-        load::{self, Known, NoModel, Plan, failed},
+        load::{self, NoModel, Plan, failed},
         sampling::Tools,
         tokenizer::Tokenizer,
         vocabulary, warm,
     },
-    fault::Fault,
     link::Link,
+    llama::{
+        batch::Batch,
+        model::{Model, Run},
+    },
 };
 
 /// The token that warms the engine up; every vocabulary has it.
@@ -36,7 +36,7 @@ const WARM_TOKEN: LlamaToken = LlamaToken(0);
 
 /// Microseconds from the start to LOCKED, and the moment of GO: what READY tells of time.
 #[derive(Clone, Copy)]
-struct Times {
+pub(super) struct Times {
     locked_us: u64,
     go: Instant,
 }
@@ -50,25 +50,23 @@ pub(super) fn serve(mut booted: Booted, plan: &Serve) -> Result<(), BootEnd> {
         Ok(times) => times,
         Err(reason) => return Err(tell(&mut booted.link, reason)),
     };
-    // Shared with the progress callback while the model loads, and with nobody afterwards.
-    let link = Rc::new(RefCell::new(booted.link));
-    let read = read(plan, &link);
-    let link = Rc::into_inner(link).ok_or(Fault::Engine { what: "progress" })?;
-    let mut link = link.into_inner();
-    let (backend, model) = match read {
+    let mut link = booted.link;
+    let (backend, model) = match read(plan, &mut link) {
         Ok(read) => read,
         Err(reason) => return Err(tell(&mut link, reason)),
     };
     let last = LastSteps { files: booted.models, times };
     match plan.load {
         Load::Vocabulary => serve_vocabulary(link, model, last, plan),
-        Load::Weights if load::is_encoder(model) => serve_encoder(link, backend, model, last, plan),
+        Load::Weights if facts::is_encoder(model) => {
+            serve_encoder(link, backend, model, last, plan)
+        }
         Load::Weights => serve_weights(link, backend, model, last, plan),
     }
 }
 
 /// Everything up to the first filter.
-fn locked(booted: &mut Booted, plan: &Serve) -> Result<Times, NoModel> {
+pub(super) fn locked(booted: &mut Booted, plan: &Serve) -> Result<Times, NoModel> {
     booted.lock(plan)?;
     let locked_us = micros(booted.began);
     booted.await_go()?;
@@ -79,26 +77,32 @@ fn locked(booted: &mut Booted, plan: &Serve) -> Result<Times, NoModel> {
     Ok(Times { locked_us, go })
 }
 
-/// Starts the engine and reads the model file.
-fn read(
-    plan: &Serve,
-    link: &Rc<RefCell<Link>>,
-) -> Result<(&'static LlamaBackend, &'static LlamaModel), NoModel> {
+/// Starts the engine and reads the model's files.
+fn read(plan: &Serve, link: &mut Link) -> Result<(&'static LlamaBackend, &'static Model), NoModel> {
+    let backend = start()?;
+    let source = ModelFiles::source(plan, Run::Real);
+    let mut model = load::load(backend, &source, &mut load::telling(link))?;
+    if plan.load == Load::Weights {
+        load::adapt(&mut model, plan)?;
+    }
+    Ok((backend, Box::leak(Box::new(model))))
+}
+
+/// Starts the engine.
+pub(super) fn start() -> Result<&'static LlamaBackend, NoModel> {
     let backend = LlamaBackend::init()
         .map_err(|_| failed(FailedCause::Model, "the engine does not start"))?;
-    let backend = Box::leak(Box::new(backend));
-    let model = load::load(backend, &ModelFiles::path(), plan.load, link)?;
-    Ok((backend, Box::leak(Box::new(model))))
+    Ok(Box::leak(Box::new(backend)))
 }
 
 fn serve_vocabulary(
     mut link: Link,
-    model: &'static LlamaModel,
+    model: &'static Model,
     last: LastSteps,
     plan: &Serve,
 ) -> Result<(), BootEnd> {
     let tokenizer = Tokenizer::new(model);
-    let facts = load::facts(model, None, known(&tokenizer));
+    let facts = facts::facts(model, None, known(&tokenizer));
     if let Err(reason) = last.take(&mut link, facts, 1) {
         return Err(tell(&mut link, reason));
     }
@@ -110,13 +114,13 @@ fn serve_vocabulary(
 fn serve_encoder(
     mut link: Link,
     backend: &'static LlamaBackend,
-    model: &'static LlamaModel,
+    model: &'static Model,
     last: LastSteps,
     plan: &Serve,
 ) -> Result<(), BootEnd> {
     let tokenizer = Tokenizer::new(model);
     let plan = Plan::new(plan, model);
-    let facts = load::facts(model, Some(&plan), known(&tokenizer));
+    let facts = facts::facts(model, Some(&plan), known(&tokenizer));
     let warm = Embedder::of_encoder(backend, model, plan)
         .map_err(|refusal| failed(FailedCause::Memory, refusal.message))
         .and_then(|mut embedder| {
@@ -136,14 +140,14 @@ fn serve_encoder(
 fn serve_weights(
     mut link: Link,
     backend: &'static LlamaBackend,
-    model: &'static LlamaModel,
+    model: &'static Model,
     last: LastSteps,
     plan: &Serve,
 ) -> Result<(), BootEnd> {
     let tokenizer = Tokenizer::new(model);
     let plan = Plan::new(plan, model);
-    let mut batch = LlamaBatch::new(plan.n_batch as usize, 1);
-    let facts = load::facts(model, Some(&plan), known(&tokenizer));
+    let mut batch = Batch::new(plan.n_batch as usize);
+    let facts = facts::facts(model, Some(&plan), known(&tokenizer));
     let warm = load::context(backend, model, &plan).and_then(|mut context| {
         warm::warm_up(&mut context, &mut batch, &plan, WARM_TOKEN)?;
         last.take(&mut link, facts, plan.threads.unsigned_abs())?;
@@ -181,7 +185,7 @@ impl LastSteps {
     }
 }
 
-fn known(tokenizer: &Tokenizer<'_>) -> Known {
+pub(super) fn known(tokenizer: &Tokenizer<'_>) -> Known {
     if tokenizer.has_template() { Known::Yes } else { Known::No }
 }
 

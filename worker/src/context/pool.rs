@@ -1,4 +1,4 @@
-//! Places in the unified KV cache: one sequence id for whoever runs, and some for whoever paused.
+//! Places in the unified KV cache: one sequence id for whoever runs, and some for what is kept.
 //!
 //! Cells are counted and not set aside: a request may never use all the tokens that it is allowed,
 //! and setting them aside would make others wait for nothing. Who does not fit after all gives way
@@ -7,16 +7,32 @@
 #[cfg(test)]
 mod tests;
 
-/// Sequences beyond the slots that may keep their cells while they pause. Each costs the engine a
-/// little in every step, and more than a few pauses at once mean that the slots are too few.
-const KEPT_MAX: u32 = 8;
+/// Sequences beyond the slots that may keep their cells: 16 published prefixes and 8 talks. Behind
+/// an id stands no memory where a cache is unified and whole.
+const KEPT_MAX: u32 = 24;
+
+/// The same where a cache has a window, which is set aside for each sequence once more.
+const KEPT_WINDOWS_MAX: u32 = 8;
 
 /// Sequence ids that llama.cpp can tell apart (`LLAMA_MAX_SEQ`).
 const SEQUENCES_MAX: u32 = 256;
 
-/// Sequence ids for `slots` running sequences and those that pause.
-pub(crate) fn sequences(slots: u32) -> u32 {
-    (slots + KEPT_MAX).min(SEQUENCES_MAX)
+/// How much of what is kept another sequence may start from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Sharing {
+    /// Any beginning of it, and it stays.
+    Parts,
+    /// All of it, and it moves on: the cache holds a state that moves on, or a window that slides.
+    Whole,
+}
+
+/// Sequence ids for `slots` running sequences and what is kept.
+pub(crate) fn sequences(slots: u32, sharing: Sharing) -> u32 {
+    let kept = match sharing {
+        Sharing::Parts => KEPT_MAX,
+        Sharing::Whole => KEPT_WINDOWS_MAX,
+    };
+    (slots + kept).min(SEQUENCES_MAX)
 }
 
 /// A place for one sequence: its id in the KV cache.

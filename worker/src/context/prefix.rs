@@ -1,13 +1,10 @@
-//! What stays of a sequence when it ends: nothing.
+//! What the engine does for the cache, and what it cannot undo.
 //!
-//! A prefix may be reused only within the cache domain of its session (decision D11), and a job
-//! does not name one yet; so but for a pause, and for several answers to one prompt, no cell
-//! outlives its request. Forgetting makes cells unreachable at once; only a wipe clears their
-//! bytes.
+//! Forgetting makes cells unreachable at once; only a wipe clears their bytes, and a wipe is all or
+//! nothing. So the bytes of a domain that was forgotten lie there, without a sequence that leads to
+//! them, until others are written over them or nobody has any cell.
 
-use llama_cpp_2::context::LlamaContext;
-
-use crate::{context::pool::Slot, fault::Fault};
+use crate::{context::cache::Act, fault::Fault, llama::context::Context};
 
 /// Whether bytes of ended sequences may still lie in the cache.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -19,29 +16,22 @@ pub(crate) enum Residue {
     Some,
 }
 
-/// Frees the cells of a sequence that ended.
+/// Does what the cache asks for.
 ///
 /// # Errors
-/// [`Fault::Residue`]: the engine kept it, so the next sequence in this slot would see it.
-pub(crate) fn forget(context: &mut LlamaContext<'_>, slot: &Slot) -> Result<(), Fault> {
-    context.kv_cache_seq_rm(slot.id(), None, None).map_err(|_| Fault::Residue)
+/// [`Fault::Residue`]: the engine kept cells, so the next sequence there would see them.
+pub(crate) fn perform(context: &mut Context<'_>, acts: Vec<Act>) -> Result<(), Fault> {
+    for act in acts {
+        let done = match act {
+            Act::Cut { slot, from } => context.remove(slot, from),
+            Act::Share { from, to, count } => context.copy(from, to, count),
+        };
+        done.map_err(|_| Fault::Residue)?;
+    }
+    Ok(())
 }
 
 /// Clears every cell, bytes included; only while no sequence lives.
-pub(crate) fn wipe(context: &mut LlamaContext<'_>) {
-    context.clear_kv_cache();
-}
-
-/// Lets the sequence in `slot` see the first `count` cells of the sequence `from`.
-///
-/// # Errors
-/// [`Fault::Residue`]: a number that the engine does not take.
-pub(crate) fn share(
-    context: &mut LlamaContext<'_>,
-    from: i32,
-    slot: &Slot,
-    count: u32,
-) -> Result<(), Fault> {
-    let copied = context.kv_cache_seq_cp(from, slot.id(), Some(0), Some(count));
-    copied.map_err(|_| Fault::Residue)
+pub(crate) fn wipe(context: &mut Context<'_>) {
+    context.clear();
 }

@@ -1,4 +1,4 @@
-//! Long answers on their way out: tokens of a text, text of tokens.
+//! Long answers on their way out: tokens of a text, text of tokens, saved contexts.
 //!
 //! They go out in chunks as ring W has room for them, so that an answer of megabytes never stops
 //! the sequences that are being continued.
@@ -11,10 +11,11 @@ use std::collections::VecDeque;
 use core_wire::{
     code::{Code, Refusal},
     ids::JobId,
-    limits::{ANSWER_BYTES_MAX, FRAGMENT_BYTES_MAX},
+    limits::{ANSWER_BYTES_MAX, FRAGMENT_BYTES_MAX, STATE_BYTES_MAX},
     worker::{Chunk, ToBroker},
 };
 use llama_cpp_2::token::LlamaToken;
+use zeroize::Zeroize;
 
 use crate::{
     fault::Fault,
@@ -28,24 +29,73 @@ const CHUNKS_PER_TURN: usize = 4;
 /// within milliseconds; what comes behind them waits as the short prompt that it is.
 const ANSWERS_MAX: usize = 4;
 
+/// Bytes from which on memory goes back to the kernel as soon as it is freed, which clears it
+/// (`DEFAULT_MMAP_THRESHOLD_MAX` of malloc.c).
+const MAPPED_BYTES_MIN: usize = 32 << 20;
+
 /// One answer, and how much of it went out.
 struct Answer {
     job: JobId,
+    /// What stands before the rest, so that a large rest need not be moved for it.
+    head: Vec<u8>,
     bytes: Vec<u8>,
     sent: usize,
+    kind: Kind,
+}
+
+/// What an answer holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    /// Tokens, text or numbers.
+    Short,
+    /// The state of a sequence.
+    State,
 }
 
 impl Answer {
     /// The next chunk of at most [`FRAGMENT_BYTES_MAX`] bytes; an empty answer is one empty chunk.
     fn chunk(&self) -> Chunk {
-        let rest = &self.bytes[self.sent..];
-        let bytes = &rest[..rest.len().min(FRAGMENT_BYTES_MAX)];
+        let bytes = self.next();
         Chunk {
             job: self.job,
-            // An answer is bounded by what a prompt of 4 MiB can become, far below 4 GiB.
+            // The longest answer is a state, which is bounded far below 4 GiB.
             offset: u32::try_from(self.sent).unwrap_or(u32::MAX),
-            last: bytes.len() == rest.len(),
+            last: self.sent + bytes.len() == self.length(),
             bytes: bytes.to_vec(),
+        }
+    }
+
+    /// The bytes of the next chunk.
+    fn next(&self) -> &[u8] {
+        let head = self.head.get(self.sent..).unwrap_or_default();
+        let rest = if head.is_empty() { &self.bytes[self.sent - self.head.len()..] } else { head };
+        &rest[..rest.len().min(FRAGMENT_BYTES_MAX)]
+    }
+
+    fn length(&self) -> usize {
+        self.head.len() + self.bytes.len()
+    }
+
+    /// Notes that the next chunk went out, and overwrites what it was.
+    fn advance(&mut self) {
+        let (from, count) = (self.sent, self.next().len());
+        self.sent += count;
+        let part = if from < self.head.len() {
+            &mut self.head[from..from + count]
+        } else {
+            let from = from - self.head.len();
+            &mut self.bytes[from..from + count]
+        };
+        part.zeroize();
+    }
+}
+
+impl Drop for Answer {
+    fn drop(&mut self) {
+        let rest = self.length() - self.sent;
+        if rest > 0 && rest < MAPPED_BYTES_MIN {
+            self.head.zeroize();
+            self.bytes.zeroize();
         }
     }
 }
@@ -78,8 +128,20 @@ impl Answers {
     /// `PROMPT_TOO_LONG`: more than the broker takes for one answer.
     pub(crate) fn bytes(&mut self, job: JobId, bytes: Vec<u8>) -> Result<(), Refusal> {
         check_length(bytes.len())?;
-        self.0.push_back(Answer { job, bytes, sent: 0 });
+        let head = Vec::new();
+        self.0.push_back(Answer { job, head, bytes, sent: 0, kind: Kind::Short });
         Ok(())
+    }
+
+    /// Queues a saved context: its tokens, then the state, which is not copied. The caller has
+    /// asked [`Self::has_state`] and [`check_state`] before it made one.
+    pub(crate) fn state(&mut self, job: JobId, head: Vec<u8>, bytes: Vec<u8>) {
+        self.0.push_back(Answer { job, head, bytes, sent: 0, kind: Kind::State });
+    }
+
+    /// Whether a state is on its way: there is memory for one.
+    pub(crate) fn has_state(&self) -> bool {
+        self.0.iter().any(|answer| answer.kind == Kind::State)
     }
 
     /// Whether no further answer should be made before one of these went out.
@@ -135,12 +197,24 @@ impl Answers {
     /// Notes that the chunk that [`Self::next_chunk`] answered went out.
     fn advance(&mut self) {
         if let Some(answer) = self.0.front_mut() {
-            answer.sent = answer.bytes.len().min(answer.sent + FRAGMENT_BYTES_MAX);
-            if answer.sent == answer.bytes.len() {
+            answer.advance();
+            if answer.sent == answer.length() {
                 self.0.pop_front();
             }
         }
     }
+}
+
+/// Checks that a saved context of `bytes` is one that the broker takes.
+///
+/// # Errors
+/// `MEMORY`.
+pub(crate) fn check_state(bytes: usize) -> Result<(), Refusal> {
+    if bytes <= STATE_BYTES_MAX {
+        return Ok(());
+    }
+    let message = format!("the context has {bytes} bytes, at most {STATE_BYTES_MAX} can be saved");
+    Err(Refusal::new(Code::Memory, message))
 }
 
 /// Checks that an answer of `bytes` is one that the broker takes.

@@ -1,5 +1,6 @@
 //! What every serving worker does between two steps: read records, tokenize, answer.
 
+mod contexts;
 mod say;
 mod serve;
 mod sparing;
@@ -8,10 +9,11 @@ use std::{collections::VecDeque, time::Instant};
 
 use core_wire::{
     client::event::FinishReason,
-    ids::JobId,
+    ids::{DomainId, JobId},
     worker::{Ended, ToBroker, ToWorker},
 };
 
+pub(crate) use self::contexts::{ContextJob, Keeps, What};
 use self::sparing::Sparing;
 use crate::{
     engine::{
@@ -37,6 +39,8 @@ pub(crate) struct Asked {
     pub(crate) cancelled: Vec<JobId>,
     /// Jobs to give up until they come again; neither.
     pub(crate) parked: Vec<JobId>,
+    /// Domains of which nothing may be found any more.
+    pub(crate) forgotten: Vec<DomainId>,
     /// Whether the process is to end.
     pub(crate) stop: bool,
 }
@@ -52,6 +56,10 @@ pub(crate) struct Desk<'m> {
     pub(crate) answers: Answers,
     /// Texts that wait to be embedded.
     pub(crate) texts: VecDeque<Text>,
+    /// Contexts that wait to be saved or restored.
+    pub(crate) contexts: VecDeque<ContextJob>,
+    /// Whether this worker keeps contexts.
+    pub(crate) keeps: Keeps,
     inbox: Inbox,
     heard: Vec<ToWorker>,
     step: u64,
@@ -77,6 +85,8 @@ impl<'m> Desk<'m> {
             tools,
             answers: Answers::default(),
             texts: VecDeque::new(),
+            contexts: VecDeque::new(),
+            keeps: Keeps::Nothing,
             inbox: Inbox::new(slots),
             heard: Vec::new(),
             step: 0,
@@ -102,6 +112,7 @@ impl<'m> Desk<'m> {
             match self.inbox.take(record)? {
                 Order::None => {}
                 Order::Park(job) => self.park(job, &mut asked)?,
+                Order::Forget(domain) => asked.forgotten.push(domain),
                 Order::Run => self.cores = Cores::Ours,
                 Order::Pause => {
                     // Between two steps nothing is computed, so this is true at once.
@@ -164,7 +175,7 @@ impl<'m> Desk<'m> {
 
     /// Whether nothing waits to be tokenized or sent.
     pub(crate) fn is_idle(&self) -> bool {
-        self.inbox.is_empty() && self.answers.is_empty()
+        self.inbox.is_empty() && self.answers.is_empty() && self.contexts.is_empty()
     }
 
     /// Whether nothing can be done but to wait for room for an answer.
@@ -185,7 +196,10 @@ impl<'m> Desk<'m> {
     fn cancel(&mut self, job: JobId, asked: &mut Asked) -> Result<(), Fault> {
         let texts = self.texts.len();
         self.texts.retain(|text| text.job != job);
-        let waited = self.inbox.remove(job) || self.texts.len() < texts;
+        let contexts = self.contexts.len();
+        self.contexts.retain(|context| context.job != job);
+        let waited =
+            self.inbox.remove(job) || self.texts.len() < texts || self.contexts.len() < contexts;
         if waited || self.answers.remove(job) {
             return self.publish(Vec::new(), vec![cancelled(job)]);
         }

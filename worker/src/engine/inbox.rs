@@ -1,19 +1,22 @@
 //! Jobs on their way in: heads and fragments become requests, in the order in which they came.
 
+mod request;
+
 #[cfg(test)]
 mod tests;
 
 use std::collections::VecDeque;
 
 use core_wire::{
-    client::{Priority, Prompt, params::Grammar},
+    client::Prompt,
     code::Code,
     codec,
-    ids::JobId,
-    limits::{CLIENT_FRAME_BYTES_CEILING, MAX_TOKENS_MAX},
+    ids::{DomainId, JobId},
+    limits::{CLIENT_FRAME_BYTES_CEILING, MAX_TOKENS_MAX, STATE_BYTES_MAX},
     worker::{Fragment, Job, JobKind, Payload, Refused, ToWorker},
 };
 
+pub(crate) use self::request::Request;
 use crate::fault::Fault;
 
 /// Requests that may wait beyond one for each slot: tokenizing needs no slot, and the broker may be
@@ -27,25 +30,6 @@ const JOB_BYTES_MAX: usize = CLIENT_FRAME_BYTES_CEILING + 5 * MAX_TOKENS_MAX as 
 /// Bytes of prompts that may wait: eight of the largest. A worker's memory is budgeted for its
 /// model, so what waits for it must stay small beside that.
 const WAITING_BYTES_MAX: usize = 8 * CLIENT_FRAME_BYTES_CEILING;
-
-/// A job with its whole prompt.
-#[derive(Clone, PartialEq)]
-pub(crate) struct Request {
-    /// The job.
-    pub(crate) job: JobId,
-    /// What is to be done.
-    pub(crate) kind: JobKind,
-    /// Who has to give way first.
-    pub(crate) class: Priority,
-    /// Whose cells may serve it.
-    pub(crate) reuse: Option<JobId>,
-    /// With what.
-    pub(crate) prompt: Prompt,
-    /// Tokens that it has got already.
-    pub(crate) emitted: Vec<u32>,
-    /// Bytes that it came in; what it costs to tokenize grows with them.
-    pub(crate) bytes: usize,
-}
 
 /// What a record asks of the engine at once.
 #[derive(Debug, PartialEq, Eq)]
@@ -62,6 +46,8 @@ pub(crate) enum Order {
     Run,
     /// Compute nothing, and say so.
     Pause,
+    /// Let nothing of a domain be found any more.
+    Forget(DomainId),
     /// End the process.
     Stop,
 }
@@ -79,27 +65,6 @@ pub(crate) struct Inbox {
     open: Option<Open>,
     waiting: VecDeque<Request>,
     waiting_max: usize,
-}
-
-impl Request {
-    /// Whether preparing it can take as long as many steps, where `knows` tells which grammars are
-    /// compiled already: what it has got goes through its grammar again, token by token.
-    pub(crate) fn is_dear(&self, knows: impl FnOnce(&Grammar) -> bool) -> bool {
-        match &self.kind {
-            JobKind::Compile(_) => true,
-            JobKind::Generate(sampling) => {
-                let constrained = |grammar| !self.emitted.is_empty() || !knows(grammar);
-                sampling.penalties.dry.multiplier > 0.0
-                    || sampling.grammar.as_ref().is_some_and(constrained)
-            }
-            JobKind::Tokenize(_)
-            | JobKind::Detokenize
-            | JobKind::Embed
-            | JobKind::Save
-            | JobKind::Restore
-            | JobKind::Publish => false,
-        }
-    }
 }
 
 impl Inbox {
@@ -126,7 +91,10 @@ impl Inbox {
             ToWorker::Run => Ok(Order::Run),
             ToWorker::Pause => Ok(Order::Pause),
             ToWorker::Stop => Ok(Order::Stop),
-            ToWorker::Forget(_) => Ok(Order::None),
+            ToWorker::Forget(domain) => {
+                self.forget(domain);
+                Ok(Order::Forget(domain))
+            }
             ToWorker::Config(_) => Err(out_of_turn("CONFIG")),
             ToWorker::Go => Err(out_of_turn("GO")),
         }
@@ -150,12 +118,28 @@ impl Inbox {
         self.waiting.len() < before
     }
 
+    /// Takes the domain from what waits, so that it finds nothing and leaves nothing behind.
+    fn forget(&mut self, domain: DomainId) {
+        let waiting = self.waiting.iter_mut().map(|request| &mut request.domain);
+        let open = self.open.iter_mut().map(|open| &mut open.head.domain);
+        waiting.chain(open).filter(|of| **of == Some(domain)).for_each(|of| *of = None);
+    }
+
     fn begin(&mut self, head: Job) -> Result<Order, Fault> {
         if self.open.is_some() {
             return Err(out_of_turn("JOB"));
         }
-        let refused = self.objection(&head);
-        let open = Open { bytes: Vec::new(), refused, head };
+        let mut refused = self.objection(&head);
+        let mut bytes = Vec::new();
+        // Set aside at once: what grows would move, and be there twice meanwhile.
+        if refused.is_none()
+            && head.kind == JobKind::Restore
+            && bytes.try_reserve_exact(head.prompt_bytes as usize).is_err()
+        {
+            let message = format!("no memory for a context of {} bytes", head.prompt_bytes);
+            refused = Some(Refused::new(head.job, Code::Memory, &message));
+        }
+        let open = Open { bytes, refused, head };
         if open.head.prompt_bytes == 0 {
             return Ok(self.close(open));
         }
@@ -166,13 +150,17 @@ impl Inbox {
     /// Why a job is not even read, if there is a reason.
     fn objection(&self, head: &Job) -> Option<Refused> {
         let bytes = head.prompt_bytes;
+        if head.kind == JobKind::Restore {
+            return self.objection_to_state(head);
+        }
         if bytes as usize > JOB_BYTES_MAX {
             let message = format!(
                 "a prompt of {bytes} bytes; at most {JOB_BYTES_MAX} fit, send a shorter one"
             );
             return Some(Refused::new(head.job, Code::PromptTooLong, &message));
         }
-        let waiting: usize = self.waiting.iter().map(|request| request.bytes).sum();
+        let prompts = self.waiting.iter().filter(|request| request.kind != JobKind::Restore);
+        let waiting: usize = prompts.map(|request| request.bytes).sum();
         if waiting + bytes as usize > WAITING_BYTES_MAX {
             let message = format!("prompts of {waiting} bytes wait for this model already");
             return Some(Refused::new(head.job, Code::Memory, &message));
@@ -180,6 +168,20 @@ impl Inbox {
         if self.waiting.len() >= self.waiting_max {
             let message = format!("{} requests wait for this model already", self.waiting_max);
             return Some(Refused::new(head.job, Code::QueueFull, &message));
+        }
+        None
+    }
+
+    /// The same for a context: the largest that is saved, and one at a time.
+    fn objection_to_state(&self, head: &Job) -> Option<Refused> {
+        let bytes = head.prompt_bytes as usize;
+        if bytes > STATE_BYTES_MAX {
+            let message = format!("a context of {bytes} bytes; at most {STATE_BYTES_MAX} fit");
+            return Some(Refused::new(head.job, Code::Memory, &message));
+        }
+        if self.waiting.iter().any(|request| request.kind == JobKind::Restore) {
+            let message = "another context is being restored; try again when it is";
+            return Some(Refused::new(head.job, Code::QueueFull, message));
         }
         None
     }
@@ -210,16 +212,20 @@ impl Inbox {
         if let Some(refused) = open.refused {
             return Order::Refuse(refused);
         }
-        let Job { job, kind, class, reuse, .. } = open.head;
-        match codec::decode(&open.bytes) {
-            Ok(Payload { prompt, emitted }) => {
-                let bytes = open.bytes.len();
-                let request = Request { job, kind, class, reuse, prompt, emitted, bytes };
-                self.waiting.push_back(request);
-                Order::None
-            }
-            Err(_) => Order::Refuse(Refused::new(job, Code::BadFrame, "the prompt is no prompt")),
-        }
+        let Job { job, kind, class, reuse, domain, .. } = open.head;
+        let bytes = open.bytes.len();
+        let (payload, state) = if kind == JobKind::Restore {
+            let prompt = Prompt::Tokens(Vec::new());
+            (Ok(Payload { prompt, emitted: Vec::new() }), open.bytes)
+        } else {
+            (codec::decode(&open.bytes), Vec::new())
+        };
+        let Ok(Payload { prompt, emitted }) = payload else {
+            return Order::Refuse(Refused::new(job, Code::BadFrame, "the prompt is no prompt"));
+        };
+        let request = Request { job, kind, class, reuse, domain, prompt, emitted, state, bytes };
+        self.waiting.push_back(request);
+        Order::None
     }
 }
 

@@ -1,42 +1,33 @@
 //! Reading the model file: the moment at which the input is most hostile.
 
-use std::{cell::RefCell, num::NonZeroU32, path::Path, rc::Rc, time::Duration};
+use std::time::Duration;
 
 use core_wire::{
-    limits::{CONTEXT_TOKENS_MAX, SLOTS_MAX, STEP_MS_MAX, VOCABULARY_MAX, WORKER_TEXT_BYTES_MAX},
-    worker::{Failed, FailedCause, ModelFacts, ToBroker, config::Load, config::Serve},
+    limits::{CONTEXT_TOKENS_MAX, SLOTS_MAX, STEP_MS_MAX, VOCABULARY_MAX},
+    worker::{
+        Failed, FailedCause, ToBroker,
+        config::{KvType, Serve},
+    },
 };
-use llama_cpp_2::{
-    context::{LlamaContext, params::LlamaContextParams},
-    llama_backend::LlamaBackend,
-    model::{LlamaModel, params::LlamaModelParams},
-};
+use llama_cpp_2::{llama_backend::LlamaBackend, model::LlamaModel};
 
-use crate::{context::pool, fault::Fault, link::Link};
+use super::facts::architecture;
+use crate::{
+    boot::ModelFiles,
+    context::pool::{self, Sharing},
+    fault::Fault,
+    link::Link,
+    llama::{
+        context::{Context, Output, Shape},
+        model::{Model, Progress, Source},
+    },
+};
 
 /// Steps in which progress is told: a line of dots on a terminal, and few records.
 const PROGRESS_STEPS: f32 = 50.0;
 
-/// Architectures that encode text and continue none.
-const ENCODERS: [&str; 9] = [
-    "bert",
-    "modern-bert",
-    "nomic-bert",
-    "nomic-bert-moe",
-    "neo-bert",
-    "jina-bert-v2",
-    "jina-bert-v3",
-    "eurobert",
-    "gemma-embedding",
-];
-
 /// Architectures that need an encoder beside them, or are none for text.
 const UNSERVED: [&str; 3] = ["t5", "t5encoder", "clip"];
-
-/// Bytes of an architecture's name that are told; llama.cpp's longest has 20.
-const ARCHITECTURE_BYTES_MAX: usize = 64;
-
-const _: () = assert!(ARCHITECTURE_BYTES_MAX <= WORKER_TEXT_BYTES_MAX);
 
 /// Why there is nothing to serve: told to the broker, or a fault.
 #[derive(Debug)]
@@ -58,21 +49,10 @@ pub(crate) fn failed(cause: FailedCause, message: impl Into<String>) -> NoModel 
     NoModel::Failed(Failed { cause, message: message.into() })
 }
 
-/// Reads the model behind `path`, telling progress through `link`.
-///
-/// # Errors
-/// [`NoModel::Failed`] where the file is no model that can be loaded.
-pub(crate) fn load(
-    backend: &LlamaBackend,
-    path: &Path,
-    load: Load,
-    link: &Rc<RefCell<Link>>,
-) -> Result<LlamaModel, NoModel> {
-    let told = Rc::clone(link);
+/// Tells the progress of a load through `link`; the load ends where the broker is gone.
+pub(crate) fn telling(link: &mut Link) -> impl FnMut(f32) -> bool {
     let mut steps = 0.0;
-    // Answering false ends the load: then the broker is gone.
-    let progress = move |fraction: f32| {
-        let mut link = told.borrow_mut();
+    move |fraction: f32| {
         link.beat();
         let now = (fraction.clamp(0.0, 1.0) * PROGRESS_STEPS).floor();
         if now <= steps {
@@ -80,19 +60,45 @@ pub(crate) fn load(
         }
         steps = now;
         link.say(&ToBroker::Progress(now / PROGRESS_STEPS)).is_ok()
-    };
-    let params = LlamaModelParams::default()
-        .with_vocab_only(load == Load::Vocabulary)
-        .with_use_mmap(true)
-        .with_progress_callback(progress);
-    let model = LlamaModel::load_from_file(backend, path, &params).map_err(|_| {
-        failed(
-            FailedCause::Model,
-            "the engine cannot load this file; it is no GGUF model that it knows, or not whole",
-        )
+    }
+}
+
+/// Reads the model of `source`.
+///
+/// # Errors
+/// [`NoModel::Failed`] where the files are no model that can be loaded.
+pub(crate) fn load(
+    backend: &LlamaBackend,
+    source: &Source,
+    progress: Progress<'_>,
+) -> Result<Model, NoModel> {
+    let parts = source.parts.len();
+    let model = Model::load(backend, source, progress).ok_or_else(|| {
+        let message = if parts == 1 {
+            "the engine cannot load this file; it is no GGUF model that it knows, or not whole"
+        } else {
+            "the engine cannot load these files; one is missing, broken, or of another model"
+        };
+        failed(FailedCause::Model, message)
     })?;
+    check_parts(&model, parts)?;
     check_vocabulary(&model)?;
     Ok(model)
+}
+
+/// Loads the adapters that CONFIG names.
+///
+/// # Errors
+/// [`NoModel::Failed`] with the number of the one that cannot be used.
+pub(crate) fn adapt(model: &mut Model, serve: &Serve) -> Result<(), NoModel> {
+    for (index, scale) in serve.adapters.iter().enumerate() {
+        let path = ModelFiles::path(usize::from(serve.parts) + index);
+        model.adapt(&path, *scale).map_err(|error| {
+            let (number, count) = (index + 1, serve.adapters.len());
+            failed(FailedCause::Model, format!("adapter {number} of {count} {error}"))
+        })?;
+    }
+    Ok(())
 }
 
 /// Makes the context: the KV cache and the buffers for computing.
@@ -101,35 +107,35 @@ pub(crate) fn load(
 /// [`NoModel::Failed`] where the model continues no text, or memory is short.
 pub(crate) fn context<'m>(
     backend: &LlamaBackend,
-    model: &'m LlamaModel,
+    model: &'m Model,
     plan: &Plan,
-) -> Result<LlamaContext<'m>, NoModel> {
+) -> Result<Context<'m>, NoModel> {
     let architecture = architecture(model);
     if UNSERVED.contains(&architecture.as_str()) {
         let message = "models of this architecture are not served; load a generative model";
         return Err(failed(FailedCause::Model, message));
     }
-    let params = LlamaContextParams::default()
-        .with_n_ctx(NonZeroU32::new(plan.n_ctx))
-        .with_n_seq_max(plan.sequences)
+    let shape = Shape {
+        n_ctx: plan.n_ctx,
+        sequences: plan.sequences,
         // Room for one row of logits for each sequence, or the engine aborts.
-        .with_n_batch(plan.n_batch.max(plan.sequences))
-        .with_n_ubatch(plan.n_ubatch)
-        .with_n_threads(plan.threads)
-        .with_n_threads_batch(plan.threads)
-        .with_kv_unified(true)
-        .with_flash_attention_policy(llama_cpp_sys_2::LLAMA_FLASH_ATTN_TYPE_AUTO)
-        .with_no_perf(true);
-    model.new_context(backend, params).map_err(|_| {
+        n_batch: plan.n_batch.max(plan.sequences),
+        n_ubatch: plan.n_ubatch,
+        threads: plan.threads,
+        kv: plan.kv,
+        output: Output::Logits,
+    };
+    Context::new(backend, model, shape).ok_or_else(|| {
         let n_ctx = plan.n_ctx;
-        let message = format!("no context of {n_ctx} tokens can be made; lower n_ctx or slots");
+        let other = match plan.kv {
+            KvType::F16 => "",
+            // Widths that no block divides, or an architecture without flash attention.
+            KvType::Q8 | KvType::Q4 => ", or set kv to f16: not every model allows less",
+        };
+        let message =
+            format!("no context of {n_ctx} tokens can be made; lower n_ctx or slots{other}");
         failed(FailedCause::Memory, message)
     })
-}
-
-/// Whether the model encodes text and continues none.
-pub(crate) fn is_encoder(model: &LlamaModel) -> bool {
-    ENCODERS.contains(&architecture(model).as_str())
 }
 
 /// Numbers of CONFIG, brought into the ranges of the model and of the engine.
@@ -147,13 +153,14 @@ pub(crate) struct Plan {
     pub(crate) threads: i32,
     /// Sequences that the cache tells apart: the slots, and those that pause.
     pub(crate) sequences: u32,
+    /// How keys and values are stored.
+    pub(crate) kv: KvType,
     /// How long a step should take at most in which somebody gets a token.
     pub(crate) step_max: Duration,
     /// Cells that those who pause may keep.
     pub(crate) idle_cells: u32,
-    /// Whether a sequence may see the beginning of another: not where the cache holds a state that
-    /// moves on, or a window that slides.
-    pub(crate) copies: bool,
+    /// How much of a sequence another may start from.
+    pub(crate) sharing: Sharing,
 }
 
 impl Plan {
@@ -163,6 +170,8 @@ impl Plan {
         let n_ctx = serve.n_ctx.min(model.n_ctx_train()).clamp(1, CONTEXT_TOKENS_MAX);
         let moves_on = model.is_recurrent() || model.is_hybrid();
         let window = format!("{}.attention.sliding_window", architecture(model));
+        let copies = !moves_on && model.meta_val_str(&window).is_err();
+        let sharing = if copies { Sharing::Parts } else { Sharing::Whole };
         let n_batch = serve.n_batch.max(slots).min(n_ctx.max(slots));
         Self {
             n_ctx,
@@ -171,45 +180,24 @@ impl Plan {
             n_ubatch: serve.n_ubatch.clamp(1, n_batch),
             threads: i32::try_from(serve.threads).unwrap_or(1).max(1),
             // A state of a fixed size for each sequence is dear where it may be large.
-            sequences: if moves_on { slots } else { pool::sequences(slots) },
+            sequences: if moves_on { slots } else { pool::sequences(slots, sharing) },
+            kv: serve.kv,
             step_max: Duration::from_millis(serve.step_ms_max.clamp(1, STEP_MS_MAX).into()),
             idle_cells: serve.idle_cells_max,
-            copies: !moves_on && model.meta_val_str(&window).is_err(),
+            sharing,
         }
     }
 }
 
-/// What the file said; `plan` is absent for a vocabulary alone.
-pub(crate) fn facts(model: &LlamaModel, plan: Option<&Plan>, chat_template: Known) -> ModelFacts {
-    ModelFacts {
-        architecture: architecture(model),
-        n_ctx: plan.map_or(0, |plan| plan.n_ctx),
-        n_ctx_train: model.n_ctx_train(),
-        n_vocab: u32::try_from(model.n_vocab()).unwrap_or(0),
-        n_embd: u32::try_from(model.n_embd_out()).unwrap_or(0),
-        n_params: model.n_params(),
-        slots: plan.map_or(0, |plan| plan.slots),
-        chat_template: chat_template == Known::Yes,
-        n_layer: model.n_layer(),
-        vocabulary: 0,
+/// The engine reads as many parts as the first says and looks at no other.
+fn check_parts(model: &LlamaModel, came: usize) -> Result<(), NoModel> {
+    let said = model.meta_val_str("split.count").ok().and_then(|count| count.parse().ok());
+    let said: usize = said.unwrap_or(1).max(1);
+    if said == came {
+        return Ok(());
     }
-}
-
-/// Whether the file holds something.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Known {
-    /// It does.
-    Yes,
-    /// It does not.
-    No,
-}
-
-/// The architecture that the file names, as far as it is plain text.
-pub(crate) fn architecture(model: &LlamaModel) -> String {
-    let text = model.meta_val_str("general.architecture");
-    let text = text.unwrap_or_else(|_| "unknown".into());
-    let plain = |c: &char| c.is_ascii_graphic();
-    text.chars().filter(plain).take(ARCHITECTURE_BYTES_MAX).collect()
+    let message = format!("{came} files came for a model that says it has {said}");
+    Err(failed(FailedCause::Model, message))
 }
 
 fn check_vocabulary(model: &LlamaModel) -> Result<(), NoModel> {

@@ -9,15 +9,20 @@ use std::time::Instant;
 
 use core_wire::{
     client::{Priority, event::FinishReason},
-    ids::JobId,
+    ids::{DomainId, JobId},
     limits::STEP_TEXT_BYTES_MAX,
     worker::{Ended, StepToken, job::EndOfGeneration},
 };
 use llama_cpp_2::token::LlamaToken;
 
-pub(crate) use self::prepared::{Borrowed, Chosen, Outcome, Prepared};
+pub(crate) use self::prepared::{Aim, Chosen, Outcome, Prepared};
 use crate::{
-    context::pool::Slot,
+    context::{
+        cache::{Begun, Entry, Live},
+        cells::Cells,
+        pool::Slot,
+        tokens::Tokens,
+    },
     engine::{
         batch::Want,
         grammar::Standing,
@@ -27,11 +32,12 @@ use crate::{
 };
 
 /// Where a sequence stands.
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum Phase {
-    /// So many of the tokens that it came with are in the KV cache.
-    Prefill(usize),
-    /// This token was chosen and is not in the KV cache yet.
-    Decode(LlamaToken),
+    /// Tokens that it came with are to be computed.
+    Prefill,
+    /// The last token was chosen, and it alone is to be computed.
+    Decode,
 }
 
 /// A request that holds a slot.
@@ -40,20 +46,24 @@ pub(crate) struct Sequence {
     pub(crate) job: JobId,
     /// Who has to give way first.
     pub(crate) class: Priority,
+    /// Whose cells it may leave behind, if it may.
+    pub(crate) domain: Option<DomainId>,
+    /// What it is for.
+    pub(crate) aim: Aim,
     /// Its place in the KV cache.
     pub(crate) slot: Slot,
     /// How its tokens are chosen.
     pub(crate) sampler: Sampler,
-    /// Cells at its beginning that it sees and another sequence owns.
-    pub(crate) borrowed: Option<Borrowed>,
     /// The row of the batch in whose logits its next token is, if the step made one.
     pub(crate) row: Option<i32>,
-    /// Its prompt, and what it had got before.
-    tokens: Vec<LlamaToken>,
+    /// Its prompt, and what it got.
+    tokens: Tokens,
     prompt: usize,
+    /// Cells of its tokens, those that are still to be computed included.
+    cells: Cells,
     phase: Phase,
-    /// Tokens of the prompt and of the answer so far.
-    length: u32,
+    /// Its tokens that are in the KV cache.
+    cached: u32,
     length_max: u32,
     emitted: u32,
     max_tokens: u32,
@@ -64,21 +74,23 @@ pub(crate) struct Sequence {
 }
 
 impl Sequence {
-    /// Starts `prepared` in `slot`, where its first `cached` tokens are in the KV cache already; it
-    /// ends when it is `length_max` tokens long.
-    pub(crate) fn new(prepared: Prepared, slot: Slot, cached: u32, length_max: u32) -> Self {
+    /// Starts `prepared` where the cache has a place for it; it ends when it is `length_max` tokens
+    /// long.
+    pub(crate) fn new(prepared: Prepared, begun: Begun, length_max: u32) -> Self {
         let emitted = prepared.tokens.len() - prepared.prompt;
         Self {
             job: prepared.job,
             class: prepared.class,
-            slot,
-            length: prepared.cells(),
+            domain: prepared.domain,
+            aim: prepared.aim,
+            slot: begun.slot,
             sampler: prepared.sampler,
-            borrowed: None,
             row: None,
             prompt: prepared.prompt,
             tokens: prepared.tokens,
-            phase: Phase::Prefill(cached as usize),
+            cells: begun.cells,
+            phase: Phase::Prefill,
+            cached: begun.cached,
             length_max,
             emitted: u32::try_from(emitted).unwrap_or(u32::MAX),
             max_tokens: prepared.sampling.max_tokens,
@@ -91,7 +103,8 @@ impl Sequence {
 
     /// Tokens so far; also the position of the next one to be chosen.
     pub(crate) fn length(&self) -> u32 {
-        self.length
+        // Never longer than the context, whose length is a u32.
+        u32::try_from(self.tokens.len()).unwrap_or(u32::MAX)
     }
 
     /// Takes the pieces of what it had got before through the text again, which shows nothing a
@@ -105,50 +118,51 @@ impl Sequence {
         }
     }
 
-    /// Cells that it needs by itself, those of its prompt that are still to come included.
-    pub(crate) fn cells(&self) -> u32 {
-        self.length - self.borrowed.map_or(0, |borrowed| borrowed.cells)
+    /// What of it others may see.
+    pub(crate) fn live(&self) -> Live<'_> {
+        Live {
+            job: self.job,
+            domain: self.domain,
+            slot: self.slot.id(),
+            tokens: &self.tokens[..self.cached as usize],
+            cells: &self.cells,
+        }
+    }
+
+    /// What stays of it: the tokens that are in the KV cache.
+    pub(crate) fn leave(mut self, job: Option<JobId>) -> Entry {
+        self.tokens.cut(self.cached);
+        Entry {
+            job,
+            domain: self.domain,
+            tokens: self.tokens,
+            slot: self.slot,
+            cells: self.cells.first(self.cached),
+        }
     }
 
     /// Its tokens that are in the KV cache.
     pub(crate) fn cached(&self) -> u32 {
-        match self.phase {
-            Phase::Prefill(fed) => u32::try_from(fed).unwrap_or(u32::MAX),
-            Phase::Decode(_) => self.length - 1,
-        }
+        self.cached
     }
 
-    /// How many tokens of `prompt` stand in the KV cache of this sequence, which has to be past its
-    /// own prompt; one at least is left, since only a computed token has logits.
-    pub(crate) fn shares(&self, prompt: &[LlamaToken]) -> u32 {
-        let own = &self.tokens[..self.prompt];
-        let same = own.iter().zip(prompt).take_while(|(a, b)| a == b).count();
-        u32::try_from(same.min(prompt.len() - 1)).unwrap_or(u32::MAX)
+    /// Whether all of its prompt is in the KV cache.
+    pub(crate) fn is_computed(&self) -> bool {
+        self.cached == self.length()
     }
 
     /// What it could put into the next step.
     pub(crate) fn want(&self) -> Want {
         match self.phase {
-            Phase::Prefill(fed) => {
-                let rest = self.tokens.len() - fed;
-                Want::Prefill(u32::try_from(rest).unwrap_or(u32::MAX))
-            }
-            Phase::Decode(_) => Want::Decode,
+            Phase::Prefill => Want::Prefill(self.length() - self.cached),
+            Phase::Decode => Want::Decode,
         }
     }
 
     /// The next `count` tokens for the KV cache with the position of the first.
     pub(crate) fn feed(&self, count: u32) -> (&[LlamaToken], u32) {
-        match &self.phase {
-            Phase::Prefill(fed) => {
-                let end = self.tokens.len().min(fed + count as usize);
-                (&self.tokens[*fed..end], u32::try_from(*fed).unwrap_or(u32::MAX))
-            }
-            Phase::Decode(token) => {
-                let token = std::slice::from_ref(token);
-                (&token[..token.len().min(count as usize)], self.length - 1)
-            }
-        }
+        let rest = &self.tokens[self.cached as usize..];
+        (&rest[..rest.len().min(count as usize)], self.cached)
     }
 
     /// Whether `count` more tokens make a choice possible: the prompt's last or a decoded one.
@@ -159,11 +173,9 @@ impl Sequence {
         }
     }
 
-    /// Notes that `count` tokens of the prompt are in the KV cache.
+    /// Notes that its next `count` tokens are in the KV cache.
     pub(crate) fn fed(&mut self, count: u32) {
-        if let Phase::Prefill(fed) = &mut self.phase {
-            *fed += count as usize;
-        }
+        self.cached += count;
     }
 
     /// Takes a chosen token in.
@@ -176,10 +188,11 @@ impl Sequence {
         if ends || chosen.standing == Standing::Ended {
             return Ok(self.end_of_generation(chosen));
         }
-        self.length += 1;
+        self.tokens.push(chosen.token);
+        self.cells.grow();
         self.emitted += 1;
-        self.phase = Phase::Decode(chosen.token);
-        let full = self.emitted >= self.max_tokens || self.length >= self.length_max;
+        self.phase = Phase::Decode;
+        let full = self.emitted >= self.max_tokens || self.length() >= self.length_max;
         let (text, finish) = match self.text.push(chosen.piece) {
             Flow::Stopped(text) => (text, Some(FinishReason::Stop)),
             Flow::More(text) if chosen.standing == Standing::Complete => {

@@ -36,6 +36,11 @@ impl<'m> Tokenizer<'m> {
         Self { vocabulary, n_vocab, bos, template }
     }
 
+    /// Ids in the vocabulary.
+    pub(crate) fn n_vocab(&self) -> u32 {
+        self.n_vocab
+    }
+
     /// Whether the model file holds a chat template, sound or not.
     pub(crate) fn has_template(&self) -> bool {
         !matches!(self.template, Err(TemplateError::Missing))

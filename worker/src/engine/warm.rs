@@ -5,9 +5,10 @@
 //! still starting: TSYNC onto a thread that starts would kill it at its first call (`rseq`).
 
 use core_wire::worker::FailedCause;
-use llama_cpp_2::{context::LlamaContext, llama_batch::LlamaBatch, token::LlamaToken};
+use llama_cpp_2::token::LlamaToken;
 
 use super::load::{NoModel, Plan, failed};
+use crate::llama::{batch::Batch, context::Context};
 
 /// Tokens of the prompt that is tried: more than one row of every kernel that works in tiles, and
 /// few enough that the largest model answers in a second.
@@ -18,8 +19,8 @@ const PROMPT_TOKENS: u32 = 32;
 /// # Errors
 /// [`NoModel::Failed`] where the engine cannot compute with this model.
 pub(crate) fn warm_up(
-    context: &mut LlamaContext<'_>,
-    batch: &mut LlamaBatch<'_>,
+    context: &mut Context<'_>,
+    batch: &mut Batch,
     plan: &Plan,
     token: LlamaToken,
 ) -> Result<(), NoModel> {
@@ -32,20 +33,24 @@ pub(crate) fn warm_up(
 
 /// Computes one batch of `token` at the given sequences and positions, in an empty cache.
 fn run(
-    context: &mut LlamaContext<'_>,
-    batch: &mut LlamaBatch<'_>,
+    context: &mut Context<'_>,
+    batch: &mut Batch,
     token: LlamaToken,
     places: impl IntoIterator<Item = (u32, u32)>,
 ) -> Result<(), NoModel> {
     let broken = || failed(FailedCause::Model, "the engine cannot compute with this model");
     batch.clear();
-    for (slot, position) in places {
+    let mut places = places.into_iter().peekable();
+    while let Some((slot, position)) = places.next() {
         let number = |n| i32::try_from(n).unwrap_or(i32::MAX);
-        let (slot, position) = (number(slot), number(position));
-        batch.add(token, position, &[slot], true).map_err(|_| broken())?;
+        batch.add(token, number(position), number(slot)).map_err(|_| broken())?;
+        // As when serving: the last token of each sequence.
+        if places.peek().is_none_or(|(next, _)| *next != slot) {
+            batch.want_output();
+        }
     }
     context.decode(batch).map_err(|_| broken())?;
     context.synchronize();
-    context.clear_kv_cache();
+    context.clear();
     Ok(())
 }

@@ -3,10 +3,18 @@
 #[cfg(test)]
 mod boot;
 #[cfg(test)]
+mod caching;
+#[cfg(test)]
 mod embed;
+#[cfg(test)]
+mod files;
 mod generate;
 #[cfg(test)]
+mod gpu;
+#[cfg(test)]
 mod grammars;
+#[cfg(test)]
+mod inspecting;
 mod pausing;
 #[cfg(test)]
 mod player;

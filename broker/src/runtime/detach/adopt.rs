@@ -10,7 +10,7 @@ use subtle::ConstantTimeEq as _;
 use super::{Home, Kept};
 use crate::{
     ipc::ConnId,
-    runtime::{Core, journal::Journal},
+    runtime::{Core, contexts::Client, journal::Journal},
     scheduler::{Event, Ticket},
 };
 
@@ -52,12 +52,10 @@ impl Core {
         id: &RequestId,
         (secret, from): (DetachTicket, u32),
     ) -> Result<(), Refusal> {
-        let Some(outbox) = self.clients.get(&conn).cloned() else {
+        let Some(Client { outbox, session }) = self.clients.get(&conn).cloned() else {
             return Ok(());
         };
-        let peer_uid = self.kept.peers.get(&conn).copied();
-        let ticket = peer_uid.and_then(|peer_uid| self.kept.find(peer_uid, secret));
-        let ticket = ticket.ok_or_else(no_ticket)?;
+        let ticket = self.kept.find(session.peer_uid, secret).ok_or_else(no_ticket)?;
         let journal = self.kept.requests.get(&ticket).map(|keep| keep.journal.clone());
         let journal = journal.ok_or_else(no_ticket)?;
         within(from, &journal)?;
@@ -71,8 +69,8 @@ impl Core {
         Ok(())
     }
 
-    /// Moves a request to the session that adopts it. Its cache domain has to go with it where
-    /// sessions have one.
+    /// Moves a request to the session that adopts it. Its cache domain goes with it, for it alone:
+    /// that is forgotten when the request has ended ([`Core::forget_unless_used`]).
     fn take_along(&mut self, ticket: Ticket, conn: ConnId, id: &RequestId, home: Home) {
         if let (Home::Session(_), Some(live)) = (home, self.live.get(&ticket)) {
             // The session that detached it still lives: there it is over.
@@ -88,10 +86,10 @@ impl Core {
         let job = self.live.get(&ticket).and_then(|live| live.job);
         let worker = job.and_then(|(worker, job)| Some((self.workers.get_mut(&worker)?, job)));
         let job = worker.and_then(|(worker, job)| worker.ledger.job_mut(job));
-        if let (Some(listener), Some(outbox)) =
+        if let (Some(listener), Some(client)) =
             (job.and_then(|job| job.listener.as_mut()), self.clients.get(&conn))
         {
-            (listener.outbox, listener.id) = (outbox.clone(), id.clone());
+            (listener.outbox, listener.id) = (client.outbox.clone(), id.clone());
         }
     }
 }

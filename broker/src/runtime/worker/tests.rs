@@ -1,10 +1,14 @@
+use core_policy::profile::Profile;
 use core_ring::{BrokerEnd, Layout, create};
 use core_wire::{
     ids::{JobId, ModelId, RequestId},
     worker::{KIND_MAX, Locked, Purpose, Ready, ToBroker},
 };
 
-use super::*;
+use super::{
+    time::{COMPILE_WITHIN, UNUSED_AFTER},
+    *,
+};
 use crate::{
     config::Config,
     ipc::Outbox,
@@ -27,12 +31,14 @@ fn worker(part: Part, want: Want) -> Worker {
         purpose: Purpose::Choose { variants: Vec::new() },
         role,
         line: Some(LineId { model, part, edition: Edition::default() }),
-        files: Vec::new(),
+        files: Files::default(),
+        grant: Grant::of_chooser(),
+        gpu: None,
         threads: 1,
         within: Duration::from_secs(1),
     };
     let (BrokerEnd { jobs, .. }, _theirs) = create(&Layout::new(KIND_MAX)).unwrap();
-    let expect = Expect { models: 0, broker_filters: 0, data_max: None };
+    let expect = Expect { models: 0, broker_filters: 0, data_max: None, profile: Profile::Cpu };
     let mut worker = plan.worker(1, Feed::new(jobs), expect);
     let whole = u32::from(part == Part::Whole);
     let facts = ModelFacts { n_ctx: whole, slots: whole, n_vocab: 9, ..ModelFacts::default() };
@@ -117,4 +123,29 @@ fn a_vocabulary_that_nobody_needs_is_unused_and_not_at_fault() {
     whole.ledger.remove(JOB);
     whole.used_at = long_ago();
     assert!(!whole.is_unused(Instant::now()) && whole.due().is_none());
+}
+
+#[test]
+fn memory_is_watched_while_there_is_something_to_do_and_not_more_than_granted() {
+    let mut busy = worker(Part::Whole, Want::Ids);
+    busy.pid = std::process::id();
+    let now = Instant::now();
+    assert!(busy.memory_due().is_some_and(|due| due > now), "once a second");
+    busy.check_memory(now);
+    assert!(busy.verdict.is_none(), "it is too early for a look");
+    // More than such a worker is granted.
+    let touched = std::hint::black_box(vec![1_u8; 64 << 20]);
+    let later = now + Duration::from_secs(2);
+    busy.check_memory(later);
+    drop(touched);
+    let granted = busy.grant.private_bytes();
+    match busy.verdict {
+        Some(Verdict::Memory { used, granted: told }) => assert!(used > granted && told == granted),
+        other => panic!("{other:?}"),
+    }
+    let mut idle = worker(Part::Whole, Want::Ids);
+    assert!(idle.ledger.remove(JOB).is_some());
+    assert_eq!(idle.memory_due(), None, "an idle broker is not woken");
+    idle.stage = Stage::Loading { until: later, within: Duration::from_secs(1) };
+    assert!(idle.memory_due().is_some(), "loading is something to do");
 }

@@ -4,13 +4,24 @@ use std::collections::BTreeSet;
 
 use core_wire::{client::Priority, ids::JobId};
 
-use super::world::{Job, Mark, World};
-use crate::scheduler::{Effect, LineId, Task, Ticket, WorkerId, cells::needed};
+use super::{
+    loads::{Stage, vocabulary},
+    world::{Job, Mark, World},
+};
+use crate::scheduler::{Bound, Effect, LineId, Task, Ticket, WorkerId, cells::needed};
 
 impl World {
     pub(super) fn check(&mut self, effect: Effect) {
         match effect {
-            Effect::Start(_) | Effect::NoRoom { .. } => {}
+            Effect::Start(line) => self.check_start(line),
+            Effect::NoRoom { line, refusal } => self.check_no_room(line, refusal),
+            Effect::Draining(line) => {
+                assert!(self.workers.values().any(|worker| worker.line == line), "who drains?");
+                self.draining.insert(line);
+            }
+            Effect::Swapped { from, to } => self.check_swapped(&from, &to),
+            Effect::Kept(to) => self.check_kept(&to),
+            Effect::Retired(line) => self.check_retired(&line),
             Effect::Finish { ticket, .. } => {
                 assert!(self.ended.insert(ticket), "{ticket:?} ended twice");
                 self.open.remove(&ticket).expect("only an arrival ends");
@@ -24,7 +35,9 @@ impl World {
                 let mut workers = self.workers.values();
                 assert!(workers.all(|worker| worker.line != line), "a second worker");
                 assert!(!self.spares.contains_key(&line), "a load beside that of a spare");
-                assert!(self.loading.insert(line), "a second load");
+                self.note_swap(&line);
+                let first = self.loading.insert(line, Stage::Prepared);
+                assert!(first.is_none(), "a second load");
             }
             Effect::LoadSpare(line) => self.check_load_spare(line),
             Effect::DropSpare(line) => {
@@ -55,27 +68,15 @@ impl World {
         };
     }
 
-    fn check_load_spare(&mut self, line: LineId) {
-        let here: Vec<_> = self.workers.values().filter(|worker| worker.line == line).collect();
-        assert!(matches!(here[..], [one] if !one.spare), "a spare beside nobody, or a second one");
-        assert!(self.loading.insert(line.clone()), "a second load");
-        assert_eq!(self.spares.insert(line, false), None);
-    }
-
-    fn check_promote(&mut self, line: &LineId, worker: WorkerId) {
-        let others =
-            self.workers.iter().filter(|(id, other)| **id != worker && other.line == *line);
-        assert_eq!(others.count(), 0, "promoted beside another");
-        let worker = self.workers.get_mut(&worker).expect("a live worker");
-        assert!(worker.spare && !worker.stopping, "not a spare that is ready");
-        worker.spare = false;
-    }
-
     fn check_stop(&mut self, worker: WorkerId) {
         let worker = self.workers.get_mut(&worker).expect("a live worker");
         assert!(worker.jobs.is_empty(), "stopped while it runs");
         assert!(!worker.stopping, "stopped once");
         worker.stopping = true;
+        if !worker.spare {
+            let line = worker.line.clone();
+            self.check_needless(&line);
+        }
     }
 
     fn check_submit(&mut self, worker: WorkerId, ticket: Ticket, job: JobId, class: Priority) {
@@ -83,6 +84,14 @@ impl World {
         assert!(open.job.replace(job).is_none(), "submitted twice at once");
         assert_eq!(open.class, class);
         open.told = None;
+        let crew = self.workers.get(&worker).expect("submitted to a live worker");
+        assert_eq!(open.task.line(), Some(&crew.line), "it ends on the file that it came for");
+        let home = open.home.replace(crew.line.clone());
+        if let Some(home) = home.filter(|home| *home != crew.line && open.emitted > 0) {
+            let (old, new) = (vocabulary(&home), vocabulary(&crew.line));
+            assert!(old == new && old != 0, "tokens behind those of another vocabulary");
+            assert_ne!(open.bound, Bound::ToEdition);
+        }
         let generates = matches!(open.task, Task::Generate(_));
         let suspect = open.deaths.0 >= 2 && open.emitted <= open.deaths.1;
         let mark = match open.task {
@@ -108,8 +117,12 @@ impl World {
         let crew = self.workers.get_mut(&worker).expect("a live worker");
         let parked = crew.jobs.get_mut(&job).expect("a running job");
         assert!(parked.mark == Mark::Runs, "asked once, and only what somebody waits for");
-        assert_eq!(parked.class, Priority::Batch);
+        let class = parked.class;
         parked.mark = Mark::Leaves;
+        if self.swaps.values().any(|(from, _)| *from == crew.line) {
+            return;
+        }
+        assert_eq!(class, Priority::Batch);
         let leaving = |job: &&Job| matches!(job.mark, Mark::Leaves | Mark::Cancelled);
         let leaving = crew.jobs.values().filter(leaving).count();
         let line = crew.line.clone();

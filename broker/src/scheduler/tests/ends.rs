@@ -92,7 +92,8 @@ fn unload_waits_for_what_runs_and_a_later_request_loads_again() {
         panic!("{effects:?}");
     };
     let unload = Arrival { task: Task::Unload(line(0)), ..arrival(2, Priority::Normal) };
-    assert_eq!(step(&mut state, Event::Arrived(unload)), []);
+    let told = step(&mut state, Event::Arrived(unload));
+    assert_eq!(told, [Effect::Draining(line(0))], "it takes nothing new");
     generate(&mut state, 3, Priority::Normal);
     let end = End::Generated(FinishReason::Stop);
     let effects = step(&mut state, Event::JobEnded { job, end });

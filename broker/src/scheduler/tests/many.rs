@@ -11,7 +11,8 @@ use super::world::line;
 use crate::{
     ipc::ConnId,
     scheduler::{
-        Arrival, Cost, Effect, End, Entry, Event, Limits, State, Task, Ticket, WorkerId, step,
+        Arrival, Bound, Cost, Effect, End, Entry, Event, Limits, State, Task, Tenure, Ticket,
+        WorkerId, step,
     },
 };
 
@@ -32,6 +33,7 @@ fn arrival(number: u64) -> Arrival {
         task: Task::Generate(line(0)),
         class: classes[usize::try_from(number % 3).unwrap()],
         cost: Cost { prompt: small % 97, max_tokens: 1 + small % 31 },
+        bound: Bound::ToModel,
         deadline: None,
     }
 }
@@ -55,7 +57,7 @@ fn submitted(effects: &[Effect]) -> impl Iterator<Item = JobId> {
 fn each_costs_no_more_than_a_few_comparisons() {
     let began = Instant::now();
     let max = usize::try_from(REQUESTS).unwrap();
-    let limits = Limits { waiting_max: max, per_session_max: max };
+    let limits = Limits::waiting(max, max);
     let mut state = full(limits);
     for number in 0..REQUESTS {
         let told = step(&mut state, Event::Arrived(arrival(number)));
@@ -69,7 +71,10 @@ fn each_costs_no_more_than_a_few_comparisons() {
         step(&mut state, Event::Cancelled { conn, target });
     }
     let (line, worker) = (line(0), WorkerId(1));
-    let effects = step(&mut state, Event::Ready { line, worker, slots: 4, cells: 1 << 20 });
+    let effects = step(
+        &mut state,
+        Event::Ready { line, worker, slots: 4, cells: 1 << 20, tenure: Tenure::default() },
+    );
     let mut running: Vec<_> = submitted(&effects).collect();
     let (mut served, mut now_ms) = (0, 0);
     while let Some(job) = running.pop() {
@@ -88,7 +93,7 @@ fn each_costs_no_more_than_a_few_comparisons() {
 
 #[test]
 fn ten_thousand_at_once_are_each_told_at_once() {
-    let mut state = full(Limits { waiting_max: 4_096, per_session_max: 1_024 });
+    let mut state = full(Limits::waiting(4_096, 1_024));
     let (mut queued, mut refused) = (0, 0);
     let began = Instant::now();
     for number in 0..10_000 {

@@ -1,6 +1,6 @@
 //! What may happen in a history.
 
-use crate::scheduler::{LineId, Task};
+use crate::scheduler::{Bound, LineId, Task};
 
 /// One thing that may happen; numbers pick among what there is.
 #[derive(Clone, Debug)]
@@ -24,6 +24,9 @@ pub(super) enum Op {
     WantSpare(u8),
     DropSpare(u8),
     Drain(u8),
+    /// Session, request and model.
+    Swap(u8, u8, u8),
+    Wanted(u8),
 }
 
 /// A request, by small numbers.
@@ -36,6 +39,7 @@ pub(super) struct Asked {
     pub(super) class: u8,
     pub(super) cost: (u8, u8),
     pub(super) deadline: Option<u8>,
+    pub(super) bound: u8,
 }
 
 /// Generations twice as often as the others.
@@ -46,5 +50,14 @@ pub(super) fn task_of(number: u8, line: LineId) -> Task {
         3 => Task::Embed(line),
         4 => Task::Load(line),
         _ => Task::Unload(line),
+    }
+}
+
+/// Mostly nothing in particular.
+pub(super) fn bound_of(number: u8) -> Bound {
+    match number {
+        0 => Bound::ToEdition,
+        1 => Bound::ToVocabulary,
+        _ => Bound::ToModel,
     }
 }

@@ -10,7 +10,7 @@ use super::{
     world::{line, request},
 };
 use crate::scheduler::{
-    Arrival, Cost, Deadline, Effect, Event, State, Task, Ticket, cells::needed, step,
+    Arrival, Cost, Deadline, Effect, Event, State, Task, Tenure, Ticket, cells::needed, step,
 };
 
 /// One slot, a batch request in it.
@@ -136,7 +136,16 @@ fn cells_are_charged_by_blocks_and_a_large_prompt_is_not_passed() {
     let load = Arrival { task: Task::Load(line(0)), ..arrival(9, Priority::Normal) };
     step(&mut state, Event::Arrived(load));
     let slots = 4;
-    step(&mut state, Event::Ready { line: line(0), worker: WORKER, slots, cells: 512 });
+    step(
+        &mut state,
+        Event::Ready {
+            line: line(0),
+            worker: WORKER,
+            slots,
+            cells: 512,
+            tenure: Tenure::default(),
+        },
+    );
     let mut ask = |number, prompt| {
         let cost = Cost { prompt, max_tokens: 1_000 };
         let arrival = Arrival { cost, ..arrival(number, Priority::Normal) };
@@ -160,7 +169,16 @@ fn crowded(asked: &[(u8, Priority, u32)]) -> (State, Vec<Vec<Effect>>) {
     let load = Arrival { task: Task::Load(line(0)), ..arrival(99, Priority::Normal) };
     step(&mut state, Event::Arrived(load));
     let slots = 4;
-    step(&mut state, Event::Ready { line: line(0), worker: WORKER, slots, cells: 512 });
+    step(
+        &mut state,
+        Event::Ready {
+            line: line(0),
+            worker: WORKER,
+            slots,
+            cells: 512,
+            tenure: Tenure::default(),
+        },
+    );
     let effects = asked.iter().map(|&(number, class, prompt)| {
         let cost = Cost { prompt, max_tokens: 1_000 };
         step(&mut state, Event::Arrived(Arrival { cost, ..arrival(number, class) }))

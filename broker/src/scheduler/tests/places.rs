@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     ipc::ConnId,
-    scheduler::{Arrival, Effect, End, Entry, Event, LineId, Part, Task, Ticket, step},
+    scheduler::{Arrival, Effect, End, Entry, Event, LineId, Part, Task, Tenure, Ticket, step},
 };
 
 #[test]
@@ -118,8 +118,16 @@ fn a_grammar_worker_has_one_grammar_at_a_time() {
     };
     step(&mut state, Event::Arrived(brief(1)));
     step(&mut state, Event::Arrived(brief(2)));
-    let first =
-        step(&mut state, Event::Ready { line: grammars, worker: WORKER, slots: 1, cells: 0 });
+    let first = step(
+        &mut state,
+        Event::Ready {
+            line: grammars,
+            worker: WORKER,
+            slots: 1,
+            cells: 0,
+            tenure: Tenure::default(),
+        },
+    );
     assert_eq!(submitted(&first), [1]);
     let refusal = Refusal::new(Code::BadGrammar, "it died");
     let died = Event::Gone { worker: WORKER, refusal, loss: crate::scheduler::Loss::Final };

@@ -11,7 +11,8 @@ use super::world::line;
 use crate::{
     ipc::ConnId,
     scheduler::{
-        Arrival, Cost, Effect, End, Entry, Event, Limits, State, Task, Ticket, WorkerId, step,
+        Arrival, Bound, Cost, Effect, End, Entry, Event, Limits, State, Task, Tenure, Ticket,
+        WorkerId, step,
     },
 };
 
@@ -49,7 +50,7 @@ pub(super) struct Sim {
 
 impl Sim {
     pub(super) fn new(slots: usize, cells: u32) -> Self {
-        let mut state = State::new(Limits { waiting_max: 1 << 20, per_session_max: 1 << 20 });
+        let mut state = State::new(Limits::waiting(1 << 20, 1 << 20));
         for conn in 0..4 {
             step(&mut state, Event::Opened(ConnId(conn)));
         }
@@ -67,7 +68,13 @@ impl Sim {
         };
         let kind = Kind { conn: 3, class: Priority::Normal, cost: Cost::default() };
         sim.ask(Task::Load(line(0)), kind);
-        sim.step(Event::Ready { line: line(0), worker: WorkerId(1), slots, cells });
+        sim.step(Event::Ready {
+            line: line(0),
+            worker: WorkerId(1),
+            slots,
+            cells,
+            tenure: Tenure::default(),
+        });
         sim
     }
 
@@ -92,6 +99,7 @@ impl Sim {
             task,
             class: kind.class,
             cost: kind.cost,
+            bound: Bound::ToModel,
             deadline: None,
         }));
         number

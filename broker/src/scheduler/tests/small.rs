@@ -10,7 +10,8 @@ use super::world::{line, request};
 use crate::{
     ipc::ConnId,
     scheduler::{
-        Arrival, Cost, Effect, End, Entry, Event, Limits, State, Task, Ticket, WorkerId, step,
+        Arrival, Bound, Cost, Effect, End, Entry, Event, Limits, State, Task, Tenure, Ticket,
+        WorkerId, step,
     },
 };
 
@@ -21,7 +22,7 @@ pub(super) const WORKER: WorkerId = WorkerId(7);
 pub(super) const NOBODY: [u64; 0] = [];
 
 pub(super) fn state() -> State {
-    let mut state = State::new(Limits { waiting_max: 4, per_session_max: 3 });
+    let mut state = State::new(Limits::waiting(4, 3));
     step(&mut state, Event::Opened(CONN));
     state
 }
@@ -35,6 +36,7 @@ pub(super) fn arrival(number: u8, class: Priority) -> Arrival {
         task: Task::Generate(line(0)),
         class,
         cost: Cost { prompt: 8, max_tokens: 8 },
+        bound: Bound::ToModel,
         deadline: None,
     }
 }
@@ -44,7 +46,16 @@ pub(super) fn generate(state: &mut State, number: u8, class: Priority) -> Vec<Ef
 }
 
 pub(super) fn ready(state: &mut State, slots: usize) -> Vec<Effect> {
-    step(state, Event::Ready { line: line(0), worker: WORKER, slots, cells: 4_096 })
+    step(
+        state,
+        Event::Ready {
+            line: line(0),
+            worker: WORKER,
+            slots,
+            cells: 4_096,
+            tenure: Tenure::default(),
+        },
+    )
 }
 
 pub(super) fn submitted(effects: &[Effect]) -> Vec<u64> {
@@ -81,4 +92,9 @@ pub(super) fn codes(effects: &[Effect]) -> Vec<(u64, Code)> {
         _ => None,
     });
     ends.collect()
+}
+
+/// The name of a request, as its session gave it.
+pub(super) fn request_of(ticket: u64) -> String {
+    request(u8::try_from(ticket).expect("few")).into()
 }

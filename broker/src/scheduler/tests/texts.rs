@@ -12,7 +12,7 @@ use super::{
 use crate::{
     ipc::ConnId,
     scheduler::{
-        Arrival, Cost, Effect, End, Entry, Event, Limits, State, Task, Ticket,
+        Arrival, Bound, Cost, Effect, End, Entry, Event, Limits, State, Task, Tenure, Ticket,
         batch::{BRIEFS_MAX, TEXTS_MAX},
         step,
     },
@@ -30,6 +30,7 @@ fn ask(state: &mut State, (conn, number): (u64, u64), task: Task, tokens: u32) -
             task,
             class: Priority::Normal,
             cost: Cost { prompt: tokens, max_tokens: 0 },
+            bound: Bound::ToModel,
             deadline: None,
         }),
     )
@@ -41,11 +42,20 @@ fn embed(state: &mut State, who: (u64, u64), tokens: u32) -> Vec<Effect> {
 
 /// Two sessions and a worker that serves.
 fn serving() -> State {
-    let mut state = State::new(Limits { waiting_max: 100, per_session_max: 100 });
+    let mut state = State::new(Limits::waiting(100, 100));
     step(&mut state, Event::Opened(ConnId(1)));
     step(&mut state, Event::Opened(ConnId(2)));
     ask(&mut state, (1, 999), Task::Load(line(0)), 0);
-    step(&mut state, Event::Ready { line: line(0), worker: WORKER, slots: 1, cells: 512 });
+    step(
+        &mut state,
+        Event::Ready {
+            line: line(0),
+            worker: WORKER,
+            slots: 1,
+            cells: 512,
+            tenure: Tenure::default(),
+        },
+    );
     state
 }
 
@@ -114,7 +124,7 @@ fn an_embedding_that_nobody_waits_for_is_cancelled_and_keeps_its_seat_until_it_h
 
 #[test]
 fn who_needs_no_slot_is_told_no_place_among_those_who_do() {
-    let mut state = State::new(Limits { waiting_max: 100, per_session_max: 100 });
+    let mut state = State::new(Limits::waiting(100, 100));
     step(&mut state, Event::Opened(ConnId(1)));
     for (number, task, told) in [
         (1, Task::Generate(line(0)), true),

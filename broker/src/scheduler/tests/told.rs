@@ -12,7 +12,7 @@ use super::{
     world::line,
 };
 use crate::scheduler::{
-    Arrival, Effect, End, Event, Limits, State, Ticket, WorkerId,
+    Arrival, Effect, End, Event, Limits, State, Tenure, Ticket, WorkerId,
     news::{FRONT, SWEEP, SWEEP_EACH_MS},
     step,
 };
@@ -27,7 +27,7 @@ struct Line {
 
 impl Line {
     fn new() -> Self {
-        let mut state = State::new(Limits { waiting_max: 1_000, per_session_max: 1_000 });
+        let mut state = State::new(Limits::waiting(1_000, 1_000));
         step(&mut state, Event::Opened(CONN));
         let mut line = Self { state, told: BTreeMap::new() };
         for number in 1..=WAITING {
@@ -104,7 +104,13 @@ fn whoever_moves_behind_the_sweep_is_told_by_the_next_one() {
 fn the_wait_is_guessed_from_how_long_slots_were_held() {
     let mut waiting = Line::new();
     let (line, worker) = (line(0), WorkerId(1));
-    let (effects, _) = waiting.step(Event::Ready { line, worker, slots: 2, cells: 1 << 20 });
+    let (effects, _) = waiting.step(Event::Ready {
+        line,
+        worker,
+        slots: 2,
+        cells: 1 << 20,
+        tenure: Tenure::default(),
+    });
     assert_eq!(waiting.told[&3], (0, None), "nothing is known yet");
     waiting.state.set_now(400);
     let (job, end) = (jobs(&effects)[0], End::Generated(FinishReason::Stop));

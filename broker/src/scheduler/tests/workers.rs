@@ -1,39 +1,11 @@
 //! What workers do in a history.
 
-use std::collections::BTreeMap;
-
 use core_wire::ids::JobId;
 
-use super::world::{CELLS, Job, Mark, Open, Worker, World, lost, pick};
-use crate::scheduler::{End, Event, Loss, WorkerId, cells::needed};
+use super::world::{Job, Mark, Open, Worker, World, lost, pick};
+use crate::scheduler::{End, Event, LineId, Loss, WorkerId, cells::needed};
 
 impl World {
-    pub(super) fn load_ends(&mut self, number: u8, slots: usize) {
-        let Some(line) = pick(self.loading.iter(), number).cloned() else {
-            return;
-        };
-        self.loading.remove(&line);
-        let worker = WorkerId(self.next());
-        let (jobs, cells) = (BTreeMap::new(), CELLS);
-        let dropped = self.spares.remove(&line);
-        let spare = dropped.is_some();
-        let line_now = line.clone();
-        let crew =
-            Worker { line: line_now, slots, cells, jobs, full: false, stopping: false, spare };
-        self.workers.insert(worker, crew);
-        self.step(Event::Ready { line, worker, slots, cells });
-        let stopped = self.workers.get(&worker).is_some_and(|worker| worker.stopping);
-        assert!(stopped || dropped != Some(true), "a spare that nobody wants stays");
-    }
-
-    pub(super) fn load_fails(&mut self, number: u8) {
-        if let Some(line) = pick(self.loading.iter(), number).cloned() {
-            self.loading.remove(&line);
-            self.spares.remove(&line);
-            self.step(Event::LoadFailed { line, refusal: lost() });
-        }
-    }
-
     pub(super) fn job_ends(&mut self, number: u8) {
         let jobs: Vec<_> = self.workers.values().flat_map(|w| w.jobs.keys().copied()).collect();
         let Some(job) = pick(jobs.iter().copied(), number) else {
@@ -112,6 +84,16 @@ impl World {
         }
     }
 
+    fn has_lost(&mut self, line: &LineId) {
+        self.held.remove(line);
+        self.draining.remove(line);
+        if self.spares.get(line) == Some(&false) {
+            // What was begun for the spare is for those who wait from now on.
+            self.spares.remove(line);
+            self.succeeds(line);
+        }
+    }
+
     /// The world's view of a worker that is lost: what ran there waits again, unless it ends.
     pub(super) fn lose(&mut self, worker: WorkerId, loss: Loss) {
         let crew = self.workers.remove(&worker);
@@ -124,11 +106,10 @@ impl World {
                 open.deaths = (count, open.emitted);
             }
         }
-        if let Some(crew) = crew.filter(|crew| !crew.spare)
-            && self.spares.get(&crew.line) == Some(&false)
-        {
-            // What was begun for the spare is for those who wait from now on.
-            self.spares.remove(&crew.line);
+        match crew {
+            Some(Worker { line, spare: true, .. }) => drop(self.spared.remove(&line)),
+            Some(Worker { line, .. }) => self.has_lost(&line),
+            None => {}
         }
         self.step(Event::Gone { worker, refusal: lost(), loss });
         let mut open = self.open.values();

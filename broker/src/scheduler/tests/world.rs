@@ -9,14 +9,15 @@ use core_wire::{
     ids::{JobId, ModelId, RequestId},
 };
 
-use super::ops::{Asked, Op, task_of};
+use super::{loads::Stage, ops::Op};
 use crate::{
+    config::Keep,
     ipc::ConnId,
-    scheduler::{
-        Arrival, Cost, Deadline, Edition, Entry, Event, Limits, LineId, Loss, State, Task, Ticket,
-        WorkerId, step,
-    },
+    scheduler::{Bound, Edition, Event, Limits, LineId, Loss, State, Task, Ticket, WorkerId, step},
 };
+
+/// Bytes that all workers may be granted.
+pub(super) const BUDGET: u64 = 100;
 
 /// Cells of a worker: one request of the largest kind, or several of the others.
 pub(super) const CELLS: u32 = 512;
@@ -61,10 +62,14 @@ pub(super) struct Open {
     pub(super) told: Option<u32>,
     /// Deaths in a row without a token, and the tokens at the last of them.
     pub(super) deaths: (u32, u32),
+    pub(super) bound: Bound,
+    /// The line that it was given to last.
+    pub(super) home: Option<LineId>,
 }
 
 pub(super) struct Worker {
     pub(super) line: LineId,
+    pub(super) keep: Keep,
     pub(super) slots: usize,
     pub(super) cells: u32,
     pub(super) jobs: BTreeMap<JobId, Job>,
@@ -77,13 +82,25 @@ pub(super) struct Worker {
 
 pub(super) struct World {
     pub(super) state: State,
-    now_ms: u64,
+    pub(super) now_ms: u64,
     next: u64,
     pub(super) open: BTreeMap<Ticket, Open>,
     pub(super) ended: BTreeSet<Ticket>,
-    pub(super) loading: BTreeSet<LineId>,
-    /// Those of them that load a spare, and whether it was dropped.
+    pub(super) loading: BTreeMap<LineId, Stage>,
+    /// Lines that load a spare, and whether it was dropped.
     pub(super) spares: BTreeMap<LineId, bool>,
+    /// What spares were granted and have not given back.
+    pub(super) spared: BTreeMap<LineId, u64>,
+    /// What others were granted and not given back.
+    pub(super) held: BTreeMap<LineId, u64>,
+    /// Whose workers take nothing new because of an unload, even if its asker has gone.
+    pub(super) draining: BTreeSet<LineId>,
+    /// The file of each model, where it is not the first one.
+    pub(super) current: BTreeMap<ModelId, Edition>,
+    /// Vocabularies that the scheduler knew before the step.
+    pub(super) vocabularies: BTreeMap<LineId, u64>,
+    /// Lines that are to be swapped: the old and the new one.
+    pub(super) swaps: BTreeMap<ModelId, (LineId, LineId)>,
     pub(super) workers: BTreeMap<WorkerId, Worker>,
     pub(super) drained: bool,
 }
@@ -107,15 +124,21 @@ pub(super) fn pick<T: Copy>(mut all: impl ExactSizeIterator<Item = T>, number: u
 
 impl World {
     pub(super) fn new() -> Self {
-        let limits = Limits { waiting_max: 8, per_session_max: 5 };
+        let limits = Limits { memory_bytes: BUDGET, ..Limits::waiting(8, 5) };
         Self {
             state: State::new(limits),
             now_ms: 0,
             next: 0,
             open: BTreeMap::new(),
             ended: BTreeSet::new(),
-            loading: BTreeSet::new(),
+            loading: BTreeMap::new(),
             spares: BTreeMap::new(),
+            spared: BTreeMap::new(),
+            held: BTreeMap::new(),
+            draining: BTreeSet::new(),
+            current: BTreeMap::new(),
+            vocabularies: BTreeMap::new(),
+            swaps: BTreeMap::new(),
             workers: BTreeMap::new(),
             drained: false,
         }
@@ -146,43 +169,22 @@ impl World {
             Op::WorkerDies(number) => self.worker_dies(number),
             Op::WorkerGone(number, loss) => self.worker_gone(number, loss),
             Op::Tick(ms) => self.tick(ms.into()),
-            Op::Dismiss(number) => self.step(Event::Dismissed(line(number))),
-            Op::WantSpare(number) => self.step(Event::SpareWanted(line(number))),
-            Op::DropSpare(number) => self.step(Event::SpareUnwanted(line(number))),
+            Op::Dismiss(number) => self.step(Event::Dismissed(self.line(number))),
+            Op::WantSpare(number) => self.step(Event::SpareWanted(self.line(number))),
+            Op::DropSpare(number) => self.step(Event::SpareUnwanted(self.line(number))),
+            Op::Wanted(number) => self.step(Event::Wanted(self.line(number))),
+            Op::Swap(conn, id, model) => self.swap(conn, id, model),
             Op::Drain(0) => self.step(Event::Drain),
             Op::Drain(1) if self.state.is_draining() => self.step(Event::Cut),
             Op::Drain(_) => {}
         }
     }
 
-    fn arrive(&mut self, asked: &Asked) {
-        let ticket = Ticket(self.next());
-        let (conn, id) = (ConnId(asked.conn.into()), request(asked.id));
-        // Half of those whose name is open are further completions, the others are duplicates.
-        let joins = ticket.0.is_multiple_of(2) && self.state.is_open(conn, &id);
-        let entry = if joins { Entry::Joins } else { Entry::Opens };
-        let task = task_of(asked.task, line(asked.model));
-        let classes = [Priority::Interactive, Priority::Normal, Priority::Batch];
-        let class = classes[usize::from(asked.class)];
-        let (prompt, max_tokens) = (asked.cost.0.into(), asked.cost.1.into());
-        let (job, told, emitted) = (None, None, 0);
-        let (task_now, deaths) = (task.clone(), (0, 0));
-        let open = Open { task: task_now, class, prompt, emitted, job, told, deaths };
-        self.open.insert(ticket, open);
-        let deadline = asked.deadline.map(|after| Deadline {
-            at_ms: self.now_ms + u64::from(after),
-            after_ms: after.into(),
-        });
-        self.step(Event::Arrived(Arrival {
-            ticket,
-            conn,
-            id,
-            entry,
-            task,
-            class,
-            cost: Cost { prompt, max_tokens },
-            deadline,
-        }));
+    /// The line of a model, for its file of now.
+    pub(super) fn line(&self, number: u8) -> LineId {
+        let first = line(number);
+        let edition = self.current.get(&first.model).copied().unwrap_or_default();
+        LineId { edition, ..first }
     }
 
     fn tick(&mut self, ms: u64) {
@@ -196,8 +198,8 @@ impl World {
     /// Lets every load and job come to its end: then nobody may be left waiting.
     pub(super) fn run_out(&mut self) {
         // Each round ends a load, a job or a worker; arrivals were bounded, so are these.
-        for _ in 0..1_000 {
-            self.load_ends(0, 1);
+        for round in 0..1_500 {
+            self.load_ends(u8::try_from(round % 256).expect("a remainder"), 1);
             self.job_ends(0);
             let stopping = self.workers.iter().find(|(_, worker)| worker.stopping);
             if let Some((&worker, _)) = stopping {
@@ -206,6 +208,8 @@ impl World {
         }
         assert!(self.open.is_empty(), "left waiting: {:?}", self.open);
         assert_eq!(self.state.waiting(), 0);
+        assert!(self.loading.is_empty(), "left loading: {:?}", self.loading);
+        assert!(self.swaps.is_empty(), "left swapping: {:?}", self.swaps);
         assert_eq!(self.state.is_draining(), self.drained);
     }
 
@@ -219,11 +223,16 @@ impl World {
             self.drained = false;
         }
         self.state.set_now(self.now_ms);
+        let lines = self.state.lines.iter();
+        let known = lines.map(|(id, line)| (id.clone(), line.tenure.vocabulary));
+        self.vocabularies = known.collect();
         for effect in step(&mut self.state, event) {
             self.check(effect);
         }
-        self.check_positions(&line(0));
-        self.check_positions(&line(1));
+        let lines: BTreeSet<_> =
+            self.open.values().filter_map(|open| open.task.line().cloned()).collect();
+        lines.iter().for_each(|line| self.check_positions(line));
         self.check_sessions();
+        self.check_memory(self.state.granted());
     }
 }

@@ -1,4 +1,6 @@
-use std::fs;
+use std::{fs, os::unix::fs::symlink};
+
+use core_policy::profile::Profile;
 
 use super::{ImageError, WorkerImage};
 
@@ -28,4 +30,30 @@ fn what_is_missing_is_named() {
     fs::write(base.path().join("core-worker"), b"").unwrap();
     fs::create_dir(base.path().join("engine")).unwrap();
     assert!(matches!(WorkerImage::beside(base.path()), Err(ImageError::Engine { .. })));
+}
+
+#[test]
+fn back_ends_are_the_named_files_and_nothing_else() {
+    let base = tempfile::tempdir().unwrap();
+    let engine = base.path().join("engine");
+    fs::create_dir(&engine).unwrap();
+    fs::write(base.path().join("core-worker"), b"").unwrap();
+    for name in ["libggml-cpu-x64.so", "libggml-rpc.so", "libggml-cuda.so.1", "libggml-hip.so"] {
+        fs::write(engine.join(name), b"").unwrap();
+    }
+    fs::create_dir(engine.join("libggml-vulkan.so")).unwrap();
+    symlink("libggml-rpc.so", engine.join("libggml-cuda.so")).unwrap();
+    let image = WorkerImage::beside(base.path()).unwrap();
+    assert!(image.backends.is_empty(), "{:?}", image.backends);
+    assert_eq!(image.profile(), Profile::Cpu);
+    fs::remove_dir(engine.join("libggml-vulkan.so")).unwrap();
+    fs::remove_file(engine.join("libggml-cuda.so")).unwrap();
+    for name in ["libggml-vulkan.so", "libggml-cuda.so"] {
+        fs::write(engine.join(name), b"").unwrap();
+    }
+    let image = WorkerImage::beside(base.path()).unwrap();
+    let engine = fs::canonicalize(engine).unwrap();
+    let paths = ["libggml-cuda.so", "libggml-vulkan.so"].map(|name| engine.join(name));
+    assert_eq!((image.backends.as_slice(), image.profile()), (&paths[..], Profile::Gpu));
+    assert_eq!(image.variants.len(), 1, "a back end is no CPU variant");
 }

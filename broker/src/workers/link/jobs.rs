@@ -4,7 +4,6 @@ use core_wire::{
     client::FinishReason,
     code::Code,
     ids::JobId,
-    limits::ANSWER_BYTES_MAX,
     worker::{Chunk, Ended, Refused, Started, Step, StepToken},
 };
 use tokio::time::{Duration, Instant};
@@ -25,7 +24,7 @@ pub(crate) struct Job<L> {
     /// The answer of a brief job so far.
     pub(crate) answer: Vec<u8>,
     /// Bytes that came of it, kept or not.
-    length: usize,
+    pub(crate) length: usize,
     prompt: Option<Started>,
     cancelled: bool,
     /// Since when nobody listens.
@@ -92,7 +91,7 @@ impl<L> Ledger<L> {
     pub(super) fn started(&mut self, started: Started) -> Result<Heard, Breach> {
         let n_ctx = self.n_ctx;
         let job = self.running(started.job, "STARTED")?;
-        if !matches!(job.want, Want::Tokens { .. }) || job.prompt.is_some() {
+        if !job.want.is_seated() || job.prompt.is_some() {
             return Err(Breach::Job { what: "a second or brief start", job: started.job });
         }
         at_most("the prompt's length", started.prompt_tokens, n_ctx)?;
@@ -149,8 +148,8 @@ impl<L> Ledger<L> {
         // What computes no step ends in its answer, and only what is cancelled in this way.
         let ends = match job.want {
             Want::Tokens { .. } => true,
-            Want::Floats => ended.reason == FinishReason::Cancelled,
-            Want::Ids | Want::Text | Want::Nothing => false,
+            Want::Floats | Want::Published => ended.reason == FinishReason::Cancelled,
+            Want::Ids | Want::Text | Want::Nothing | Want::State { .. } | Want::Count => false,
         };
         if !possible || !ends {
             return Err(Breach::Job { what: "an end that nobody asked for", job: ended.job });
@@ -162,7 +161,7 @@ impl<L> Ledger<L> {
     /// A worker may give a job up unasked, at any time before its end: its cells are its own.
     fn parked(&mut self, job: JobId) -> Result<(), Breach> {
         let parked = self.running(job, "a job given up")?;
-        if !matches!(parked.want, Want::Tokens { .. }) {
+        if !parked.want.is_seated() {
             return Err(Breach::Job { what: "a brief job given up", job });
         }
         parked.over = true;
@@ -171,14 +170,17 @@ impl<L> Ledger<L> {
 
     pub(super) fn chunk(&mut self, chunk: &Chunk) -> Result<Heard, Breach> {
         let job = self.running(chunk.job, "a piece of an answer")?;
-        if matches!(job.want, Want::Tokens { .. }) || chunk.offset as usize != job.length {
+        let max = job.want.answer_bytes_max();
+        let Some(max) = max.filter(|_| chunk.offset as usize == job.length) else {
             return Err(Breach::Job { what: "a piece out of order", job: chunk.job });
-        }
+        };
         let length = job.length + chunk.bytes.len();
-        at_most("the length of an answer", length as u64, ANSWER_BYTES_MAX as u64)?;
+        at_most("the length of an answer", length as u64, max as u64)?;
         job.length = length;
         // What nobody listens to is only counted, for the check of the next offset.
-        if job.listener.is_some() {
+        if job.listener.is_none() || !job.want.keeps(length) {
+            job.answer = Vec::new();
+        } else {
             job.answer.extend_from_slice(&chunk.bytes);
         }
         job.over = chunk.last;

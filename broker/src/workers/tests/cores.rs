@@ -34,6 +34,9 @@ fn generating_and_embedding_need_cores_and_nothing_else_does() {
         (Want::Ids, false),
         (Want::Text, false),
         (Want::Nothing, false),
+        (Want::State { bytes_max: 1 }, false),
+        (Want::Count, false),
+        (Want::Published, true),
     ] {
         let mut ledger = serving();
         assert!(!ledger.computes() && !ledger.is_busy());

@@ -72,3 +72,21 @@ fn what_a_worker_writes_is_made_harmless() {
     assert!((0..10_000).all(|_| lines.push(b'x').is_none()));
     assert_eq!(lines.push(b'\n').unwrap().len(), 256);
 }
+
+#[test]
+fn a_changed_file_and_too_much_memory_are_told_while_loading_and_while_serving() {
+    let changed = ended(Some(Verdict::Changed { file: "m.gguf".into() }), 9);
+    let memory = ended(Some(Verdict::Memory { used: 300, granted: 200 }), 9);
+    for (how, code, words) in [
+        (changed, Code::ModelChanged, ["m.gguf", "changed"]),
+        (memory, Code::Memory, ["300", "200"]),
+    ] {
+        for refusal in [how.while_serving(), how.while_loading(), how.while_compiling()] {
+            assert_eq!(refusal.code, code);
+            assert!(refusal.retry_after_ms.is_some(), "it helps to try again");
+            assert!(words.iter().all(|word| refusal.message.contains(word)), "{refusal}");
+        }
+        let verdict = how.verdict.as_ref().expect("one").to_string();
+        assert!(words.iter().all(|word| verdict.contains(word)), "{verdict}");
+    }
+}

@@ -6,7 +6,8 @@ use core_ring::{Budget, Layout, WorkerEnd, attach, create};
 use core_wire::{
     client::{Priority, Prompt, request::Special},
     codec,
-    ids::JobId,
+    ids::{DomainId, JobId},
+    limits::FRAGMENT_BYTES_MAX,
     worker::{Job, JobKind, KIND_MAX, Payload, ToWorker},
 };
 
@@ -117,4 +118,27 @@ fn long_prompts_arrive_whole_in_order_and_without_a_gap() {
         *bytes as usize == got.len() && got.strip_suffix(&[0]) == Some(sent.as_slice())
     }));
     prompts.charge(256 << 20).expect("every prompt gave its bytes back");
+}
+
+#[test]
+fn a_saved_sequence_is_sent_as_it_is() {
+    let (mut feed, mut worker) = pair();
+    let contexts = Prompts::of_contexts(1 << 20);
+    let state: Vec<u8> = (0..=u8::MAX).cycle().take(3 * FRAGMENT_BYTES_MAX + 5).collect();
+    let charge = contexts.charge(state.len()).unwrap();
+    let held = Rc::new(Held::new(state.clone(), charge));
+    let (job, domain) = (JobId(3), Some(DomainId(8)));
+    let (kind, class) = (JobKind::Restore, Priority::Normal);
+    let head = Job { job, kind, class, reuse: None, domain, prompt_bytes: 0 };
+    feed.push_state(head, &held).unwrap();
+    feed.flush().unwrap();
+    let mut got = Got::default();
+    // A poll takes a portion; a few take all.
+    for _ in 0..100 {
+        let heard = |kind, bytes: &[u8]| got.take(ToWorker::decode(kind, bytes).unwrap());
+        worker.jobs.poll(Budget::POLL, heard).unwrap();
+    }
+    assert_eq!(got.jobs, [(job, u32::try_from(state.len()).unwrap(), state)]);
+    drop(held);
+    contexts.charge(1 << 20).expect("it gave its bytes back");
 }

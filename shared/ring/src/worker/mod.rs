@@ -1,6 +1,8 @@
 //! The worker's end. After [`attach`] it needs futex, write on the bell and clock_gettime, nothing
 //! else: no allocation, no poll, no read, no fcntl.
 
+#[cfg(feature = "forge")]
+mod forge;
 mod jobs;
 mod tokens;
 
@@ -18,6 +20,8 @@ use crate::layout::{Layout, LayoutError};
 use crate::memory::seal::{self, Segment, SegmentError};
 use crate::memory::{Fixed, Own, Peer};
 use crate::primitive::Bell;
+#[cfg(feature = "forge")]
+pub use forge::{Forged, Forger};
 pub use jobs::{JobReceiver, Wake};
 pub use tokens::TokenSender;
 

@@ -71,6 +71,12 @@ impl TokenSender {
         self.ring.own().set(Control::Pulse, self.beats);
     }
 
+    /// A hand that writes whatever it likes.
+    #[cfg(feature = "forge")]
+    pub fn forger(&self) -> super::Forger {
+        super::Forger::new(self.ring.own().clone(), self.bell.clone())
+    }
+
     fn sleep_until_space(
         &mut self,
         full: PushError,

@@ -29,6 +29,6 @@ pub struct AuditRow {
     pub value: String,
     /// How it is known: `outside at READY`, `canary`, `suite`, and so on.
     pub verified: String,
-    /// When, in milliseconds since the epoch.
+    /// When, in milliseconds since the epoch; 0 for what is never looked at while a broker runs.
     pub verified_at_ms: u64,
 }

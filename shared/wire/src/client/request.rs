@@ -86,8 +86,8 @@ pub enum Request {
         /// What it was called.
         name: String,
     },
-    /// Compute a prompt once that every session may start from; answered by `Context`. Whoever sends
-    /// a longer prompt can tell that this was its beginning.
+    /// Compute a prompt once that every session may start from; answered by `Context`. Whoever
+    /// sends a longer prompt can tell that this was its beginning.
     Publish {
         /// The model.
         model: String,

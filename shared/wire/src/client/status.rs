@@ -170,7 +170,7 @@ pub struct ModelStatus {
     pub sha256: Option<String>,
     /// Bytes of its file.
     pub size_bytes: u64,
-    /// Context that is served, in tokens; 0 until it was loaded once.
+    /// Context that is served or would be, in tokens; 0 until it was inspected.
     pub n_ctx: u32,
     /// Why it failed, where it did.
     pub reason: Option<String>,

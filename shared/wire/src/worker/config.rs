@@ -28,6 +28,17 @@ pub enum Purpose {
     Inspect(Serve),
 }
 
+impl Purpose {
+    /// GPU back ends that the process loads. Where there is one it runs under the GPU profile, for
+    /// whatever it is.
+    pub fn backends(&self) -> &[String] {
+        match self {
+            Self::Choose { .. } => &[],
+            Self::Serve(serve) | Self::Inspect(serve) => &serve.backends,
+        }
+    }
+}
+
 /// How to serve a model.
 ///
 /// The files lie at descriptors from `MODEL_FIRST` up: the parts of the model in their order, then
@@ -95,6 +106,6 @@ pub enum Weights {
     /// finds them there.
     #[default]
     Shared,
-    /// As far as the CPU has a faster layout for them in private memory, and else in the page cache.
+    /// In private memory as far as the CPU has a faster layout for them, else in the page cache.
     Repacked,
 }

@@ -26,8 +26,8 @@ pub struct Job {
     /// Whose cells may serve it beside those, and who may use its own later; `None` for a job that
     /// leaves nothing behind and finds nothing.
     pub domain: Option<DomainId>,
-    /// Bytes of all its fragments together: one encoded [`Payload`], or for [`JobKind::Restore`] the
-    /// bytes that a job of [`JobKind::Save`] answered with.
+    /// Bytes of all its fragments together: one encoded [`Payload`], or for [`JobKind::Restore`]
+    /// the bytes that a job of [`JobKind::Save`] answered with.
     pub prompt_bytes: u32,
 }
 
@@ -61,8 +61,8 @@ pub enum JobKind {
     /// Compile the grammar for this vocabulary, and answer with an empty chunk if that succeeds.
     /// The prompt is not looked at.
     Compile(Grammar),
-    /// Answer with the last sequence that its domain keeps: a `u32` count of tokens, the tokens, and
-    /// the engine's state of them, all little-endian. The prompt is not looked at.
+    /// Answer with the last sequence that its domain keeps: a `u32` count of tokens, the tokens,
+    /// and the engine's state of them, all little-endian. The prompt is not looked at.
     Save,
     /// Keep a saved sequence in its domain; answered with the count of its tokens as one `u32`.
     Restore,

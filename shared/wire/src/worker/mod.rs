@@ -6,14 +6,15 @@
 //! needs no state; whoever holds the state checks the rest (the job runs here, the token is in the
 //! vocabulary, the step increases).
 
+mod bad;
 pub mod config;
 pub mod job;
 pub mod report;
 pub mod step;
 
-use thiserror::Error;
-
+use self::bad::{at_most, text_fits, within};
 pub use self::{
+    bad::BadRecord,
     config::{KvType, Purpose, Weights, WorkerConfig},
     job::{Fragment, Job, JobKind, Payload, Sampling},
     report::{Claim, Device, Failed, FailedCause, Inspected, Locked, ModelFacts, Needs, Ready},
@@ -197,57 +198,6 @@ impl ToBroker {
     }
 }
 
-/// Why a record is not accepted.
-#[derive(Debug, Error)]
-pub enum BadRecord {
-    /// No message has this kind.
-    #[error("record kind {kind} is not known; 1 to {KIND_MAX} are")]
-    Kind {
-        /// The kind.
-        kind: u8,
-    },
-    /// The payload is no message of its kind.
-    #[error(transparent)]
-    Codec(#[from] CodecError),
-    /// Something is longer or more than its bound.
-    #[error("{what}: {found}; at most {max} is allowed")]
-    TooMuch {
-        /// What it is.
-        what: &'static str,
-        /// How much there is.
-        found: usize,
-        /// The bound.
-        max: usize,
-    },
-    /// A number is not one, or outside its range.
-    #[error("{what} is not a number within its range")]
-    Number {
-        /// What it is.
-        what: &'static str,
-    },
-    /// A text to be shown holds control characters.
-    #[error("{what} holds control characters")]
-    Control {
-        /// What it is.
-        what: &'static str,
-    },
-}
-
 fn empty<T>(kind: u8, payload: &[u8], value: T) -> Result<T, BadRecord> {
     if payload.is_empty() { Ok(value) } else { Err(BadRecord::Kind { kind }) }
-}
-
-/// Checks a count or length against its bound.
-fn at_most(what: &'static str, found: usize, max: usize) -> Result<(), BadRecord> {
-    if found <= max { Ok(()) } else { Err(BadRecord::TooMuch { what, found, max }) }
-}
-
-/// Checks a text that will be shown to people: short, and without terminal control.
-fn text_fits(what: &'static str, text: &str) -> Result<(), BadRecord> {
-    at_most(what, text.len(), crate::limits::WORKER_TEXT_BYTES_MAX)?;
-    if text.chars().any(char::is_control) { Err(BadRecord::Control { what }) } else { Ok(()) }
-}
-
-fn within(what: &'static str, fraction: f32) -> Result<(), BadRecord> {
-    if (0.0..=1.0).contains(&fraction) { Ok(()) } else { Err(BadRecord::Number { what }) }
 }

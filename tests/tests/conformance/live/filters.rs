@@ -1,59 +1,122 @@
-//! What the kernel holds for every thread of a live worker, read with ptrace and taken apart here:
-//! not what was meant to be installed, but what is.
+//! What the kernel holds for every thread of a live worker and broker, read with ptrace and taken
+//! apart here: not what was meant to be installed, but what is.
 
-use std::collections::BTreeSet;
+use std::{fmt::Write, fs};
 
 use core_policy::seccomp::{self, Insn, Stage};
 use core_tests::{
-    harness::{Setup, processes},
+    harness::{Broker, Setup, processes},
     trace::Tracee,
 };
+use nix::libc;
 
-use super::{ensure, ready};
+use super::{
+    ensure,
+    reading::{I386, NUMBERS, X32, X86_64, allowed, conditions},
+    ready,
+};
+use crate::skip::needs_root;
 
-/// Numbers that are looked at; the kernel has some 470.
-const NUMBERS: u32 = 1024;
-/// `AUDIT_ARCH_X86_64` and `AUDIT_ARCH_I386`, linux/audit.h.
-const X86_64: u32 = 0xc000_003e;
-const I386: u32 = 0x4000_0003;
-/// What marks a call of the x32 ABI.
-const X32: u32 = 0x4000_0000;
-/// `SECCOMP_RET_ALLOW`; `SECCOMP_RET_LOG` is the same but for a line.
-const ALLOW: u32 = 0x7fff_0000;
 /// The mission's bound on a serving worker.
 const SERVE_MAX: usize = 20;
+/// The reviewed list.
+const GOLDEN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/conformance/live/golden.txt");
 
 /// S01: the programs are the shipped ones, and together allow at most 20 numbers, on every thread.
 pub(super) fn narrow() -> Setup<()> {
     for (tid, programs) in of_worker()? {
-        let allowed: BTreeSet<u32> =
-            (0..NUMBERS).filter(|nr| allowed(&programs, X86_64, *nr)).collect();
+        let allowed = allowed_numbers(&programs);
         ensure((1..=SERVE_MAX).contains(&allowed.len()), || format!("thread {tid}: {allowed:?}"))?;
     }
     Ok(())
 }
 
+/// S01: what they allow, and for which arguments, is what was reviewed.
+pub(super) fn golden() -> Setup<()> {
+    needs_root("reading filters")?;
+    let (broker, worker) = ready()?;
+    let programs = of_thread(worker)?;
+    let brokers = seccomp::filters(Stage::Broker);
+    let load = brokers + seccomp::filters(Stage::Load);
+    let mut list = String::new();
+    for (name, count) in [("broker", brokers), ("load", load), ("serve", programs.len())] {
+        let part = programs.get(..count).ok_or("fewer programs than stages")?;
+        writeln!(list, "[{name}] {} calls", allowed_numbers(part).len())?;
+        for nr in 0..NUMBERS {
+            if let Some(conditions) = conditions(part, nr) {
+                writeln!(list, "{nr} {}", reviewed(&conditions, nr, worker))?;
+            }
+        }
+    }
+    drop(broker);
+    if std::env::var_os("CORE_GOLDEN_WRITE").is_some() {
+        fs::write(GOLDEN, &list)?;
+    }
+    let before = fs::read_to_string(GOLDEN).unwrap_or_default();
+    let changed = list.lines().zip(before.lines()).find(|(now, then)| now != then);
+    ensure(list == before, || format!("not what was reviewed, first at {changed:?}"))
+}
+
+/// The worker's own number stands where it may signal itself.
+fn reviewed(conditions: &str, nr: u32, worker: u32) -> String {
+    match i64::from(nr) {
+        libc::SYS_tgkill => conditions.replace(&format!("a0={worker:x}"), "a0=OWN"),
+        _ => conditions.into(),
+    }
+}
+
 /// S02: no call of the two other ABIs of the processor.
 pub(super) fn other_abis_are_closed() -> Setup<()> {
     for (tid, programs) in of_worker()? {
-        let x32 = (0..NUMBERS).filter(|nr| allowed(&programs, X86_64, nr | X32)).count();
+        let x32 = (0..NUMBERS).filter(|nr| allowed(&programs, X86_64, *nr | X32)).count();
         let i386 = (0..NUMBERS).filter(|nr| allowed(&programs, I386, *nr)).count();
         ensure(x32 + i386 == 0, || format!("thread {tid}: x32 {x32}, i386 {i386}"))?;
     }
     Ok(())
 }
 
+/// N17: every thread of a broker may make Unix sockets and no others, by what the kernel holds for
+/// it. That was installed before it listened and cannot be taken back, so this is every socket that
+/// it ever opens.
+pub(super) fn broker_has_unix_sockets_only() -> Setup<()> {
+    needs_root("reading filters")?;
+    let (broker, _) = ready()?;
+    broker_is_unix_only(&broker)
+}
+
+fn broker_is_unix_only(broker: &Broker) -> Setup<()> {
+    let unix = format!("a0={:x}", libc::AF_UNIX);
+    for tid in processes::tasks(broker.pid()) {
+        let programs = of_thread(tid)?;
+        ensure(programs == seccomp::programs(Stage::Broker, broker.pid()), || {
+            format!("thread {tid} of the broker: not the programs that ship")
+        })?;
+        for call in [libc::SYS_socket, libc::SYS_socketpair] {
+            let found = conditions(&programs, u32::try_from(call)?);
+            let only = found.as_deref() == Some(unix.as_str());
+            ensure(only, || format!("thread {tid}, call {call}: {found:?}"))?;
+        }
+        let x32 = allowed(&programs, X86_64, X32 | 41);
+        let i386 = (0..NUMBERS).any(|nr| allowed(&programs, I386, nr));
+        ensure(!x32 && !i386, || format!("thread {tid}: another ABI is open"))?;
+    }
+    Ok(())
+}
+
+fn allowed_numbers(programs: &[Vec<Insn>]) -> Vec<u32> {
+    (0..NUMBERS).filter(|nr| allowed(programs, X86_64, *nr)).collect()
+}
+
 /// The filters of every thread of a fresh worker; the shipped programs are asserted on the way.
 fn of_worker() -> Setup<Vec<(u32, Vec<Vec<Insn>>)>> {
+    needs_root("reading filters")?;
     let (broker, worker) = ready()?;
     let own = |stage| seccomp::programs(stage, worker);
     let brokers = seccomp::programs(Stage::Broker, broker.pid());
     let shipped = [brokers, own(Stage::Load), own(Stage::Serve)].concat();
     let mut found = Vec::new();
     for tid in processes::tasks(worker) {
-        let tracee = Tracee::seize_running(tid)?;
-        let programs = tracee.filters()?;
-        tracee.detach()?;
+        let programs = of_thread(tid)?;
         ensure(programs == shipped, || format!("thread {tid}: not the programs that ship"))?;
         found.push((tid, programs));
     }
@@ -61,49 +124,13 @@ fn of_worker() -> Setup<Vec<(u32, Vec<Vec<Insn>>)>> {
     Ok(found)
 }
 
-/// Whether any arguments at all let a call through every program.
-fn allowed(programs: &[Vec<Insn>], arch: u32, nr: u32) -> bool {
-    programs.iter().all(|program| may_allow(program, arch, nr))
+fn of_thread(tid: u32) -> Setup<Vec<Vec<Insn>>> {
+    let tracee = Tracee::seize_running(tid)?;
+    let programs = read(&tracee)?;
+    tracee.detach()?;
+    Ok(programs)
 }
 
-/// Follows every path that some arguments could take: what depends on an argument goes both ways.
-fn may_allow(program: &[Insn], arch: u32, nr: u32) -> bool {
-    let mut open = vec![(0usize, None)];
-    let mut seen = BTreeSet::new();
-    while let Some((at, known)) = open.pop() {
-        if !seen.insert((at, known)) {
-            continue;
-        }
-        let insn = program[at];
-        let (yes, no) = (at + 1 + usize::from(insn.jt), at + 1 + usize::from(insn.jf));
-        let taken = |holds: Option<bool>| match holds {
-            Some(true) => vec![(yes, known)],
-            Some(false) => vec![(no, known)],
-            None => vec![(yes, known), (no, known)],
-        };
-        let next = match insn.code {
-            0x20 => vec![(at + 1, loaded(insn.k, arch, nr))],
-            0x54 => vec![(at + 1, known.map(|value: u32| value & insn.k))],
-            0x05 => vec![(at + 1 + insn.k as usize, known)],
-            0x15 => taken(known.map(|value| value == insn.k)),
-            0x25 => taken(known.map(|value| value > insn.k)),
-            0x35 => taken(known.map(|value| value >= insn.k)),
-            0x45 => taken(known.map(|value| value & insn.k != 0)),
-            0x06 if insn.k == ALLOW => return true,
-            0x06 => Vec::new(),
-            // An instruction that is not understood here could do anything.
-            _ => return true,
-        };
-        open.extend(next);
-    }
-    false
-}
-
-/// What a load gives: number and architecture are known, arguments could be anything.
-fn loaded(offset: u32, arch: u32, nr: u32) -> Option<u32> {
-    match offset {
-        0 => Some(nr),
-        4 => Some(arch),
-        _ => None,
-    }
+pub(super) fn read(tracee: &Tracee) -> Setup<Vec<Vec<Insn>>> {
+    tracee.filters()
 }

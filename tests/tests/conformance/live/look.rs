@@ -1,28 +1,80 @@
-//! What /proc says of a live worker.
+//! What /proc says of a live worker. Each look takes the process it looks at, so that a worker
+//! without a sandbox can be looked at as well and must fail (T04).
 
 use std::{collections::BTreeSet, fs, time::Duration};
 
-use core_policy::seccomp;
+use core_policy::{limits, seccomp};
 use core_tests::harness::{Setup, processes};
 
 use super::{busy, ensure, ready};
+use crate::skip::needs_root;
+
+/// A process, and the one whose layers it must not share.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Subject {
+    pub(crate) worker: u32,
+    pub(crate) broker: u32,
+}
+
+/// A look at a process.
+pub(crate) type Look = fn(Subject) -> Setup<()>;
+
+/// Looks that a process without any layer must fail.
+pub(crate) const LOOKS: [(&str, Look); 8] = [
+    ("D01", descriptors_of),
+    ("D03", terminal_of),
+    ("R01", limits_of),
+    ("R06", oom_of),
+    ("N13", namespaces_of),
+    ("N14", counters_of),
+    ("P14", cores_of),
+    ("P21", threads_of),
+];
+
+/// Makes a look at a worker of a fresh broker.
+fn fresh(look: Look) -> Setup<()> {
+    needs_root("looking at a process that is not dumpable")?;
+    let (broker, worker) = ready()?;
+    look(Subject { worker, broker: broker.pid() })
+}
 
 pub(super) fn descriptors() -> Setup<()> {
-    let (_broker, worker) = ready()?;
-    let found = processes::descriptors(worker);
+    fresh(descriptors_of)
+}
+
+fn descriptors_of(subject: Subject) -> Setup<()> {
+    let found = processes::descriptors(subject.worker);
     let numbers: Vec<u32> = found.iter().map(|(fd, _)| *fd).collect();
-    let kinds_fit = found.iter().zip(["/dev/null", "/dev/null", "pipe:", "anon_inode:[eventfd]"]);
-    let fits = kinds_fit.into_iter().all(|((_, target), kind)| target.starts_with(kind));
-    ensure(numbers == [0, 1, 2, 3] && fits, || format!("{found:?}"))
+    let kinds = ["/dev/null", "/dev/null", "pipe:", "anon_inode:[eventfd]"];
+    let fits = found.iter().zip(kinds).all(|((_, target), kind)| target.starts_with(kind));
+    ensure(numbers == [0, 1, 2, 3] && fits, || format!("{found:?}"))?;
+    let log = fs::read_to_string(format!("/proc/{}/fdinfo/2", subject.worker))?;
+    let flags = log.lines().find_map(|line| line.strip_prefix("flags:")).unwrap_or_default();
+    let flags = i32::from_str_radix(flags.trim(), 8)?;
+    ensure(flags & nix::libc::O_NONBLOCK != 0, || format!("the log pipe blocks: {flags:o}"))
+}
+
+/// N15, F26: among them is no socket, and no device but the one that is nothing.
+pub(super) fn no_socket_no_device() -> Setup<()> {
+    needs_root("looking at a process that is not dumpable")?;
+    let (_broker, worker) = ready()?;
+    for (fd, target) in processes::descriptors(worker) {
+        let device = target.starts_with("/dev/") && target != "/dev/null";
+        ensure(!device && !target.starts_with("socket:"), || format!("{fd} is {target}"))?;
+    }
+    Ok(())
 }
 
 pub(super) fn no_terminal() -> Setup<()> {
-    let (_broker, worker) = ready()?;
-    let stat = fs::read_to_string(format!("/proc/{worker}/stat"))?;
+    fresh(terminal_of)
+}
+
+fn terminal_of(subject: Subject) -> Setup<()> {
+    let stat = fs::read_to_string(format!("/proc/{}/stat", subject.worker))?;
     // After the name in parentheses: state, parent, group, session, terminal.
     let after = stat.rsplit_once(") ").ok_or("a stat line without a name")?.1;
     let fields: Vec<&str> = after.split(' ').collect();
-    let own_session = fields.get(3) == Some(&worker.to_string().as_str());
+    let own_session = fields.get(3) == Some(&subject.worker.to_string().as_str());
     ensure(own_session && fields.get(4) == Some(&"0"), || stat.clone())
 }
 
@@ -37,41 +89,81 @@ pub(super) fn arguments() -> Setup<()> {
 }
 
 pub(super) fn limits() -> Setup<()> {
-    let (_broker, worker) = ready()?;
-    let text = fs::read_to_string(format!("/proc/{worker}/limits"))?;
-    let value = |name: &str| {
-        let line = text.lines().find(|line| line.starts_with(name)).unwrap_or_default();
-        let words: Vec<&str> = line[name.len().min(line.len())..].split_whitespace().collect();
-        (words.first().copied().map(str::to_owned), words.get(1).copied().map(str::to_owned))
-    };
-    for name in ["Max file size", "Max core file size", "Max locked memory"] {
-        let (soft, hard) = value(name);
-        ensure(soft.is_some() && soft == hard, || format!("{name}: {soft:?} {hard:?}"))?;
+    fresh(limits_of)
+}
+
+fn limits_of(subject: Subject) -> Setup<()> {
+    let text = fs::read_to_string(format!("/proc/{}/limits", subject.worker))?;
+    let wanted = limits::WORKER_LIMITS.iter().chain([&limits::WORKER_NPROC]);
+    for limit in wanted {
+        let line = text.lines().find_map(|line| line.strip_prefix(limit.proc_name));
+        let line = line.ok_or_else(|| format!("no line {}", limit.proc_name))?;
+        let values: Vec<&str> = line.split_whitespace().take(2).collect();
+        let [soft, hard] = values[..] else {
+            return Err(format!("{}: {line}", limit.proc_name).into());
+        };
+        let held = soft == hard && soft.parse::<u64>().is_ok_and(|value| value <= limit.at_most);
+        ensure(held, || format!("{}: {soft}, {hard}", limit.proc_name))?;
     }
-    let zero = Some("0".to_owned());
-    ensure(value("Max file size").0 == zero && value("Max core file size").0 == zero, || {
-        text.clone()
+    Ok(())
+}
+
+/// R06: the worker is offered to the kernel first, the broker is not.
+pub(super) fn oom_score() -> Setup<()> {
+    fresh(oom_of)
+}
+
+fn oom_of(subject: Subject) -> Setup<()> {
+    let score = |pid, file: &str| {
+        let text = fs::read_to_string(format!("/proc/{pid}/{file}"))?;
+        Ok::<i64, Box<dyn std::error::Error + Send + Sync>>(text.trim().parse()?)
+    };
+    let (worker, broker) =
+        (score(subject.worker, "oom_score")?, score(subject.broker, "oom_score")?);
+    let adjusted = score(subject.worker, "oom_score_adj")?;
+    ensure(adjusted == 1000 && worker > broker, || {
+        format!("the worker has {worker} by {adjusted}, the broker {broker}")
     })
+}
+
+/// P14: no core may be written, by size and because the process is hidden: its files belong to
+/// root, and a kernel asks no handler for a process that is not dumpable (core(5)).
+pub(super) fn no_core() -> Setup<()> {
+    fresh(cores_of)
+}
+
+fn cores_of(subject: Subject) -> Setup<()> {
+    let text = fs::read_to_string(format!("/proc/{}/limits", subject.worker))?;
+    let line = text.lines().find(|line| line.starts_with("Max core file size"));
+    let none = line.is_some_and(|line| line.split_whitespace().skip(4).take(2).eq(["0", "0"]));
+    ensure(none, || format!("{line:?}"))?;
+    let status = std::path::PathBuf::from(format!("/proc/{}/status", subject.worker));
+    let owner = std::os::unix::fs::MetadataExt::uid(&fs::metadata(status)?);
+    let uid = processes::status_field(subject.worker, "Uid").unwrap_or_default();
+    ensure(owner == 0 && !uid.starts_with('0'), || format!("dumpable: {owner}, runs as {uid}"))
 }
 
 pub(super) fn threads() -> Setup<()> {
     let (broker, worker) = busy()?;
-    let own: usize = field(broker.pid(), broker.pid(), "Seccomp_filters")?.parse()?;
-    let filters = (own + seccomp::worker_filters()).to_string();
     let arguments = ["run", "long", "Once", "-n", "8000", "--ignore-eos", "--temp", "0"];
     let mut load =
         broker.corectl_command(&arguments).stdout(std::process::Stdio::null()).spawn()?;
-    let mut seen = BTreeSet::new();
-    for _ in 0..20 {
-        for tid in processes::tasks(worker) {
-            seen.insert(tid);
-            thread_is_locked(worker, tid, &filters)?;
-        }
+    let subject = Subject { worker, broker: broker.pid() };
+    let looked = (0..20).try_for_each(|_| {
         std::thread::sleep(Duration::from_millis(20));
-    }
+        threads_of(subject)
+    });
     let _ = load.kill();
     load.wait()?;
-    ensure(!seen.is_empty(), || "no thread was seen".into())
+    looked
+}
+
+fn threads_of(subject: Subject) -> Setup<()> {
+    let own: usize = field(subject.broker, subject.broker, "Seccomp_filters")?.parse()?;
+    let filters = (own + seccomp::worker_filters()).to_string();
+    let tasks: BTreeSet<u32> = processes::tasks(subject.worker).into_iter().collect();
+    ensure(!tasks.is_empty(), || "no thread was seen".into())?;
+    tasks.into_iter().try_for_each(|tid| thread_is_locked(subject.worker, tid, &filters))
 }
 
 fn thread_is_locked(pid: u32, tid: u32, filters: &str) -> Setup<()> {
@@ -93,10 +185,41 @@ fn thread_is_locked(pid: u32, tid: u32, filters: &str) -> Setup<()> {
 }
 
 pub(super) fn namespaces() -> Setup<()> {
-    let (broker, worker) = ready()?;
+    fresh(namespaces_of)
+}
+
+fn namespaces_of(subject: Subject) -> Setup<()> {
     for name in ["net", "user", "ipc", "uts", "cgroup"] {
         let of = |pid| fs::read_link(format!("/proc/{pid}/ns/{name}"));
-        ensure(of(worker)? != of(broker.pid())?, || format!("{name} is shared"))?;
+        ensure(of(subject.worker)? != of(subject.broker)?, || format!("{name} is shared"))?;
+    }
+    Ok(())
+}
+
+/// N13, N14: its network has a loopback that is down, without an address, and nothing has passed.
+pub(super) fn counters() -> Setup<()> {
+    needs_root("looking at a process that is not dumpable")?;
+    let (broker, worker) = busy()?;
+    let output = broker.corectl(&["run", "long", "Once", "-n", "64", "--ignore-eos"]);
+    ensure(output.code == 0, || format!("{output:?}"))?;
+    counters_of(Subject { worker, broker: broker.pid() })
+}
+
+fn counters_of(subject: Subject) -> Setup<()> {
+    let file = |name: &str| fs::read_to_string(format!("/proc/{}/net/{name}", subject.worker));
+    let devices = file("dev")?;
+    let lines: Vec<&str> = devices.lines().skip(2).collect();
+    let [only] = lines[..] else {
+        return Err(format!("{} interfaces", lines.len()).into());
+    };
+    let (name, numbers) = only.split_once(':').ok_or("a line without a name")?;
+    let idle = numbers.split_whitespace().all(|number| number == "0");
+    ensure(name.trim() == "lo" && idle, || only.into())?;
+    let (v4, v6) = (file("fib_trie")?, file("if_inet6").unwrap_or_default());
+    ensure(!v4.contains("127.0.0.1") && v6.is_empty(), || format!("{v4}{v6}"))?;
+    for line in file("snmp")?.lines().filter(|line| line.starts_with("Udp:")).skip(1) {
+        let idle = line.split_whitespace().skip(1).all(|number| number == "0");
+        ensure(idle, || line.into())?;
     }
     Ok(())
 }

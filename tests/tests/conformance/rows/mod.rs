@@ -1,7 +1,11 @@
 //! The attacks, by row of the conformance table.
 
+mod administration;
+mod execution;
 mod files;
-mod others;
+mod identity;
+mod memory;
+mod names;
 mod processes;
 mod sockets;
 
@@ -10,12 +14,22 @@ use nix::{errno::Errno, libc};
 
 use crate::{
     attack::{Attack, Expect, Works},
-    world::World,
+    world::{Harm, World},
 };
 
 /// All attacks of this suite.
 pub(crate) fn all(world: &World) -> Vec<Attack> {
-    [files::all(world), sockets::all(world), processes::all(world), others::all()].concat()
+    [
+        files::all(world),
+        names::all(world),
+        execution::all(world),
+        sockets::all(world),
+        processes::all(world),
+        identity::all(world),
+        administration::all(),
+        memory::all(),
+    ]
+    .concat()
 }
 
 impl Attack {
@@ -31,6 +45,24 @@ impl Attack {
         self
     }
 
+    /// The call may end the process by other means than a filter.
+    fn unfiltered(mut self) -> Self {
+        self.control = Works::Unfiltered;
+        self
+    }
+
+    /// What is seen from outside once it worked.
+    fn harming(mut self, harm: Harm) -> Self {
+        self.harm = harm;
+        self
+    }
+
+    /// A call whose answer the control passes on as `Arg::Prior`.
+    fn after(mut self, number: i64, arguments: Vec<Arg>) -> Self {
+        self.first = Some((number, arguments));
+        self
+    }
+
     fn at_load(mut self, expect: Expect) -> Self {
         self.load = Some(expect);
         self
@@ -42,10 +74,11 @@ impl Attack {
     }
 }
 
-/// What kills at both stages, and works once both seccomp and Landlock are gone.
+/// What kills at both stages, and works without any layer.
 fn killed(row: &'static str, what: &str, number: i64, arguments: Vec<Arg>) -> Attack {
     let (load, serve, control) = (Some(Expect::Kill), Expect::Kill, Works::Succeeds);
-    Attack { row, what: what.into(), number, arguments, load, serve, control }
+    let (what, first, harm) = (what.into(), None, Harm::Unseen);
+    Attack { row, what, number, arguments, first, load, serve, control, harm }
 }
 
 /// An open that Landlock refuses while loading and that kills once nothing is opened any more.
@@ -78,6 +111,14 @@ fn text(value: &str) -> Arg {
     Arg::Text(value.into())
 }
 
+fn bytes(length: usize) -> Arg {
+    Arg::Bytes(vec![0; length])
+}
+
 fn unsigned(value: i32) -> u64 {
     u64::from(value.cast_unsigned())
+}
+
+fn zeros() -> Vec<Arg> {
+    vec![num(0); 6]
 }

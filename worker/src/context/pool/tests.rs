@@ -1,4 +1,4 @@
-use super::{Pool, sequences};
+use super::{Pool, Sharing, sequences};
 
 #[test]
 fn there_are_no_more_sequences_than_slots_and_each_comes_back() {
@@ -13,6 +13,7 @@ fn there_are_no_more_sequences_than_slots_and_each_comes_back() {
 
 #[test]
 fn the_engine_can_tell_all_sequences_apart() {
-    assert_eq!(sequences(4), 12);
-    assert_eq!(sequences(256), 256);
+    assert_eq!(sequences(4, Sharing::Parts), 28);
+    assert_eq!(sequences(4, Sharing::Whole), 12);
+    assert_eq!(sequences(256, Sharing::Parts), 256);
 }

@@ -38,6 +38,29 @@ fn an_answer_leaves_in_chunks_and_whole() {
 }
 
 #[test]
+fn a_state_leaves_behind_its_tokens_and_is_overwritten_on_its_way() {
+    let state: Vec<u8> = (1..=250).cycle().take(2 * FRAGMENT_BYTES_MAX + 9).collect();
+    for head in [vec![7; 12], vec![7; FRAGMENT_BYTES_MAX + 5]] {
+        let mut answers = Answers::default();
+        answers.state(JobId(1), head.clone(), state.clone());
+        assert!(answers.has_state());
+        let first = answers.next_chunk().unwrap();
+        assert_eq!(first.bytes, head[..head.len().min(FRAGMENT_BYTES_MAX)]);
+        let (got, _) = drain(&mut answers);
+        assert_eq!(got, [head, state.clone()].concat());
+        assert!(!answers.has_state());
+    }
+    let mut answers = Answers::default();
+    answers.state(JobId(1), vec![7; 12], state);
+    answers.advance();
+    answers.advance();
+    let answer = &answers.0[0];
+    assert!(answer.head.is_empty() || answer.head.iter().all(|&byte| byte == 0));
+    assert!(answer.bytes[..FRAGMENT_BYTES_MAX].iter().all(|&byte| byte == 0));
+    assert!(answer.bytes[FRAGMENT_BYTES_MAX..].iter().all(|&byte| byte != 0));
+}
+
+#[test]
 fn an_empty_answer_is_one_empty_chunk() {
     let mut answers = Answers::default();
     answers.bytes(JobId(1), Vec::new()).unwrap();

@@ -1,14 +1,28 @@
 //! What becomes of a request, by its kind.
 
 use core_wire::{
-    client::Prompt,
+    client::{Priority, Prompt},
     code::{Code, Refusal},
+    ids::{DomainId, JobId},
     worker::{JobKind, Sampling},
 };
 use llama_cpp_2::token::LlamaToken;
 
-use super::Desk;
-use crate::engine::{embed::Text, inbox::Request, sampling::Sampler, sequence::Prepared};
+use super::{Desk, What};
+use crate::engine::{
+    embed::Text,
+    inbox::Request,
+    sampling::Sampler,
+    sequence::{Aim, Prepared},
+};
+
+/// Which request it is, and whose.
+struct Head {
+    job: JobId,
+    class: Priority,
+    reuse: Option<JobId>,
+    domain: Option<DomainId>,
+}
 
 impl Desk<'_> {
     /// Answers a request, begins with its answer, or makes of it what the step loop continues.
@@ -17,43 +31,79 @@ impl Desk<'_> {
         request: Request,
         length_max: u32,
     ) -> Result<Option<Prepared>, Refusal> {
-        let Request { job, kind, class, reuse, prompt, emitted, .. } = request;
+        let Request { job, kind, class, reuse, domain, prompt, emitted, state, .. } = request;
         match kind {
             JobKind::Tokenize(special) => {
                 let tokens = self.tokenizer.tokens(&prompt, special)?;
                 self.answers.tokens(job, &tokens)?;
-                Ok(None)
             }
             JobKind::Detokenize => {
                 let text = self.tokenizer.text(&prompt)?;
                 self.answers.bytes(job, text.into_bytes())?;
-                Ok(None)
             }
             JobKind::Compile(grammar) => {
                 self.tools.grammars.check(&grammar)?;
                 self.answers.bytes(job, Vec::new())?;
-                Ok(None)
             }
             JobKind::Embed => {
                 let tokens = self.tokenizer.prompt(&prompt)?;
                 check_text(&tokens, length_max)?;
                 self.texts.push_back(Text { job, tokens });
-                Ok(None)
             }
-            JobKind::Save | JobKind::Restore | JobKind::Publish => {
-                Err(Refusal::new(Code::Internal, "not yet"))
-            }
+            JobKind::Save => self.take_context(job, domain, What::Save)?,
+            JobKind::Restore => self.take_context(job, domain, What::Restore(state))?,
+            JobKind::Publish => return self.publishes(job, class, &prompt, length_max).map(Some),
             JobKind::Generate(sampling) => {
-                let mut tokens = self.tokenizer.prompt(&prompt)?;
-                let prompt = tokens.len();
-                tokens.extend(self.tokenizer.prompt(&Prompt::Tokens(emitted))?);
-                check_length(&tokens, length_max)?;
-                let sampling = known(*sampling);
-                let emitted = tokens.len() - prompt;
-                let sampler = Sampler::new(&sampling, &self.tools, &tokens, emitted)?;
-                Ok(Some(Prepared { job, class, reuse, tokens, prompt, sampling, sampler }))
+                let head = Head { job, class, reuse, domain };
+                return self.generates(head, *sampling, (&prompt, emitted), length_max).map(Some);
             }
         }
+        Ok(None)
+    }
+
+    /// What continues a prompt behind what was emitted.
+    fn generates(
+        &self,
+        head: Head,
+        sampling: Sampling,
+        (prompt, emitted): (&Prompt, Vec<u32>),
+        length_max: u32,
+    ) -> Result<Prepared, Refusal> {
+        let mut tokens = self.tokenizer.prompt(prompt)?;
+        let prompt = tokens.len();
+        tokens.extend(self.tokenizer.prompt(&Prompt::Tokens(emitted))?);
+        check_length(&tokens, length_max)?;
+        let sampling = known(sampling);
+        let sampler = Sampler::new(&sampling, &self.tools, &tokens, tokens.len() - prompt)?;
+        let Head { job, class, reuse, domain } = head;
+        // What everybody may read is published, and not what somebody said.
+        let domain = domain.filter(|domain| *domain != DomainId::PUBLIC);
+        let (aim, tokens) = (Aim::Answer, tokens.into());
+        Ok(Prepared { job, class, reuse, domain, aim, tokens, prompt, sampling, sampler })
+    }
+
+    /// What computes a prefix for everybody.
+    fn publishes(
+        &self,
+        job: JobId,
+        class: Priority,
+        prompt: &Prompt,
+        length_max: u32,
+    ) -> Result<Prepared, Refusal> {
+        let tokens = self.tokenizer.prompt(prompt)?;
+        check_length(&tokens, length_max)?;
+        self.keeps.check_publish(tokens.len())?;
+        Ok(Prepared {
+            job,
+            class,
+            reuse: None,
+            domain: Some(DomainId::PUBLIC),
+            aim: Aim::Publish,
+            prompt: tokens.len(),
+            tokens: tokens.into(),
+            sampling: Sampling { max_tokens: 0, ..Sampling::default() },
+            sampler: Sampler::default(),
+        })
     }
 }
 

@@ -12,28 +12,25 @@ mod slice;
 #[cfg(test)]
 mod tests;
 
-use std::{mem::ManuallyDrop, num::NonZeroU32, time::Instant};
+use std::{mem::ManuallyDrop, time::Instant};
 
 use core_wire::{
     code::{Code, Refusal},
     ids::JobId,
+    worker::config::KvType,
 };
-use llama_cpp_2::{
-    context::{
-        LlamaContext,
-        params::{LlamaContextParams, LlamaPoolingType},
-    },
-    llama_backend::LlamaBackend,
-    llama_batch::LlamaBatch,
-    model::LlamaModel,
-    token::LlamaToken,
-};
+use llama_cpp_2::{llama_backend::LlamaBackend, token::LlamaToken};
 
 use self::{
     pooling::{Pooled, Pooling},
     slice::{SLICE_MAX, Slices},
 };
-use super::load::{self, Plan};
+use super::{facts::architecture, load::Plan};
+use crate::llama::{
+    batch::Batch,
+    context::{Context, Output, Shape},
+    model::Model,
+};
 
 /// The longest text in tokens: a few pages. The context's memory grows with it.
 const TEXT_TOKENS_MAX: u32 = 2048;
@@ -80,28 +77,28 @@ pub(crate) enum Beside {
 /// The context for embeddings and the text in work.
 pub(crate) struct Embedder<'m> {
     backend: &'m LlamaBackend,
-    model: &'m LlamaModel,
+    model: &'m Model,
     plan: Plan,
     pooling: Pooling,
     reading: Reading,
     slices: Slices,
-    context: Option<ManuallyDrop<LlamaContext<'m>>>,
-    batch: LlamaBatch<'static>,
+    context: Option<ManuallyDrop<Context<'m>>>,
+    batch: Batch,
     work: Option<Work>,
 }
 
 impl<'m> Embedder<'m> {
     /// An embedder that has made nothing yet.
-    pub(crate) fn new(backend: &'m LlamaBackend, model: &'m LlamaModel, plan: Plan) -> Self {
+    pub(crate) fn new(backend: &'m LlamaBackend, model: &'m Model, plan: Plan) -> Self {
         Self {
             backend,
             model,
             plan,
-            pooling: Pooling::of(model, &load::architecture(model)),
+            pooling: Pooling::of(model, &architecture(model)),
             reading: Reading::InOrder,
             slices: Slices::new(plan.step_max),
             context: None,
-            batch: LlamaBatch::new(SLICE_MAX, 1),
+            batch: Batch::new(SLICE_MAX),
             work: None,
         }
     }
@@ -112,11 +109,11 @@ impl<'m> Embedder<'m> {
     /// `MEMORY`.
     pub(crate) fn of_encoder(
         backend: &'m LlamaBackend,
-        model: &'m LlamaModel,
+        model: &'m Model,
         plan: Plan,
     ) -> Result<Self, Refusal> {
         let mut embedder = Self { reading: Reading::AtOnce, ..Self::new(backend, model, plan) };
-        embedder.batch = LlamaBatch::new(embedder.tokens_max() as usize, 1);
+        embedder.batch = Batch::new(embedder.tokens_max() as usize);
         embedder.context = Some(embedder.make()?);
         Ok(embedder)
     }
@@ -145,9 +142,7 @@ impl<'m> Embedder<'m> {
             let message = format!("the text has {length} tokens; at most {most} can be embedded");
             return Err(Refusal::new(Code::PromptTooLong, message));
         }
-        if self.context.is_none() {
-            self.context = Some(self.make()?);
-        }
+        let _made = self.context()?;
         self.work = Some(Work { text, fed: 0, pooled: Pooled::new(self.pooling) });
         Ok(())
     }
@@ -183,13 +178,14 @@ impl<'m> Embedder<'m> {
         self.batch.clear();
         for at in work.fed..end {
             let position = i32::try_from(at).unwrap_or(i32::MAX);
-            let added = self.batch.add(work.text.tokens[at], position, &[0], true);
+            let added = self.batch.add(work.text.tokens[at], position, 0);
             added.map_err(|_| broken())?;
+            self.batch.want_output();
         }
         let began = Instant::now();
         context.decode(&mut self.batch).map_err(|_| broken())?;
-        for row in 0..self.batch.n_tokens() {
-            work.pooled.add(context.embeddings_ith(row).map_err(|_| broken())?);
+        for row in (0..).take(self.batch.len()) {
+            work.pooled.add(context.embedding(row).ok_or_else(broken)?);
         }
         self.slices.took(beside, end - work.fed, began.elapsed());
         work.fed = end;
@@ -213,29 +209,37 @@ impl<'m> Embedder<'m> {
 
     fn clear(&mut self) {
         if let Some(context) = self.context.as_mut() {
-            context.clear_kv_cache();
+            context.clear();
         }
     }
 
-    fn make(&self) -> Result<ManuallyDrop<LlamaContext<'m>>, Refusal> {
+    /// The context, made now if it was not yet.
+    ///
+    /// # Errors
+    /// `MEMORY`.
+    pub(crate) fn context(&mut self) -> Result<&mut Context<'m>, Refusal> {
+        let made = self.context.take().map_or_else(|| self.make(), Ok)?;
+        Ok(&mut **self.context.insert(made))
+    }
+
+    fn make(&self) -> Result<ManuallyDrop<Context<'m>>, Refusal> {
         let slice = match self.reading {
             Reading::AtOnce => self.tokens_max(),
             Reading::InOrder => u32::try_from(SLICE_MAX).unwrap_or(u32::MAX),
         };
-        let params = LlamaContextParams::default()
-            .with_n_ctx(NonZeroU32::new(self.tokens_max()))
-            .with_n_seq_max(1)
-            .with_n_batch(slice)
-            .with_n_ubatch(slice)
-            .with_n_threads(self.plan.threads)
-            .with_n_threads_batch(self.plan.threads)
-            .with_embeddings(true)
-            .with_pooling_type(LlamaPoolingType::None)
-            .with_no_perf(true);
-        let made = self.model.new_context(self.backend, params);
+        let shape = Shape {
+            n_ctx: self.tokens_max(),
+            sequences: 1,
+            n_batch: slice,
+            n_ubatch: slice,
+            threads: self.plan.threads,
+            kv: KvType::F16,
+            output: Output::Embeddings,
+        };
+        let made = Context::new(self.backend, self.model, shape);
+        let short = || Refusal::new(Code::Memory, "there is no memory for a context that embeds");
         // Never freed, as nothing of the engine is: the process ends instead.
-        made.map(ManuallyDrop::new)
-            .map_err(|_| Refusal::new(Code::Memory, "there is no memory for a context that embeds"))
+        made.map(ManuallyDrop::new).ok_or_else(short)
     }
 }
 

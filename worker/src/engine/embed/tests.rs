@@ -1,18 +1,16 @@
 use std::time::Duration;
 
-use core_wire::{code::Code, ids::JobId};
-use llama_cpp_2::{
-    model::{LlamaModel, params::LlamaModelParams},
-    token::LlamaToken,
-};
+use core_wire::{code::Code, ids::JobId, worker::config::KvType};
+use llama_cpp_2::token::LlamaToken;
 
 use super::{
     Beside, Embedder, Text,
     pooling::{Pooled, Pooling},
 };
-use crate::engine::{
-    load::Plan,
-    sampling::tests::{BACKEND, shipped},
+use crate::{
+    context::pool::Sharing,
+    engine::{load::Plan, sampling::tests::BACKEND},
+    llama::tests::computing::model,
 };
 
 const TOKENS: [[f32; 2]; 3] = [[3.0, 0.0], [0.0, 2.0], [0.0, 2.0]];
@@ -37,18 +35,9 @@ fn zeros_stay_zeros_and_what_is_no_number_is_no_embedding() {
     assert_eq!(pooled(Pooling::Last, &[[f32::INFINITY, 0.0]]), None);
 }
 
-/// The model that ships with its weights, on the engine that was built beside the tests.
-fn model() -> LlamaModel {
-    let test = std::env::current_exe().unwrap();
-    let built = test.parent().and_then(|deps| deps.parent()).unwrap();
-    let backend = &BACKEND;
-    assert!(!backend.supports_gpu_offload());
-    crate::llama::load_variant(&built.join("engine/libggml-cpu-x64.so")).unwrap();
-    shipped(&LlamaModelParams::default())
-}
-
 fn plan() -> Plan {
     Plan {
+        kv: KvType::F16,
         n_ctx: 512,
         slots: 1,
         n_batch: 64,
@@ -57,7 +46,7 @@ fn plan() -> Plan {
         sequences: 1,
         step_max: Duration::from_secs(10),
         idle_cells: 0,
-        copies: true,
+        sharing: Sharing::Parts,
     }
 }
 

@@ -2,8 +2,8 @@ use core_wire::{
     client::{Priority, Prompt, params::Grammar, request::Special},
     code::Code,
     codec,
-    ids::JobId,
-    limits::{CLIENT_FRAME_BYTES_CEILING, MAX_TOKENS_MAX},
+    ids::{DomainId, JobId},
+    limits::{CLIENT_FRAME_BYTES_CEILING, MAX_TOKENS_MAX, STATE_BYTES_MAX},
     worker::{Fragment, Job, JobKind, Payload, Sampling, ToWorker},
 };
 
@@ -121,6 +121,8 @@ fn what_a_request_costs_to_prepare_is_seen_before() {
         kind,
         class: Priority::Normal,
         reuse: None,
+        domain: None,
+        state: Vec::new(),
         prompt: Prompt::Text("x".into()),
         emitted: emitted.to_vec(),
         bytes: 1,
@@ -160,6 +162,56 @@ fn prompts_that_wait_are_bounded_in_bytes() {
     assert!(matches!(order, Order::Refuse(r) if r.code == Code::Memory));
     assert!(inbox.next(|_| true).is_some());
     assert_eq!(put(&mut inbox, 9, &big), Order::None, "there is room again");
+}
+
+fn restore(job: u64, bytes: usize, domain: u64) -> ToWorker {
+    ToWorker::Job(Job {
+        job: JobId(job),
+        kind: JobKind::Restore,
+        class: Priority::Normal,
+        reuse: None,
+        domain: Some(DomainId(domain)),
+        prompt_bytes: u32::try_from(bytes).unwrap(),
+    })
+}
+
+#[test]
+fn a_context_comes_as_it_is_and_one_at_a_time() {
+    let mut inbox = Inbox::new(1);
+    let state: Vec<u8> = (0..=255).cycle().take(CLIENT_FRAME_BYTES_CEILING).collect();
+    inbox.take(restore(1, 9 * state.len(), 1)).unwrap();
+    for nth in 0..9 {
+        assert_eq!(inbox.take(fragment(1, nth * state.len(), &state)).unwrap(), Order::None);
+    }
+    inbox.take(restore(2, 4, 1)).unwrap();
+    let order = inbox.take(fragment(2, 0, &[0; 4])).unwrap();
+    assert!(matches!(order, Order::Refuse(r) if r.code == Code::QueueFull && r.job == JobId(2)));
+    assert_eq!(put(&mut inbox, 3, &encoded("x")), Order::None, "prompts do not count it");
+    let request = inbox.next(|_| true).unwrap();
+    assert!(request.state == state.repeat(9) && request.domain == Some(DomainId(1)));
+    inbox.take(restore(4, 4, 1)).unwrap();
+    assert_eq!(inbox.take(fragment(4, 0, &[0; 4])).unwrap(), Order::None, "now it is its turn");
+}
+
+#[test]
+fn a_context_over_the_bound_is_refused_and_not_kept() {
+    let mut inbox = Inbox::new(1);
+    inbox.take(restore(1, STATE_BYTES_MAX + 1, 1)).unwrap();
+    let open = inbox.open.as_ref().unwrap();
+    assert!(open.bytes.capacity() == 0 && open.refused.as_ref().unwrap().code == Code::Memory);
+}
+
+#[test]
+fn what_waits_of_a_forgotten_domain_finds_nothing() {
+    let mut inbox = Inbox::new(1);
+    inbox.take(restore(1, 4, 7)).unwrap();
+    inbox.take(fragment(1, 0, &[0; 4])).unwrap();
+    inbox.take(restore(2, 4, 8)).unwrap();
+    let order = inbox.take(ToWorker::Forget(DomainId(7))).unwrap();
+    assert_eq!(order, Order::Forget(DomainId(7)));
+    inbox.take(ToWorker::Forget(DomainId(8))).unwrap();
+    assert_eq!(inbox.open.as_ref().unwrap().head.domain, None);
+    assert_eq!(inbox.next(|_| true).unwrap().domain, None);
 }
 
 #[test]

@@ -4,23 +4,24 @@
 //! choose, one STEP record, heartbeat. Nothing waits for anything but the engine and the rings.
 
 mod admit;
+mod contexts;
+mod leave;
 mod room;
 mod step;
 
 use std::{collections::VecDeque, time::Duration};
 
 use core_wire::{client::event::FinishReason, ids::JobId};
-use llama_cpp_2::{context::LlamaContext, llama_batch::LlamaBatch};
 
 use crate::{
     context::{
-        kept::Kept,
-        pool::Pool,
-        prefix::{self, Residue},
+        cache::{Cache, Limits, Live},
+        pool::Sharing,
+        prefix::Residue,
     },
     engine::{
         IDLE_PARK,
-        desk::{Cores, Desk, cancelled},
+        desk::{Cores, Desk, Keeps, cancelled},
         embed::{Beside, Embedder},
         load::Plan,
         pace::Pace,
@@ -28,11 +29,12 @@ use crate::{
         sequence::{Prepared, Sequence},
     },
     fault::Fault,
+    llama::{batch::Batch, context::Context},
 };
 
-/// How long the cache of ended sequences stays before it is cleared. Clearing costs as much as
-/// writing the whole cache once, so it must not stand in the way of the next request of a talk.
-const WIPE_AFTER: Duration = Duration::from_millis(50);
+/// How long nobody runs before what nobody can find is cleared. Clearing costs as much as writing
+/// the whole cache once, so it must not stand in the way of the next request.
+const SETTLE_AFTER: Duration = Duration::from_millis(50);
 
 /// Whether the loop goes on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,16 +46,19 @@ enum Turn {
 /// Everything that a generating worker has.
 pub(crate) struct Inference<'m> {
     desk: Desk<'m>,
-    context: LlamaContext<'m>,
-    batch: LlamaBatch<'static>,
+    context: Context<'m>,
+    batch: Batch,
     plan: Plan,
-    pool: Pool,
-    kept: Kept,
+    cache: Cache,
     waiting: VecDeque<Prepared>,
+    /// The first that waits, if it does not fit beside those who run.
+    blocked: Option<JobId>,
     running: Vec<Sequence>,
     candidates: Candidates,
     piece: Vec<u8>,
     residue: Residue,
+    /// Whether something happened since the worker last put its things in order.
+    stirred: bool,
     pace: Pace,
     embedder: Embedder<'m>,
     turn: usize,
@@ -62,24 +67,31 @@ pub(crate) struct Inference<'m> {
 impl<'m> Inference<'m> {
     /// Takes a warmed-up context and the batch that warmed it.
     pub(crate) fn new(
-        desk: Desk<'m>,
-        context: LlamaContext<'m>,
-        batch: LlamaBatch<'static>,
+        mut desk: Desk<'m>,
+        context: Context<'m>,
+        batch: Batch,
         embedder: Embedder<'m>,
         plan: Plan,
     ) -> Self {
+        let Plan { n_ctx, sequences, sharing, .. } = plan;
+        let idle = plan.idle_cells.min(n_ctx.saturating_sub(1));
+        desk.keeps = match sharing {
+            Sharing::Parts => Keeps::Parts(idle),
+            Sharing::Whole => Keeps::Whole(idle),
+        };
         Self {
             desk,
             context,
             batch,
             plan,
-            pool: Pool::new(plan.sequences),
-            kept: Kept::default(),
+            cache: Cache::new(Limits { n_ctx, idle, sequences, sharing }),
             waiting: VecDeque::new(),
+            blocked: None,
             running: Vec::new(),
             candidates: Candidates::new(),
             piece: Vec::new(),
             residue: Residue::None,
+            stirred: false,
             pace: Pace::new(plan.step_max),
             embedder,
             turn: 0,
@@ -100,11 +112,13 @@ impl<'m> Inference<'m> {
         if asked.stop {
             return Ok(Turn::Stop);
         }
+        self.forget(&asked.forgotten)?;
         self.cancel(&asked.cancelled)?;
         self.give_way(&asked.parked)?;
         let room = (self.plan.slots as usize).saturating_sub(self.waiting.len());
         let prepared = self.desk.prepare(self.plan.n_ctx, room, self.beside())?;
         self.waiting.extend(prepared);
+        self.take_contexts()?;
         self.admit()?;
         self.desk.answers.write_some(&mut self.desk.link)?;
         self.take_text()?;
@@ -171,7 +185,7 @@ impl<'m> Inference<'m> {
                 ended.push(cancelled(*job));
             } else if let Some(at) = self.running.iter().position(|r| r.job == *job) {
                 ended.push(self.running[at].ended(FinishReason::Cancelled));
-                self.release(at)?;
+                self.stop(at)?;
             }
         }
         self.desk.publish(Vec::new(), ended)
@@ -186,24 +200,16 @@ impl<'m> Inference<'m> {
             }
             return Ok(());
         }
-        let wipes = self.running.is_empty() && self.residue == Residue::Some;
-        let wake = self.desk.link.rest(if wipes { WIPE_AFTER } else { IDLE_PARK })?;
-        if wake == core_ring::Wake::Idle && wipes {
-            // What pauses would have been continued by now if its request still lived.
-            self.drop_kept()?;
-            prefix::wipe(&mut self.context);
-            self.desk.forget();
-            self.residue = Residue::None;
+        let settles = self.running.is_empty() && self.stirred;
+        let wake = self.desk.link.rest(if settles { SETTLE_AFTER } else { IDLE_PARK })?;
+        if wake == core_ring::Wake::Idle && settles {
+            self.settle()?;
         }
         Ok(())
     }
+}
 
-    /// Frees what the sequence at `at` holds.
-    fn release(&mut self, at: usize) -> Result<(), Fault> {
-        let sequence = self.running.remove(at);
-        prefix::forget(&mut self.context, &sequence.slot)?;
-        self.pool.give(sequence.slot);
-        self.inherit(sequence.job);
-        Ok(())
-    }
+/// What of those who run others may see.
+fn live(running: &[Sequence]) -> Vec<Live<'_>> {
+    running.iter().map(Sequence::live).collect()
 }

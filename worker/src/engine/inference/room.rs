@@ -1,18 +1,16 @@
 //! Who gives way when the KV cache is full, or when the broker asks.
 //!
-//! In this order: what is kept for those that pause, the running sequence of the lowest class that
-//! came last, smaller slices, and in the end one request. Never more than one pays with an error.
+//! In this order: what is kept of those that ended or pause, the running sequence of the lowest
+//! class that came last, smaller slices, and in the end one request. Never more than one pays with
+//! an error.
 
 use core_wire::{
     code::{Code, Refusal},
     ids::JobId,
 };
 
-use super::Inference;
-use crate::{
-    context::{kept::Paused, prefix},
-    fault::Fault,
-};
+use super::{Inference, live};
+use crate::{engine::sequence::Aim, fault::Fault};
 
 impl Inference<'_> {
     /// Gives up the jobs that the broker named; one that is not here has ended.
@@ -38,7 +36,11 @@ impl Inference<'_> {
     /// # Errors
     /// [`Fault`].
     pub(super) fn make_room(&mut self) -> Result<(), Fault> {
-        while self.cells_running() + self.kept.cells() > self.plan.n_ctx {
+        // Cells that several see are counted once, which is only looked into where it matters.
+        if self.cache.is_roomy(&live(&self.running)) {
+            return Ok(());
+        }
+        while self.cache.cells(&live(&self.running)) > self.plan.n_ctx {
             if !self.yield_cells()? {
                 return Ok(());
             }
@@ -52,7 +54,8 @@ impl Inference<'_> {
     /// # Errors
     /// [`Fault`].
     pub(super) fn yield_cells(&mut self) -> Result<bool, Fault> {
-        if self.drop_oldest()? {
+        if self.cache.drop_one() {
+            self.perform()?;
             return Ok(true);
         }
         if self.running.len() < 2 {
@@ -63,9 +66,14 @@ impl Inference<'_> {
         let Some((_, at)) = classes.max() else {
             return Ok(false);
         };
-        let job = self.running[at].job;
-        self.release(at)?;
-        self.desk.parked(vec![job])?;
+        match self.running[at].aim {
+            Aim::Publish => self.give_up(at)?,
+            Aim::Answer => {
+                let job = self.running[at].job;
+                self.release(at)?;
+                self.desk.parked(vec![job])?;
+            }
+        }
         Ok(true)
     }
 
@@ -74,11 +82,16 @@ impl Inference<'_> {
     /// # Errors
     /// [`Fault`].
     pub(super) fn give_up_last(&mut self) -> Result<(), Fault> {
-        let Some(last) = self.running.last() else {
-            return Ok(());
-        };
-        let job = last.job;
-        self.release(self.running.len() - 1)?;
+        match self.running.len().checked_sub(1) {
+            Some(last) => self.give_up(last),
+            None => Ok(()),
+        }
+    }
+
+    /// Ends the request at `at` with an error.
+    fn give_up(&mut self, at: usize) -> Result<(), Fault> {
+        let job = self.running[at].job;
+        self.release(at)?;
         let cells = self.plan.n_ctx;
         let message = format!("the KV cache of {cells} cells has none left for this request");
         self.desk.refuse(job, &Refusal::new(Code::Memory, message))
@@ -86,50 +99,10 @@ impl Inference<'_> {
 
     /// Takes the sequence at `at` out and keeps its cells, as far as that many may be kept.
     fn pause(&mut self, at: usize) -> Result<(), Fault> {
-        let (job, cells) = (self.running[at].job, self.running[at].cached());
-        let others = self.cells_running() - self.running[at].cells();
-        let room = self.plan.idle_cells.min(self.plan.n_ctx.saturating_sub(others));
-        while !self.kept.is_empty() && self.kept.cells() + cells > room {
-            self.drop_oldest()?;
+        let job = self.running[at].job;
+        match self.running[at].aim {
+            Aim::Publish => self.release(at),
+            Aim::Answer => self.retire(at, Some(job)).map(drop),
         }
-        // A sequence that sees the cells of another is cheap to compute again, and hard to count.
-        if cells > room || self.running[at].borrowed.is_some() {
-            return self.release(at);
-        }
-        let sequence = self.running.remove(at);
-        self.kept.push(Paused { job, slot: sequence.slot, cells });
-        self.inherit(job);
-        Ok(())
-    }
-
-    /// Drops all that is kept.
-    ///
-    /// # Errors
-    /// [`Fault`].
-    pub(super) fn drop_kept(&mut self) -> Result<(), Fault> {
-        while self.drop_oldest()? {}
-        Ok(())
-    }
-
-    /// Drops the oldest that is kept; answers whether there was one.
-    ///
-    /// # Errors
-    /// [`Fault`].
-    pub(super) fn drop_oldest(&mut self) -> Result<bool, Fault> {
-        let Some(paused) = self.kept.oldest() else {
-            return Ok(false);
-        };
-        self.drop_paused(paused)?;
-        Ok(true)
-    }
-
-    /// Frees what a sequence that pauses holds.
-    ///
-    /// # Errors
-    /// [`Fault`].
-    pub(super) fn drop_paused(&mut self, paused: Paused) -> Result<(), Fault> {
-        prefix::forget(&mut self.context, &paused.slot)?;
-        self.pool.give(paused.slot);
-        Ok(())
     }
 }

@@ -6,7 +6,6 @@ use core_wire::{
     code::{Code, Refusal},
     worker::{Ended, StepToken},
 };
-use llama_cpp_2::DecodeError;
 
 use super::Inference;
 use crate::{
@@ -14,9 +13,10 @@ use crate::{
         batch::{self, Want},
         pace::Load,
         sampling::{NoChoice, Picked},
-        sequence::{Chosen, Outcome, Sequence},
+        sequence::{Aim, Chosen, Outcome, Sequence},
     },
     fault::Fault,
+    llama::context::DecodeError,
 };
 
 impl Inference<'_> {
@@ -50,7 +50,7 @@ impl Inference<'_> {
                     fed.for_each(|(sequence, count)| sequence.fed(count));
                     return Ok(());
                 }
-                Err(DecodeError::NoKvCacheSlot) => most = self.after_no_cell(load, most)?,
+                Err(DecodeError::NoCell) => most = self.after_no_cell(load, most)?,
                 Err(_) => return Err(Fault::Engine { what: "decode" }),
             }
         }
@@ -105,16 +105,14 @@ impl Inference<'_> {
     /// Puts `count` tokens of the sequence at `at` into the batch.
     fn fill(&mut self, at: usize, count: u32) -> Result<(), Fault> {
         let sequence = &mut self.running[at];
-        let whole = sequence.is_whole_after(count);
+        let whole = sequence.is_whole_after(count) && sequence.aim == Aim::Answer;
         let (tokens, first) = sequence.feed(count);
-        let last = tokens.len();
-        for (position, (token, nth)) in (first..).zip(tokens.iter().zip(1..)) {
+        for (position, token) in (first..).zip(tokens) {
             let position = i32::try_from(position).unwrap_or(i32::MAX);
-            let wanted = whole && nth == last;
-            let added = self.batch.add(*token, position, &[sequence.slot.id()], wanted);
+            let added = self.batch.add(*token, position, sequence.slot.id());
             added.map_err(|_| Fault::Engine { what: "batch" })?;
         }
-        sequence.row = whole.then(|| self.batch.n_tokens() - 1);
+        sequence.row = if whole { self.batch.want_output() } else { None };
         Ok(())
     }
 
@@ -126,14 +124,14 @@ impl Inference<'_> {
         ended: &mut Vec<Ended>,
     ) -> Result<(), Fault> {
         let Some(row) = self.running[at].row.take() else {
-            return Ok(());
+            return self.publish(at);
         };
         match self.next_token(at, row) {
             Ok(outcome) => {
                 tokens.extend(outcome.token);
                 if let Some(reason) = outcome.finish {
                     ended.push(self.running[at].ended(reason));
-                    self.release(at)?;
+                    self.retire(at, None)?;
                 }
                 Ok(())
             }
@@ -147,7 +145,8 @@ impl Inference<'_> {
 
     fn next_token(&mut self, at: usize, row: i32) -> Result<Outcome, Refusal> {
         let sequence = &mut self.running[at];
-        let logits = self.context.get_logits_ith(row);
+        let missing = || Refusal::new(Code::Internal, "the engine computed nothing to choose from");
+        let logits = self.context.logits(row).ok_or_else(missing)?;
         let position = sequence.length();
         let Picked { token, standing, logprobs } = sequence
             .sampler

@@ -2,15 +2,27 @@
 
 use core_wire::{
     client::{Priority, event::FinishReason},
-    ids::JobId,
+    ids::{DomainId, JobId},
     worker::{Sampling, StepToken},
 };
 use llama_cpp_2::token::LlamaToken;
 
-use crate::engine::{
-    grammar::Standing,
-    sampling::{Logprobs, Sampler},
+use crate::{
+    context::{cache::Ask, tokens::Tokens},
+    engine::{
+        grammar::Standing,
+        sampling::{Logprobs, Sampler},
+    },
 };
+
+/// What a sequence is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Aim {
+    /// An answer, token by token.
+    Answer,
+    /// Its cells, which every domain may read: it ends where an answer would begin.
+    Publish,
+}
 
 /// A request that was tokenized and found to fit.
 pub(crate) struct Prepared {
@@ -18,11 +30,15 @@ pub(crate) struct Prepared {
     pub(crate) job: JobId,
     /// Who has to give way first.
     pub(crate) class: Priority,
-    /// Whose cells may serve it.
+    /// The job whose cells may serve it.
     pub(crate) reuse: Option<JobId>,
+    /// Whose cells may serve it beside those.
+    pub(crate) domain: Option<DomainId>,
+    /// What it is for.
+    pub(crate) aim: Aim,
     /// Its prompt and what it has got already; at least one token, and fewer than the context
     /// holds.
-    pub(crate) tokens: Vec<LlamaToken>,
+    pub(crate) tokens: Tokens,
     /// How many of them are the prompt.
     pub(crate) prompt: usize,
     /// How its tokens are chosen.
@@ -32,10 +48,9 @@ pub(crate) struct Prepared {
 }
 
 impl Prepared {
-    /// Cells that it needs to start: one for each token that it has.
-    pub(crate) fn cells(&self) -> u32 {
-        // Shorter than the context, whose length is a u32.
-        u32::try_from(self.tokens.len()).unwrap_or(u32::MAX)
+    /// What it may start from.
+    pub(crate) fn ask(&self) -> Ask<'_> {
+        Ask { domain: self.domain, named: self.reuse, tokens: &self.tokens }
     }
 
     /// Tokens that may still be chosen for it.
@@ -66,13 +81,4 @@ pub(crate) struct Chosen<'a> {
     pub(crate) standing: Standing,
     /// Its probability, where asked for.
     pub(crate) logprobs: Option<Logprobs>,
-}
-
-/// Cells of another sequence.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Borrowed {
-    /// Whose they are.
-    pub(crate) from: JobId,
-    /// How many.
-    pub(crate) cells: u32,
 }

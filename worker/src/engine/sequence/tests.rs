@@ -6,9 +6,13 @@ use core_wire::{
 };
 use llama_cpp_2::token::LlamaToken;
 
-use super::{Chosen, Outcome, Prepared, Sequence};
+use super::{Aim, Chosen, Outcome, Prepared, Sequence};
 use crate::{
-    context::pool::Pool,
+    context::{
+        cache::{Cache, Limits},
+        pool::Sharing,
+        tokens::Tokens,
+    },
     engine::{
         batch::Want,
         grammar::Standing,
@@ -19,11 +23,15 @@ use crate::{
 const EOG: i32 = 2;
 
 fn sequence(prompt: i32, max_tokens: u32, stop: &[&str], end: EndOfGeneration) -> Sequence {
+    let tokens: Vec<LlamaToken> = (0..prompt).map(LlamaToken::new).collect();
+    let limits = Limits { n_ctx: 10, idle: 0, sequences: 1, sharing: Sharing::Parts };
     let prepared = Prepared {
         job: JobId(1),
         class: Priority::Normal,
         reuse: None,
-        tokens: (0..prompt).map(LlamaToken::new).collect(),
+        domain: None,
+        aim: Aim::Answer,
+        tokens: Tokens::from(tokens),
         prompt: usize::try_from(prompt).unwrap(),
         sampling: Sampling {
             max_tokens,
@@ -38,7 +46,8 @@ fn sequence(prompt: i32, max_tokens: u32, stop: &[&str], end: EndOfGeneration) -
         },
         sampler: Sampler::default(),
     };
-    Sequence::new(prepared, Pool::new(1).take().unwrap(), 0, 10)
+    let begun = Cache::new(limits).begin(&prepared.ask(), &[]).unwrap();
+    Sequence::new(prepared, begun, 10)
 }
 
 fn advance(sequence: &mut Sequence, token: i32, piece: &str) -> Outcome {
@@ -76,6 +85,23 @@ fn a_prompt_is_fed_in_slices_and_then_one_token_at_a_time() {
     assert_eq!(sequence.feed(1), (&[LlamaToken::new(7)][..], 5));
     assert!(sequence.is_whole_after(1) && !sequence.is_whole_after(0));
     assert!(sequence.feed(0).0.is_empty());
+    sequence.fed(1);
+    assert!(sequence.is_computed(), "an end token is never computed itself");
+}
+
+#[test]
+fn only_what_was_computed_stays() {
+    let mut sequence = sequence(5, 9, &[], EndOfGeneration::Stops);
+    sequence.fed(3);
+    assert_eq!(sequence.live().tokens.len(), 3);
+    sequence.fed(2);
+    advance(&mut sequence, 7, "x");
+    sequence.fed(1);
+    advance(&mut sequence, 8, "y");
+    let left = sequence.leave(None);
+    let tokens: Vec<i32> = left.tokens.iter().map(|token| token.0).collect();
+    assert_eq!(tokens, [0, 1, 2, 3, 4, 7], "the last was chosen and not computed");
+    assert_eq!(left.cells.count(), 6);
 }
 
 #[test]

@@ -1,7 +1,9 @@
 //! Plays the broker: makes the rings, starts the real worker, and speaks the real protocol.
 
 mod answer;
+mod errand;
 mod life;
+pub(crate) mod made;
 mod plan;
 mod spawn;
 
@@ -19,18 +21,17 @@ use std::{
 use core_ring::{BrokerEnd, Budget, Layout};
 use core_wire::{
     client::{Priority, Prompt},
-    codec,
     ids::JobId,
-    limits::FRAGMENT_BYTES_MAX,
     untrusted::Untrusted,
     worker::{
-        Failed, Fragment, Job, JobKind, KIND_MAX, Locked, Payload, Purpose, Ready, Refused,
-        Sampling, ToBroker, ToWorker, WorkerConfig, config::Serve,
+        Failed, JobKind, KIND_MAX, Locked, Payload, Purpose, Ready, Refused, Sampling, ToBroker,
+        ToWorker, WorkerConfig, config::Serve,
     },
 };
 
 pub(crate) use self::{
     answer::{Answer, note},
+    errand::Errand,
     plan::{engine, greedy, model, serve, shipped, variants},
 };
 
@@ -172,20 +173,7 @@ impl Worker {
         kind: JobKind,
         payload: &Payload,
     ) -> JobId {
-        let job = JobId(self.next_job);
-        self.next_job += 1;
-        let bytes = codec::encode(payload).unwrap();
-        let prompt_bytes = u32::try_from(bytes.len()).unwrap();
-        let domain = None;
-        self.tell(&ToWorker::Job(Job { job, kind, class, reuse, domain, prompt_bytes }));
-        for (index, piece) in bytes.chunks(FRAGMENT_BYTES_MAX).enumerate() {
-            self.tell(&ToWorker::Fragment(Fragment {
-                job,
-                offset: u32::try_from(index * FRAGMENT_BYTES_MAX).unwrap(),
-                bytes: piece.to_vec(),
-            }));
-        }
-        job
+        self.submit(Errand { class, reuse, ..Errand::of(kind, payload) })
     }
 
     /// Sends a text to be continued.
@@ -212,6 +200,11 @@ impl Worker {
     /// Sends a job that is answered in chunks, and puts them together.
     pub(crate) fn chunks(&mut self, kind: JobKind, prompt: &Prompt) -> Result<Vec<u8>, Refused> {
         let job = self.send(kind, prompt);
+        self.answer_of(job)
+    }
+
+    /// Puts the chunks of a job together.
+    pub(crate) fn answer_of(&mut self, job: JobId) -> Result<Vec<u8>, Refused> {
         let mut bytes = Vec::new();
         loop {
             match self.hear() {

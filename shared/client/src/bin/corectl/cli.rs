@@ -7,7 +7,7 @@ mod shaping;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
-use core_client::Params;
+use core_client::{Cache, Params};
 
 use self::{answer::AnswerArgs, sampling::SamplingArgs, shaping::ShapingArgs};
 use crate::failure::Failure;
@@ -17,6 +17,9 @@ const BROKER: &str = "Which broker, and how to answer";
 
 /// Heading of the flags of `run` that change what is told, not what is said.
 const MORE: &str = "More of the answer";
+
+/// Heading of the flags about what was computed before.
+const CONTEXTS: &str = "What was computed before";
 
 /// Runs prompts on a core-runtime broker, and watches and steers it.
 ///
@@ -58,6 +61,12 @@ pub(crate) enum Command {
     Load(ModelArgs),
     /// End a model's worker once its requests are done
     Unload(ModelArgs),
+    /// Serve a model from another file; what runs ends on the old one
+    Swap(SwapArgs),
+    /// Compute a text once, so that every session may start from it; not for secrets
+    Publish(PublishArgs),
+    /// Forget all published texts of a model
+    Withdraw(ModelArgs),
     /// List the models
     Models,
     /// Show the broker, its workers, its models and its queue
@@ -69,8 +78,6 @@ pub(crate) enum Command {
     /// Drain, then end the broker
     Shutdown,
     /// Names of the contract that later versions fill.
-    #[command(hide = true, disable_help_flag = true)]
-    Swap(Later),
     #[command(hide = true, disable_help_flag = true)]
     Top(Later),
     #[command(hide = true, disable_help_flag = true)]
@@ -100,6 +107,12 @@ pub(crate) struct RunArgs {
     /// Tell each token's log probability, and those of the N likeliest in its place
     #[arg(long, value_name = "N", help_heading = MORE)]
     logprobs: Option<u32>,
+    /// Start from the context that was saved under this name
+    #[arg(long, value_name = "NAME", help_heading = CONTEXTS)]
+    pub(crate) restore: Option<String>,
+    /// Save prompt and answer under this name, for a later --restore
+    #[arg(long, value_name = "NAME", help_heading = CONTEXTS)]
+    pub(crate) save: Option<String>,
     /// Leave it running after its first token, and print the ticket for `corectl attach`
     #[arg(long, help_heading = MORE)]
     pub(crate) detach: bool,
@@ -127,6 +140,9 @@ pub(crate) struct ChatArgs {
 /// What `run` and `chat` share, in the order of `--help`: the usual flags first.
 #[derive(Args, Debug)]
 struct TuningArgs {
+    /// Compute everything anew, and keep nothing of it
+    #[arg(long, help_heading = CONTEXTS)]
+    no_cache: bool,
     #[command(flatten)]
     sampling: SamplingArgs,
     #[command(flatten)]
@@ -157,12 +173,29 @@ pub(crate) struct EmbedArgs {
 }
 
 #[derive(Args, Debug)]
+pub(crate) struct PublishArgs {
+    /// The model's id, as `corectl models` lists it
+    pub(crate) model: String,
+    /// The text; read from standard input when absent, without its last newline
+    #[arg(allow_hyphen_values = true)]
+    pub(crate) text: Option<String>,
+}
+
+#[derive(Args, Debug)]
 pub(crate) struct DetokenizeArgs {
     /// The model whose vocabulary is used
     pub(crate) model: String,
     /// Token ids, separated by commas or spaces
     #[arg(required = true, value_delimiter = ',')]
     pub(crate) ids: Vec<u32>,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct SwapArgs {
+    /// The model's id, as `corectl models` lists it
+    pub(crate) model: String,
+    /// A file's name beneath the broker's models/
+    pub(crate) file: String,
 }
 
 #[derive(Args, Debug)]
@@ -191,6 +224,9 @@ impl TuningArgs {
         let mut params = self.sampling.params();
         params.grammar = self.answer.grammar()?;
         self.shaping.shape(&mut params);
+        if self.no_cache {
+            params.cache = Cache::Off;
+        }
         Ok(params)
     }
 }

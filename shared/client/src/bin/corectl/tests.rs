@@ -26,6 +26,11 @@ fn what_the_contract_lists_can_be_typed() {
         "corectl --json run m p -n 5 --temp nan --top-k 0 --top-p -1 --min-p 0.1 --seed 1 \
          --stop a --stop -b --priority batch --ignore-eos --deadline-ms 5",
         "corectl run m --tokens 1,2,3 --json",
+        "corectl run m p --restore a --save b --no-cache",
+        "corectl chat m --no-cache",
+        "corectl publish m text",
+        "corectl publish m",
+        "corectl withdraw m",
         "corectl run m p --n 3 --logprobs 2 --json-schema f --typical 0.5 --top-n-sigma -1 \
          --xtc-probability nan --xtc-threshold 2 --logit-bias 4=-100 --logit-bias 5=nan",
         "corectl run m p --repeat-penalty 1.1 --repeat-last-n 8 --frequency-penalty -1 \

@@ -31,7 +31,7 @@ pub enum Priority {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Cache {
-    /// The session's own contexts, and prefixes that Control published; wiped when the session ends.
+    /// The session's own contexts, and what Control published; wiped when the session ends.
     #[default]
     Session,
     /// Nothing: it is computed from its first token, and nothing of it is kept.

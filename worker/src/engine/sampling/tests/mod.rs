@@ -3,7 +3,10 @@ mod logprobs;
 mod penalties;
 mod replay;
 
-use std::{path::Path, sync::LazyLock};
+use std::{
+    path::{Path, PathBuf},
+    sync::LazyLock,
+};
 
 use core_wire::worker::{Sampling, job::EndOfGeneration};
 use llama_cpp_2::{
@@ -21,13 +24,14 @@ pub(crate) static BACKEND: LazyLock<LlamaBackend> = LazyLock::new(|| {
 });
 
 /// The vocabulary of the model that ships; some tests want one of the engine's own.
-static VOCABULARY: LazyLock<LlamaModel> =
-    LazyLock::new(|| shipped(&LlamaModelParams::default().with_vocab_only(true)));
+static VOCABULARY: LazyLock<LlamaModel> = LazyLock::new(|| {
+    let params = LlamaModelParams::default().with_vocab_only(true);
+    LlamaModel::load_from_file(&BACKEND, story(), &params).unwrap()
+});
 
 /// The model that ships.
-pub(crate) fn shipped(params: &LlamaModelParams) -> LlamaModel {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/model/story.gguf");
-    LlamaModel::load_from_file(&BACKEND, path, params).unwrap()
+pub(crate) fn story() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/model/story.gguf")
 }
 
 /// What samplers are made from, as in a worker that holds the vocabulary that ships.

@@ -1,6 +1,7 @@
 //! `corectl audit`: what protects each process, and how that is known.
 
 use core_client::{AuditProcess, AuditRow};
+use serde::Serialize;
 
 use super::session::Target;
 use crate::{
@@ -15,12 +16,32 @@ use crate::{
 /// Spaces in front of a table that stands under a heading.
 const INDENT: usize = 2;
 
+/// Name and version of a line of `--json`: fields may be added under it, none may change.
+const RECORD: &str = "core-audit/1";
+
+/// A line of `--json`: one process, in a form that can be kept and read again.
+#[derive(Debug, Serialize)]
+pub(super) struct Line<'a> {
+    record: &'static str,
+    /// Whether every required protection of this process was seen to hold.
+    complete: bool,
+    #[serde(flatten)]
+    process: &'a AuditProcess,
+}
+
+impl<'a> Line<'a> {
+    pub(super) fn of(process: &'a AuditProcess) -> Self {
+        let complete = exit(std::slice::from_ref(process)) == Exit::Done;
+        Self { record: RECORD, complete, process }
+    }
+}
+
 /// Shows every protection of every process.
 pub(crate) async fn run(target: Target, out: &mut Out) -> Result<Exit, Failure> {
     let processes = target.connect().await?.client.audit().await?;
     for process in &processes {
         match out.format() {
-            Format::Json => out.json(process).await?,
+            Format::Json => out.json(&Line::of(process)).await?,
             Format::Human => out.own_text(&page(process, out.style)).await?,
         }
     }

@@ -5,6 +5,7 @@ use std::io::Write;
 use core_client::{ChatMessage, Generate, Params, Prompt, RequestError};
 
 use super::{
+    contexts,
     generate::{self, Asked, End, Shown},
     session::{Session, Target},
 };
@@ -15,8 +16,9 @@ use crate::{
     out::{self, Format, Out},
 };
 
-const INTRODUCTION: &str =
-    "Every line is a message. /new starts over, /quit or Ctrl-D ends, Ctrl-C cancels an answer.";
+const INTRODUCTION: &str = "\
+     Every line is a message. /new starts over, /quit or Ctrl-D ends, Ctrl-C cancels an answer. \
+     /save NAME keeps what was computed, /restore NAME takes it for the same messages.";
 const USER: &str = "user";
 const ASSISTANT: &str = "assistant";
 
@@ -41,17 +43,51 @@ pub(crate) async fn run(
     let mut lines = Lines::new();
     // Ends with the input.
     while let Some(line) = typist.ask(&mut lines).await? {
-        match line.as_str() {
-            "" => {}
-            "/quit" => break,
-            "/new" => {
+        match Said::from(line) {
+            Said::Nothing => {}
+            Said::Quit => break,
+            Said::New => {
                 chat.messages.clear();
                 typist.say("A new conversation.");
             }
-            _ => chat.turn(line, typist, out).await?,
+            Said::Save(name) => {
+                let saved = contexts::save(&chat.session.client, (&chat.model, &name), out).await;
+                typist.take(saved, out).await?;
+            }
+            Said::Restore(name) => {
+                let client = &chat.session.client;
+                let restored = contexts::restore(client, (&chat.model, &name), out).await;
+                typist.take(restored, out).await?;
+            }
+            Said::Message(line) => chat.turn(line, typist, out).await?,
         }
     }
     Ok(Exit::Done)
+}
+
+/// One line.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Said {
+    Nothing,
+    Quit,
+    New,
+    Save(String),
+    Restore(String),
+    Message(String),
+}
+
+impl From<String> for Said {
+    fn from(line: String) -> Self {
+        let words: Vec<_> = line.split_ascii_whitespace().collect();
+        match words.as_slice() {
+            _ if line.is_empty() => Self::Nothing,
+            ["/quit"] => Self::Quit,
+            ["/new"] => Self::New,
+            ["/save", name] => Self::Save((*name).to_owned()),
+            ["/restore", name] => Self::Restore((*name).to_owned()),
+            _ => Self::Message(line),
+        }
+    }
 }
 
 struct Chat {
@@ -81,13 +117,12 @@ impl Chat {
                 self.messages.push(message(ASSISTANT, shown.text));
                 Ok(())
             }
-            Err(Failure::Request(error)) if typist == Typist::Person && can_go_on(&error) => {
+            Err(failure) => {
                 self.messages.pop();
-                out.failure(&Failure::Request(error)).await;
+                typist.take(Err(failure), out).await?;
                 typist.say("The message was not taken; try another, or /new.");
                 Ok(())
             }
-            Err(failure) => Err(failure),
         }
     }
 
@@ -120,6 +155,17 @@ impl Typist {
     fn say(self, text: &str) {
         if self == Self::Person {
             out::note(text);
+        }
+    }
+
+    /// Tells a person of a refusal, and goes on; a script ends with it.
+    async fn take(self, done: Result<(), Failure>, out: &mut Out) -> Result<(), Failure> {
+        match done {
+            Err(Failure::Request(error)) if self == Self::Person && can_go_on(&error) => {
+                out.failure(&Failure::Request(error)).await;
+                Ok(())
+            }
+            other => other,
         }
     }
 

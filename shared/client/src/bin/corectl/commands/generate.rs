@@ -27,7 +27,7 @@ const FAREWELL_MAX: Duration = Duration::from_secs(2);
 pub(crate) struct Asked<'a> {
     /// The model.
     pub(crate) model: &'a str,
-    /// Completions.
+    /// Completions; 0 for what only waits for its model.
     pub(crate) choices: u32,
 }
 
@@ -89,6 +89,11 @@ impl<'a> Asked<'a> {
     pub(crate) fn one(model: &'a str) -> Self {
         Self { model, choices: 1 }
     }
+
+    /// That a model is loaded, unloaded or swapped.
+    pub(crate) fn place(model: &'a str) -> Self {
+        Self { model, choices: 0 }
+    }
 }
 
 impl End {
@@ -108,6 +113,9 @@ struct View<'a> {
     line: StatusLine<'a>,
     completions: Completions,
     choices: Choices,
+    /// How far a model has come is a line only of what waits for nothing else: the lines of `run`
+    /// are fixed.
+    is_placing: bool,
     text: String,
 }
 
@@ -117,8 +125,9 @@ impl<'a> View<'a> {
             0 | 1 => Completions::One,
             _ => Completions::Several,
         };
-        let choices = Choices::new(asked.choices);
-        Self { out, line: StatusLine::new(asked.model), completions, choices, text: String::new() }
+        let (is_placing, choices) = (asked.choices == 0, Choices::new(asked.choices));
+        let line = StatusLine::new(asked.model);
+        Self { out, line, completions, choices, is_placing, text: String::new() }
     }
 
     /// Shows one event, and hands back the terminal one.
@@ -127,6 +136,7 @@ impl<'a> View<'a> {
             self.text.push_str(text);
         }
         match (self.out.format(), Line::of(&event, self.completions)) {
+            (Format::Json, Some(Line::Progress { .. })) if !self.is_placing => {}
             (Format::Json, Some(line)) => self.out.json(&line).await?,
             (Format::Json, None) => {}
             (Format::Human, _) => self.human(&event).await?,

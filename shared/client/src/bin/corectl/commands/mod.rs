@@ -3,6 +3,7 @@
 mod audit;
 mod chat;
 mod choices;
+mod contexts;
 mod detach;
 mod generate;
 mod models;
@@ -46,12 +47,14 @@ async fn perform(command: Command, target: Target, out: &mut Out) -> Result<Exit
         Command::Embed(args) => text::embed(args, target, out).await,
         Command::Load(args) => models::load(&args.model, target, out).await,
         Command::Unload(args) => models::unload(&args.model, target, out).await,
+        Command::Publish(args) => contexts::publish(args, target, out).await,
+        Command::Withdraw(args) => contexts::withdraw(&args.model, target, out).await,
         Command::Models => models::list(target, out).await,
         Command::Status => status::run(target, out).await,
         Command::Audit => audit::run(target, out).await,
         Command::Drain => orders::drain(target, out).await,
         Command::Shutdown => orders::shutdown(target, out).await,
-        Command::Swap(_) => Err(Failure::not_yet("swap")),
+        Command::Swap(args) => models::swap(&args.model, &args.file, target, out).await,
         Command::Top(_) => Err(Failure::not_yet("top")),
         Command::Metrics(_) => Err(Failure::not_yet("metrics")),
     }

@@ -1,4 +1,4 @@
-//! `corectl models`, `load` and `unload`.
+//! `corectl models`, `load`, `unload` and `swap`.
 
 use core_client::{ModelInfo, ModelState};
 
@@ -21,7 +21,7 @@ const HASH_DIGITS: usize = 12;
 pub(crate) async fn load(model: &str, target: Target, out: &mut Out) -> Result<Exit, Failure> {
     let session = target.connect().await?;
     let events = session.client.load(model).await?;
-    let shown = generate::show(events, Asked::one(model), &session, out).await?;
+    let shown = generate::show(events, Asked::place(model), &session, out).await?;
     tell(&shown.end, out);
     Ok(shown.end.exit())
 }
@@ -30,7 +30,21 @@ pub(crate) async fn load(model: &str, target: Target, out: &mut Out) -> Result<E
 pub(crate) async fn unload(model: &str, target: Target, out: &mut Out) -> Result<Exit, Failure> {
     let session = target.connect().await?;
     let events = session.client.unload(model).await?;
-    let shown = generate::show(events, Asked::one(model), &session, out).await?;
+    let shown = generate::show(events, Asked::place(model), &session, out).await?;
+    tell(&shown.end, out);
+    Ok(shown.end.exit())
+}
+
+/// Serves a model from another file, with a bar.
+pub(crate) async fn swap(
+    model: &str,
+    file: &str,
+    target: Target,
+    out: &mut Out,
+) -> Result<Exit, Failure> {
+    let session = target.connect().await?;
+    let events = session.client.swap(model, file).await?;
+    let shown = generate::show(events, Asked::place(model), &session, out).await?;
     tell(&shown.end, out);
     Ok(shown.end.exit())
 }

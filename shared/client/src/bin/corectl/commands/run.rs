@@ -3,7 +3,7 @@
 use core_client::{Generate, Prompt};
 
 use super::{
-    detach,
+    contexts, detach,
     generate::{self, Asked, End},
     session::Target,
 };
@@ -22,6 +22,9 @@ pub(crate) async fn run(mut args: RunArgs, target: Target, out: &mut Out) -> Res
         None => Prompt::Text(typed(args.prompt)?),
     };
     let session = target.connect().await?;
+    if let Some(name) = &args.restore {
+        contexts::restore(&session.client, (&args.model, name), out).await?;
+    }
     let asked = Asked { model: &args.model, choices: params.n };
     let request = Generate { model: args.model.clone(), prompt, params };
     let events = session.client.generate(request).await?;
@@ -32,7 +35,11 @@ pub(crate) async fn run(mut args: RunArgs, target: Target, out: &mut Out) -> Res
     if let (Format::Human, End::Done(done)) = (out.format(), &shown.end) {
         out::note(&generate::summary(done));
     }
-    Ok(shown.end.exit())
+    let exit = shown.end.exit();
+    if let (Exit::Done, Some(name)) = (exit, &args.save) {
+        contexts::save(&session.client, (&args.model, name), out).await?;
+    }
+    Ok(exit)
 }
 
 fn typed(prompt: Option<String>) -> Result<String, Failure> {

@@ -100,6 +100,7 @@ fn workers(status: &Status) -> Table {
 
 fn worker_state(worker: &WorkerStatus) -> Cell {
     match worker.state {
+        WorkerState::Ready | WorkerState::Draining if worker.outdated => Cell::odd("old file"),
         WorkerState::Loading => Cell::odd("loading"),
         WorkerState::Ready => Cell::good("ready"),
         WorkerState::Draining => Cell::odd("draining"),

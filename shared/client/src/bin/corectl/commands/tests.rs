@@ -1,12 +1,15 @@
 //! What people see.
 
 use core_client::{
-    AuditProcess, AuditRow, Done, FinishReason, ModelInfo, ModelState, Status, Timings, Usage,
-    wire::client::status::WorkerStatus,
+    AuditProcess, AuditRow, ContextInfo, Done, FinishReason, ModelInfo, ModelState, Status,
+    Timings, Usage, wire::client::status::WorkerStatus,
 };
 
 use super::{
-    audit, detach,
+    audit,
+    chat::Said,
+    contexts::sentence,
+    detach,
     generate::{End, summary},
     status::{duration, page},
     status_line::waiting,
@@ -94,6 +97,37 @@ fn an_audit_tells_missing_from_degraded_in_words() {
     assert_eq!(audit::exit(&[]), Exit::Failed);
 }
 
+/// What a compliance tool keeps: these names and kinds of value stay.
+#[test]
+fn an_audit_is_a_record() {
+    let row = |required, achieved| AuditRow {
+        name: "seccomp.serve".into(),
+        required,
+        achieved,
+        value: "2 of 2 threads".into(),
+        verified: "outside at READY".into(),
+        verified_at_ms: 1_700_000_000_000,
+    };
+    let told = |rows: Vec<AuditRow>| {
+        let model = Some("story".to_owned());
+        let process = AuditProcess { pid: 4, role: "worker".into(), model, rows };
+        serde_json::to_value(audit::Line::of(&process)).unwrap()
+    };
+    let expected = serde_json::json!({
+        "record": "core-audit/1", "complete": true,
+        "pid": 4, "role": "worker", "model": "story",
+        "rows": [{
+            "name": "seccomp.serve", "required": true, "achieved": true,
+            "value": "2 of 2 threads", "verified": "outside at READY",
+            "verified_at_ms": 1_700_000_000_000_u64,
+        }],
+    });
+    assert_eq!(told(vec![row(true, true)]), expected);
+    assert_eq!(told(vec![row(true, true), row(false, false)])["complete"], true);
+    assert_eq!(told(vec![row(true, true), row(true, false)])["complete"], false);
+    assert_eq!(told(Vec::new())["complete"], false);
+}
+
 #[test]
 fn a_wait_is_told_in_units_that_fit_it() {
     let cases = [
@@ -117,4 +151,22 @@ fn a_ticket_is_read_as_it_was_written() {
     for bad in ["", "00", "+0000000000000000000000000000001", &"g".repeat(32), &"0".repeat(33)] {
         assert!(matches!(detach::read(bad), Err(Failure::Usage(_))), "{bad}");
     }
+}
+
+#[test]
+fn a_line_of_a_chat_is_a_message_unless_it_is_a_whole_command() {
+    let said = |line: &str| Said::from(line.to_owned());
+    assert_eq!((said(""), said("/quit"), said("/new")), (Said::Nothing, Said::Quit, Said::New));
+    assert_eq!(said("/save a.b"), Said::Save("a.b".into()));
+    assert_eq!(said("/restore a"), Said::Restore("a".into()));
+    for message in ["/save", "/save a b", "save a", "/restored a", "/quit now", " x "] {
+        assert_eq!(said(message), Said::Message(message.into()));
+    }
+}
+
+#[test]
+fn a_context_is_told_with_its_size_where_it_has_a_file() {
+    let told = |bytes| sentence("saved", ContextInfo { tokens: 12, bytes });
+    assert_eq!(told(0), "[saved: 12 tokens]");
+    assert!(told(3 << 20).starts_with("[saved: 12 tokens, 3"), "{}", told(3 << 20));
 }

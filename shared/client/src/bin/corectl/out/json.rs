@@ -1,6 +1,8 @@
 //! The lines of `--json`, field by field as the contract names them.
 
-use core_client::{Choice, Done, Event, FinishReason, ModelInfo, RequestError, Timings, Usage};
+use core_client::{
+    Choice, ContextInfo, Done, Event, FinishReason, ModelInfo, RequestError, Timings, Usage,
+};
 use serde::Serialize;
 
 /// One event as a line.
@@ -32,6 +34,10 @@ pub(crate) enum Line<'a> {
     Detached {
         ticket: String,
         keep_ms: u32,
+    },
+    Context {
+        tokens: u32,
+        bytes: u64,
     },
     Error {
         code: u16,
@@ -107,6 +113,7 @@ impl<'a> Line<'a> {
             Event::Choice(choice) => Some(Self::choice(choice)),
             Event::Loaded(model) => Some(Self::Loaded(model)),
             Event::Done(done) => Some(Self::done(done)),
+            Event::Context(info) => Some(Self::context(*info)),
             Event::Error(_)
             | Event::Tokens(_)
             | Event::Text(_)
@@ -114,7 +121,6 @@ impl<'a> Line<'a> {
             | Event::Status(_)
             | Event::Audit(_)
             | Event::Embedding(_)
-            | Event::Context(_)
             | Event::Resumed { .. }
             | Event::Detached(_) => None,
         }
@@ -132,6 +138,11 @@ impl<'a> Line<'a> {
             usage: Some(done.usage),
             timings: Some(done.timings),
         })
+    }
+
+    /// What was saved, restored, published or withdrawn.
+    pub(crate) fn context(info: ContextInfo) -> Self {
+        Self::Context { tokens: info.tokens, bytes: info.bytes }
     }
 
     /// The end of an order that has no answer.

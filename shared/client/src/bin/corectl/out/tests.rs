@@ -1,8 +1,8 @@
 //! Lines of JSON, tables, and text that is not obeyed.
 
 use core_client::{
-    Choice, Code, Done, Event, FinishReason, ModelInfo, Refusal, RequestError, Status, Timings,
-    Usage,
+    Choice, Code, ContextInfo, Done, Event, FinishReason, ModelInfo, Refusal, RequestError, Status,
+    Timings, Usage,
 };
 use serde_json::{Value, json};
 
@@ -36,6 +36,8 @@ fn events_have_the_fields_of_the_contract() {
     assert_eq!(loaded["event"], "loaded");
     assert_eq!(loaded["state"], "unloaded");
     assert!(of(&Event::Text("x".into())).is_none());
+    let context = Event::Context(ContextInfo { tokens: 3, bytes: 40 });
+    assert_eq!(value(of(&context)), json!({"event": "context", "tokens": 3, "bytes": 40}));
 }
 
 #[test]

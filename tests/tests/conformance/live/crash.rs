@@ -1,0 +1,142 @@
+//! P14, P27, P28: a worker that ends by itself ends visibly, alone, and leaves no core.
+
+use std::{path::Path, process::Stdio, time::Duration};
+
+use core_tests::{
+    harness::{Bench, Layers, Setup, Stage, processes},
+    trace::{Arg, Outcome, Tracee},
+};
+use nix::{libc, sys::signal::Signal};
+
+use super::{busy, ensure, last_line, symbols};
+use crate::{
+    VARIANT,
+    skip::{needs_root, skip},
+    world::World,
+};
+
+/// `RLIMIT_CORE` of getrlimit(2), and more than a worker's core has.
+const RLIMIT_CORE: u64 = 4;
+const CORE_BYTES: u64 = 1 << 30;
+
+/// How a worker is made to end.
+type End = fn(&Tracee) -> Setup<Outcome>;
+
+/// P27: what ends by itself is told from what was ended: abort() needs its calls, and a fault must
+/// reach the default action.
+pub(super) fn crashes() -> Setup<()> {
+    let ends: [(&str, Signal, End); 6] = [
+        ("SIGABRT by tgkill", Signal::SIGABRT, by_signal),
+        ("a jump to nowhere", Signal::SIGSEGV, |tracee| tracee.end_by_jump(0, &[])),
+        ("abort()", Signal::SIGABRT, |tracee| by_call(tracee, "libc.so", "abort", &[])),
+        ("a panic", Signal::SIGABRT, by_panic),
+        ("a C++ exception", Signal::SIGABRT, |tracee| {
+            by_call(tracee, "libstdc++.so", "_ZSt17__throw_bad_allocv", &[])
+        }),
+        ("a stack that overflows", Signal::SIGSEGV, by_stack),
+    ];
+    for (what, signal, end) in ends {
+        crash(signal, Ok, end).map_err(|error| format!("{what}: {error}"))?;
+    }
+    // The other kind of thread: one of the OpenMP team.
+    let member = |worker: u32| {
+        let other = processes::tasks(worker).into_iter().find(|tid| *tid != worker);
+        other.ok_or_else(|| "the engine has one thread".into())
+    };
+    crash(Signal::SIGSEGV, member, |tracee| tracee.end_by_jump(0, &[]))
+}
+
+/// P28: as a failed assertion of ggml ends, with its own words in the broker's log.
+pub(super) fn assertion() -> Setup<()> {
+    let text = |text: &str| Arg::Text(text.into());
+    let end = |tracee: &Tracee| {
+        let words = [text("ggml.c"), Arg::Num(42), text("GGML_ASSERT(conformance) failed")];
+        by_call(tracee, "libggml-base.so", "ggml_abort", &words)
+    };
+    needs_root("ptrace of a worker")?;
+    let (broker, worker) = busy()?;
+    let outcome = end(&Tracee::seize_running(worker)?)?;
+    ensure(outcome == Outcome::Killed(Signal::SIGABRT), || format!("{outcome:?}"))?;
+    let told = || broker.log().contains("GGML_ASSERT(conformance)").then_some(());
+    processes::wait_for(Duration::from_secs(5), told).ok_or("its words did not arrive")?;
+    let gone = || (!processes::alive(worker)).then_some(());
+    processes::wait_for(Duration::from_secs(5), gone).ok_or("it is still there")?;
+    let left = processes::children(broker.pid());
+    let others = left.iter().filter(|pid| processes::alive(**pid)).count();
+    ensure(others == 0, || format!("it left processes behind: {left:?}"))
+}
+
+fn by_signal(tracee: &Tracee) -> Setup<Outcome> {
+    let call = [Arg::Own, Arg::Own, Arg::Num(libc::SIGABRT.cast_unsigned().into())];
+    tracee.end_by_call(libc::SYS_tgkill.cast_unsigned(), &call)
+}
+
+fn by_call(tracee: &Tracee, file: &str, name: &str, arguments: &[Arg]) -> Setup<Outcome> {
+    let address = symbols::address(tracee.pid(), file, |symbol| symbol == name)?;
+    tracee.end_by_jump(address, arguments)
+}
+
+/// A panic of our own code; where it was is an empty name, line and column.
+fn by_panic(tracee: &Tracee) -> Setup<Outcome> {
+    let ends = |name: &str| name.contains("panicking") && name.contains("panic_const_div_by_zero");
+    let address = symbols::address(tracee.pid(), "core-worker", ends)?;
+    let somewhere = Arg::Bytes([&address.to_le_bytes()[..], &[0; 16]].concat());
+    tracee.end_by_jump(address, &[somewhere])
+}
+
+fn by_stack(tracee: &Tracee) -> Setup<Outcome> {
+    let (_, end) = symbols::mapping(tracee.pid(), |line| line.ends_with("[stack]"))?;
+    let entry = symbols::address(tracee.pid(), "libc.so", |symbol| symbol == "abort")?;
+    tracee.end_by_stack(end - core_policy::limits::STACK - (64 << 10), entry)
+}
+
+fn crash(signal: Signal, thread: impl FnOnce(u32) -> Setup<u32>, end: End) -> Setup<()> {
+    needs_root("ptrace of a worker")?;
+    let (broker, worker) = busy()?;
+    let arguments = ["run", "long", "Once", "-n", "8000", "--ignore-eos"];
+    let running = broker.corectl_command(&arguments).stdout(Stdio::piped()).spawn()?;
+    std::thread::sleep(Duration::from_millis(200));
+    let outcome = end(&Tracee::seize_running(thread(worker)?)?)?;
+    ensure(outcome == Outcome::Killed(signal), || format!("{outcome:?} instead of {signal}"))?;
+    let text = String::from_utf8_lossy(&running.wait_with_output()?.stdout).into_owned();
+    // A stream that had not begun yet begins again on the next worker.
+    let told = text.contains("\"WORKER_LOST\"") && text.contains(signal.as_str());
+    let resumed = text.contains("\"done\"") && broker.log().contains(signal.as_str());
+    ensure(told || resumed, || format!("{signal}: {}", last_line(&text)))
+}
+
+/// P14: a worker that crashes leaves no core where it runs; without limits and while it could be
+/// dumped, it does.
+pub(super) fn no_core_is_left() -> Setup<()> {
+    needs_root("ptrace of a worker")?;
+    let pattern = std::fs::read_to_string("/proc/sys/kernel/core_pattern")?;
+    if pattern.trim_end() != "core" {
+        return skip(format!("cores of this kernel go to {:?}, not to files", pattern.trim_end()));
+    }
+    let world = World::new()?;
+    let install = world.install();
+    let bench = Bench { install: &install, variant: VARIANT };
+    let cores = || core_files(&install.path().join("target"));
+    for (layers, stage) in [(Layers::ALL, Stage::Serve), (Layers::ALL, Stage::Load)] {
+        let held = bench.hold(Path::new(&world.model), stage, layers)?;
+        held.tracee.end_by_jump(0, &[])?;
+        ensure(cores()? == 0, || format!("a core at {stage:?}"))?;
+    }
+    let held = bench.hold(Path::new(&world.model), Stage::Landlock, Layers::NONE)?;
+    let raised = [CORE_BYTES.to_le_bytes(), CORE_BYTES.to_le_bytes()].concat();
+    let call = [Arg::Num(0), Arg::Num(RLIMIT_CORE), Arg::Bytes(raised), Arg::Num(0)];
+    let outcome = held.tracee.inject(libc::SYS_prlimit64.cast_unsigned(), &call)?;
+    if outcome != Outcome::Returned(0) {
+        return skip(format!("the control may have no core here: {outcome:?}"));
+    }
+    held.tracee.end_by_jump(0, &[])?;
+    ensure(cores()? == 1, || "invalid: the control left no core either".into())
+}
+
+fn core_files(dir: &Path) -> Setup<usize> {
+    let mut count = 0;
+    for entry in std::fs::read_dir(dir)? {
+        count += usize::from(entry?.file_name().to_string_lossy().starts_with("core"));
+    }
+    Ok(count)
+}

@@ -1,0 +1,48 @@
+//! What is published for all.
+
+use std::time::Duration;
+
+use core_client::Prompt;
+use tokio::time::{sleep, timeout};
+
+use crate::{
+    contexts::{ANSWER, CONFIG, PROMPT, cached, code, unload},
+    talk::{PATIENCE, broker_with, connect, greedy, talk},
+};
+
+/// How often it is looked whether a new worker has a prefix.
+const LOOK_EACH: Duration = Duration::from_millis(20);
+
+#[test]
+fn what_is_published_serves_all_and_every_later_worker_until_it_is_withdrawn() {
+    let broker = broker_with(CONFIG);
+    talk(async {
+        let (first, second) = (connect(&broker).await, connect(&broker).await);
+        let public = Prompt::Tokens((300..500).cycle().take(200).collect());
+        let info = first.publish("long", public.clone()).await.expect("published");
+        assert_eq!((info.tokens, info.bytes), (200, 0));
+        let longer = || greedy("long", PROMPT, ANSWER);
+        assert_eq!(cached(&second, longer()).await, 200);
+        unload(&first, "long").await;
+        // A new worker computes it beside its first request, which may not find it yet.
+        let again = async {
+            while cached(&connect(&broker).await, longer()).await != 200 {
+                sleep(LOOK_EACH).await;
+            }
+        };
+        timeout(PATIENCE, again).await.expect("a new worker has it as well");
+        assert_eq!(first.publish("long", public).await.expect("again").tokens, 200);
+        assert_eq!(second.withdraw("long").await.expect("withdrawn").tokens, 200, "it was one");
+        assert_eq!(cached(&connect(&broker).await, longer()).await, 0);
+        unload(&first, "long").await;
+        assert_eq!(cached(&connect(&broker).await, longer()).await, 0);
+        for number in 0..16 {
+            let prompt = Prompt::Tokens(vec![300 + number; 4]);
+            first.publish("long", prompt).await.expect("published");
+        }
+        let more = first.publish("long", Prompt::Tokens(vec![400; 4])).await;
+        assert_eq!(code(more), "BAD_PARAMETER");
+        assert_eq!(code(first.publish("long", Prompt::Tokens(vec![])).await), "BAD_PARAMETER");
+        assert_eq!(code(first.publish("nosuch", Prompt::Text("a".into())).await), "UNKNOWN_MODEL");
+    });
+}

@@ -51,10 +51,7 @@ impl Core {
                 self.drive(Event::Cancelled { conn, target });
                 self.answer(conn, &id, &ToClient::Done(Done::default()));
             }
-            Request::Detach { target } => {
-                let detached = self.detach(conn, target);
-                self.answer(conn, &id, &detached.unwrap_or_else(ToClient::Error));
-            }
+            Request::Detach { target } => self.detach(conn, &id, target),
             Request::Attach { ticket, from } => self.adopt(conn, &id, (ticket, from)),
             Request::Models => self.tell_models(conn, id),
             Request::Status => self.answer(conn, &id, &self.status()),

@@ -114,11 +114,17 @@ impl Core {
         self.now_ms() + u64::from(self.setup.config.detach_ms)
     }
 
+    /// Answers a session that asks for a ticket.
+    pub(super) fn detach(&mut self, conn: ConnId, id: &RequestId, target: String) {
+        let detached = self.give_ticket(conn, target);
+        self.answer(conn, id, &detached.unwrap_or_else(ToClient::Error));
+    }
+
     /// Gives a ticket for a generation of the session.
     ///
     /// # Errors
     /// `BAD_PARAMETER` for what cannot be detached, `MEMORY` for what cannot be kept.
-    pub(super) fn detach(&mut self, conn: ConnId, target: String) -> Result<ToClient, Refusal> {
+    fn give_ticket(&mut self, conn: ConnId, target: String) -> Result<ToClient, Refusal> {
         let gone = || Refusal::new(Code::Internal, "the session that detaches is gone");
         let peer_uid = self.clients.get(&conn).ok_or_else(gone)?.session.peer_uid;
         let ticket = self.to_detach(conn, target)?;
@@ -175,16 +181,7 @@ impl Core {
         let Ask::Job(work) = &live.ask else {
             return Err(gone());
         };
-        let max = match work.want {
-            Want::Tokens { max, .. } => max,
-            Want::Ids
-            | Want::Text
-            | Want::Floats
-            | Want::Nothing
-            | Want::State { .. }
-            | Want::Count
-            | Want::Published => 0,
-        };
+        let max = work.want.tokens_max();
         let job = live.job.and_then(|(worker, job)| {
             self.workers.get_mut(&worker).and_then(|worker| worker.ledger.job_mut(job))
         });

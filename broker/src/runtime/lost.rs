@@ -1,8 +1,8 @@
 //! A serving worker has ended: what it said is taken in, what it ran goes on elsewhere.
 //!
-//! The journal is here already: a request keeps its prompt and parameters as long as it is open, and
-//! the ledger of the worker has the tokens that its client was told, to the last record that was
-//! whole when the process ended. So a loss is a park that nobody asked for.
+//! The journal is here already: a request keeps its prompt and parameters as long as it is open,
+//! and the ledger of the worker has the tokens that its client was told, to the last record that
+//! was whole when the process ended. So a loss is a park that nobody asked for.
 
 use core_wire::client::Event as ToClient;
 

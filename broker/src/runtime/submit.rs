@@ -67,9 +67,8 @@ impl Core {
         let head = Job { job, kind, class, reuse, domain, prompt_bytes: 0 };
         let queued = worker.feed.push_job(head, &work.prompt, live.emitted.ids());
         let (outbox, name, choice) = (live.outbox.clone(), live.id.clone(), live.form.choice());
-        let journal = live.journal.clone();
+        let (emitted, journal) = (std::mem::take(&mut live.emitted), live.journal.clone());
         let listener = Listener { ticket, outbox, id: name, choice, journal };
-        let emitted = std::mem::take(&mut live.emitted);
         worker.ledger.submit(job, work.want, emitted, listener);
         worker.sent(queued);
         self.demand(id);

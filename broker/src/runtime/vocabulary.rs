@@ -227,7 +227,8 @@ impl Core {
             Part::Whole | Part::Vocabulary => ended.while_serving(),
         };
         // What it worked on is remembered by its digest, so it is forgotten only after that.
-        // A text that kills tokenizers is told from one that was there by chance; a grammar was alone.
+        // A text that kills tokenizers is told from one that was there by chance; a grammar was
+        // alone.
         let loss = match line.part {
             Part::Grammar => Loss::Final,
             Part::Whole | Part::Vocabulary => self.judge(id, &content, ended),

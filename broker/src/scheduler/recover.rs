@@ -1,8 +1,8 @@
 //! A worker is lost: what it ran waits again in front, and whoever was there too often ends.
 //!
 //! Who killed a worker cannot be seen from outside, but who was there each time can: a request that
-//! was present at two deaths without a token in between runs next alone, and at a third death, which
-//! nobody else can have caused, it is quarantined. A token shows that a worker survives it.
+//! was present at two deaths without a token in between runs next alone, and at a third death,
+//! which nobody else can have caused, it is quarantined. A token shows that a worker survives it.
 
 use core_wire::{
     code::{Code, Refusal},

@@ -1,7 +1,7 @@
 //! The watchdog: how long a worker may be silent, and what it means when it is for longer.
 //!
-//! A heartbeat comes with each turn of its loop, so also with each slice of a long prompt. A hang is
-//! cured like a crash.
+//! A heartbeat comes with each turn of its loop, so also with each slice of a long prompt. A hang
+//! is cured like a crash.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use crate::{runtime::cores::Cores, workers::link::Want};
 /// the configuration. A heartbeat comes with each step, and steps differ by a few times.
 const HUNG_STEPS: u32 = 20;
 
-/// The share of it by which the time of a step that was long is forgotten with each that is shorter.
+/// The share of it by which the time of a step that was long is forgotten with each shorter one.
 const STEP_SHARE: u32 = 8;
 
 /// The longest that it may take, whatever its steps were like: they are its own word.

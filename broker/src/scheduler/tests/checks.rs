@@ -31,14 +31,7 @@ impl World {
                 assert!(open.job.is_none(), "told though it does not wait");
                 assert_ne!(open.told.replace(position), Some(position), "told twice");
             }
-            Effect::Load(line) => {
-                let mut workers = self.workers.values();
-                assert!(workers.all(|worker| worker.line != line), "a second worker");
-                assert!(!self.spares.contains_key(&line), "a load beside that of a spare");
-                self.note_swap(&line);
-                let first = self.loading.insert(line, Stage::Prepared);
-                assert!(first.is_none(), "a second load");
-            }
+            Effect::Load(line) => self.check_load(line),
             Effect::LoadSpare(line) => self.check_load_spare(line),
             Effect::DropSpare(line) => {
                 assert_eq!(self.spares.insert(line, true), Some(false), "dropped once");

@@ -107,6 +107,14 @@ impl World {
         });
     }
 
+    pub(super) fn check_load(&mut self, line: LineId) {
+        assert!(self.workers.values().all(|worker| worker.line != line), "a second worker");
+        assert!(!self.spares.contains_key(&line), "a load beside that of a spare");
+        self.note_swap(&line);
+        let first = self.loading.insert(line, Stage::Prepared);
+        assert!(first.is_none(), "a second load");
+    }
+
     pub(super) fn check_start(&mut self, line: LineId) {
         let Some(Stage::Sized(bytes)) = self.loading.insert(line.clone(), Stage::Started) else {
             panic!("{line:?} was not asked for memory");

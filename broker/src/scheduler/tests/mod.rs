@@ -86,9 +86,9 @@ proptest! {
     /// Exactly one end for each arrival and nothing after it, slots and cells never exceeded by
     /// what is given, one worker and one idle spare for a line at most, every queue position told
     /// and right, parks only where they help somebody or make room for a swap, memory never above
-    /// the budget, nobody evicted who is needed, nobody refused who could have had room, tokens only
-    /// behind tokens of their own vocabulary, each session with its own requests whoever moves, and
-    /// nobody waits for ever.
+    /// the budget, nobody evicted who is needed, nobody refused who could have had room, tokens
+    /// only behind tokens of their own vocabulary, each session with its own requests whoever
+    /// moves, and nobody waits for ever.
     #[test]
     fn every_history_keeps_the_promises(ops in proptest::collection::vec(op(), 1..OPS_MAX)) {
         let mut world = World::new();

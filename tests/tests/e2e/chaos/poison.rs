@@ -1,16 +1,24 @@
 //! A request that kills every worker that it meets, and those that happen to be there.
 
-use std::time::Instant;
+use std::{
+    cell::Cell,
+    rc::Rc,
+    time::{Duration, Instant},
+};
 
-use core_client::{Client, Events};
+use core_client::Client;
 use core_tests::harness::Broker;
 use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,
 };
+use tokio::{
+    task::{JoinHandle, LocalSet, spawn_local},
+    time::{sleep, timeout},
+};
 
 use super::{compared, serving};
-use crate::talk::{Heard, broker_with, connect, hear, talk, until};
+use crate::talk::{Heard, PATIENCE, broker_with, connect, hear, talk, until};
 
 /// Tokens of the prompt that kills: its prefill takes seconds, so that each death comes before its
 /// first token.
@@ -18,45 +26,74 @@ const POISON: usize = 12_000;
 /// Tokens of the others.
 const TOKENS: u32 = 3_000;
 
+/// A stream that is read all the time, by a task.
+struct Victim {
+    said: Rc<Cell<usize>>,
+    heard: JoinHandle<Heard>,
+}
+
+impl Victim {
+    async fn start(client: &Client, prompt: &str) -> Self {
+        let mut events = client.generate(compared("long", prompt, TOKENS)).await.expect("sent");
+        let said = Rc::new(Cell::new(0));
+        let count = said.clone();
+        let heard = spawn_local(async move {
+            let mut heard = Heard::new(Instant::now());
+            let counted = |heard: &Heard| {
+                count.set(heard.said.len());
+                false
+            };
+            heard.until(&mut events, counted).await;
+            heard
+        });
+        Self { said, heard }
+    }
+
+    /// Waits for a token, which shows that it is not what kills.
+    async fn advances(&self) {
+        let before = self.said.get();
+        let more = async {
+            while self.said.get() <= before + 1 {
+                sleep(Duration::from_millis(5)).await;
+            }
+        };
+        timeout(PATIENCE, more).await.expect("it goes on");
+    }
+}
+
 /// The engine has no fault that could be asked for, so the test plays it: whenever the poison is in
 /// work, the worker gets a SIGSEGV. The broker cannot tell that from a crash of the engine.
 #[test]
 fn only_the_sender_of_what_kills_workers_sees_an_error() {
-    let broker = broker_with("[models.long]\nslots = 4\nn_ctx = 32768\n");
-    talk(async {
-        let (client, other) = (connect(&broker).await, connect(&broker).await);
-        let mut victims = Vec::new();
-        for prompt in ["Once upon", "Mira gave", "Tom had"] {
-            let events = client.generate(compared("long", prompt, TOKENS)).await.expect("sent");
-            victims.push((Heard::new(Instant::now()), events));
-        }
-        let poison = other.generate(compared("long", POISON, 8)).await.expect("sent");
-        for active in [4, 4, 1] {
-            advance(&mut victims, active).await;
-            crash(&client, active).await;
-        }
-        let poison = hear(poison, Instant::now()).await;
-        assert_eq!(poison.refusal().0, "QUARANTINED", "{:?}", poison.refusal());
-        assert!(poison.refusal().1.contains("SIGSEGV"), "{:?}", poison.refusal());
-        for (heard, events) in victims {
-            let heard = heard.rest(events).await;
-            heard.done();
-            assert_eq!(heard.said.len(), TOKENS as usize);
-        }
-        let status = client.status().await.expect("a state");
-        assert_eq!((status.deaths.segfault, status.requests.failed), (3, 1), "{status:?}");
-    });
+    talk(LocalSet::new().run_until(poisoned()));
 }
 
-/// Lets each victim get a token, which shows that it is not what kills; a suspect runs alone.
-async fn advance(victims: &mut [(Heard, Events)], active: u32) {
-    if active == 1 {
-        return;
+async fn poisoned() {
+    let broker = broker_with("[models.long]\nslots = 4\nn_ctx = 32768\n");
+    let (client, other) = (connect(&broker).await, connect(&broker).await);
+    let mut victims = Vec::new();
+    for prompt in ["Once upon", "Mira gave", "Tom had"] {
+        victims.push(Victim::start(&client, prompt).await);
     }
-    for (heard, events) in victims {
-        let before = heard.said.len();
-        heard.until(events, |heard| heard.said.len() > before + 1).await;
+    let poison = other.generate(compared("long", POISON, 8)).await.expect("sent");
+    for _ in 0..2 {
+        for victim in &victims {
+            victim.advances().await;
+        }
+        crash(&client, 4).await;
     }
+    // Suspected by now, it waits until it can be alone.
+    for victim in victims {
+        let heard = victim.heard.await.expect("no reader panics");
+        heard.done();
+        assert_eq!(heard.said.len(), TOKENS as usize);
+    }
+    crash(&client, 1).await;
+    let poison = hear(poison, Instant::now()).await;
+    assert_eq!(poison.refusal().0, "QUARANTINED", "{:?}", poison.refusal());
+    assert!(poison.refusal().1.contains("SIGSEGV"), "{:?}", poison.refusal());
+    let status = client.status().await.expect("a state");
+    assert_eq!((status.deaths.segfault, status.requests.failed), (3, 1), "{status:?}");
 }
 
 /// Waits until so many requests are in work, and crashes their worker.
@@ -87,7 +124,7 @@ fn a_model_that_crashes_again_and_again_fails_with_the_reason_and_recovers() {
                     {
                         let _ = kill(Pid::from_raw(worker.pid.cast_signed()), Signal::SIGABRT);
                     }
-                    tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+                    sleep(Duration::from_millis(5)).await;
                 }
             };
             let heard = tokio::select! {
@@ -105,7 +142,7 @@ fn a_model_that_crashes_again_and_again_fails_with_the_reason_and_recovers() {
         assert!(reason.contains("SIGABRT"), "{reason}");
         let told = |broker: &Broker| broker.corectl(&["models"]).stdout;
         assert!(told(&broker).contains("SIGABRT"), "{}", told(&broker));
-        tokio::time::sleep(std::time::Duration::from_secs(2)).await;
+        sleep(Duration::from_secs(2)).await;
         let heard = crate::talk::ask(&client, compared("long", "Once", 4)).await;
         heard.done();
     });

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use core_wire::{client::Priority, ids::JobId};
 
 use super::{
-    loads::{Stage, vocabulary},
+    loads::vocabulary,
     world::{Job, Mark, World},
 };
 use crate::scheduler::{Bound, Effect, LineId, Task, Ticket, WorkerId, cells::needed};

@@ -63,7 +63,7 @@ impl Core {
         let task = Task::Generate(self.registry.line(model.clone(), Part::Whole));
         let cost = Cost { prompt: tokens, max_tokens: 0 };
         // It may be ids, and only its sender knows which text they were for.
-        Place { task, ask: Ask::Job(work), cost, bound: Bound::ToVocabulary }
+        Place { task, ask: Ask::Job(work), cost, bound: Bound::Vocabulary }
     }
 
     /// A worker has computed a prefix: the next ones of its model get it as well.

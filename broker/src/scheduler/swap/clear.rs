@@ -130,7 +130,7 @@ impl State {
         let seats = self.jobs.iter_mut().filter(|(_, seat)| seat.worker == crew.worker);
         for (&job, seat) in seats.filter(|(_, seat)| seat.share == Share::Slot) {
             let request = seat.ticket.and_then(|ticket| self.requests.get(&ticket));
-            let moves = request.is_some_and(|request| request.bound != Bound::ToEdition);
+            let moves = request.is_some_and(|request| request.bound != Bound::Edition);
             if moves && seat.stay != Stay::Leaves {
                 seat.stay = Stay::Leaves;
                 out.push(Effect::Park { worker: crew.worker, job });

@@ -83,7 +83,7 @@ impl World {
         if let Some(home) = home.filter(|home| *home != crew.line && open.emitted > 0) {
             let (old, new) = (vocabulary(&home), vocabulary(&crew.line));
             assert!(old == new && old != 0, "tokens behind those of another vocabulary");
-            assert_ne!(open.bound, Bound::ToEdition);
+            assert_ne!(open.bound, Bound::Edition);
         }
         let generates = matches!(open.task, Task::Generate(_));
         let suspect = open.deaths.0 >= 2 && open.emitted <= open.deaths.1;

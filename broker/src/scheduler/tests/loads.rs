@@ -102,7 +102,7 @@ impl World {
             task: Task::Swap { from, to },
             class: Priority::Normal,
             cost: Cost::default(),
-            bound: Bound::ToModel,
+            bound: Bound::Model,
             deadline: None,
         });
     }
@@ -213,9 +213,9 @@ impl World {
         let same = known == vocabulary(to) && known != 0;
         for open in self.open.values_mut().filter(|open| open.job.is_none()) {
             let bound = match open.bound {
-                Bound::ToModel => false,
-                Bound::ToVocabulary => !same,
-                Bound::ToEdition => true,
+                Bound::Model => false,
+                Bound::Vocabulary => !same,
+                Bound::Edition => true,
             };
             let stays = bound || open.emitted > 0 && (lives || !same);
             let loads = matches!(open.task, Task::Load(_) | Task::Unload(_));

@@ -56,8 +56,8 @@ pub(super) fn task_of(number: u8, line: LineId) -> Task {
 /// Mostly nothing in particular.
 pub(super) fn bound_of(number: u8) -> Bound {
     match number {
-        0 => Bound::ToEdition,
-        1 => Bound::ToVocabulary,
-        _ => Bound::ToModel,
+        0 => Bound::Edition,
+        1 => Bound::Vocabulary,
+        _ => Bound::Model,
     }
 }

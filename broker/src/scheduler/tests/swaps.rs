@@ -119,7 +119,7 @@ fn what_is_bound_to_the_old_file_or_ran_there_ends_there_even_if_its_worker_dies
     let mut desk = Desk::new(100);
     let (old, _, waits) = busy(&mut desk);
     let task = Task::Generate(old.clone());
-    let (bound, _) = desk.bring(|arrival| Arrival { task, bound: Bound::ToEdition, ..arrival });
+    let (bound, _) = desk.bring(|arrival| Arrival { task, bound: Bound::Edition, ..arrival });
     let (_, new, _) = desk.swap(&old, 1);
     desk.sized(&new, 40, 1);
     assert!(!submitted(&desk.ready(&new, 7, vocabulary(1))).contains(&bound));

@@ -45,6 +45,8 @@ struct Run {
     finished: Cell<usize>,
     /// Those of them that said what an undisturbed run did, to the last token.
     equal: Cell<usize>,
+    /// Tokens of all up to the first that was not an undisturbed run's.
+    same: Cell<usize>,
     resumed: Cell<usize>,
 }
 
@@ -73,6 +75,7 @@ fn survive(config: &str) {
             gaps_ms: Default::default(),
             finished: Cell::new(0),
             equal: Cell::new(0),
+            same: Cell::new(0),
             resumed: Cell::new(0),
         });
         let expected = Rc::new(expected);
@@ -163,6 +166,7 @@ async fn keep_asking(client: Client, stream: usize, expected: Rc<Vec<Heard>>, ru
         assert!(matches!(heard.end, Ok(Event::Done(_))), "{:?}", heard.end);
         let same = same_within(BORDER, &expected[which], &heard);
         run.equal.set(run.equal.get() + usize::from(same == heard.said.len()));
+        run.same.set(run.same.get() + same);
         run.finished.set(run.finished.get() + 1);
         run.resumed.set(run.resumed.get() + heard.resumed.len());
     }
@@ -174,12 +178,14 @@ fn report(kills: usize, config: &str, run: &Run) {
     let at = |share: usize| gaps.get((gaps.len() * share / 100).min(gaps.len() - 1)).copied();
     let spare = if config.is_empty() { "without standby" } else { "with standby" };
     println!(
-        "{kills} kills {spare}: {} requests of {TOKENS} tokens, {} equal to an undisturbed run to \
-         the end and the others to a token within {BORDER} of it, resumed {} times, from the kill \
-         to anybody's next token p50 {:.0} ms, p99 {:.0} ms",
+        "{kills} kills {spare}: {} requests of {TOKENS} tokens, resumed {} times, no token \
+         missing or twice; {} equal to an undisturbed run to the end, the others up to a token \
+         within {BORDER} of its own, {} tokens in all; from the kill to anybody's next token p50 \
+         {:.0} ms, p99 {:.0} ms",
         run.finished.get(),
-        run.equal.get(),
         run.resumed.get(),
+        run.equal.get(),
+        run.same.get(),
         at(50).unwrap_or(f64::NAN),
         at(99).unwrap_or(f64::NAN),
     );
@@ -194,7 +200,7 @@ fn a_grammar_still_holds_after_a_kill() {
         // Without spaces, of which there could be any number.
         let schema = r#"{"x-guidance": {"whitespace_flexible": false}, "type": "object",
             "properties": {"a": {"type": "array", "items": {"enum": ["kite", "ball"]},
-            "minItems": 60, "maxItems": 80}}, "required": ["a"], "additionalProperties": false}"#;
+            "minItems": 40, "maxItems": 60}}, "required": ["a"], "additionalProperties": false}"#;
         for _ in 0..times(3, 50) {
             let params = Params {
                 max_tokens: 4000,
@@ -209,9 +215,16 @@ fn a_grammar_still_holds_after_a_kill() {
             let worker = until_serving(&client, 0).await;
             kill(Pid::from_raw(worker.cast_signed()), Signal::SIGKILL).expect("it serves");
             let heard = heard.rest(events).await;
-            assert_eq!(heard.done().finish_reason, Some(FinishReason::Stop));
+            let end = heard.done().finish_reason;
+            assert_eq!(
+                end,
+                Some(FinishReason::Stop),
+                "{} tokens: {}",
+                heard.said.len(),
+                heard.text
+            );
             let value: serde_json::Value = serde_json::from_str(&heard.text).expect("JSON");
-            assert!(value["a"].as_array().is_some_and(|list| list.len() >= 60));
+            assert!(value["a"].as_array().is_some_and(|list| list.len() >= 40));
         }
     });
 }

@@ -75,6 +75,10 @@ async fn poisoned() {
     for prompt in ["Once upon", "Mira gave", "Tom had"] {
         victims.push(Victim::start(&client, prompt).await);
     }
+    // It comes after them, so that it stands behind them whenever all wait again.
+    for victim in &victims {
+        victim.advances().await;
+    }
     let poison = other.generate(compared("long", POISON, 8)).await.expect("sent");
     for _ in 0..2 {
         for victim in &victims {
@@ -117,19 +121,9 @@ fn a_model_that_crashes_again_and_again_fails_with_the_reason_and_recovers() {
         for _ in 0..12 {
             let request = compared("long", POISON, 2);
             let events = client.generate(request).await.expect("sent");
-            let killer = async {
-                loop {
-                    if let Some(worker) = serving(&client, "long").await
-                        && worker.active > 0
-                    {
-                        let _ = kill(Pid::from_raw(worker.pid.cast_signed()), Signal::SIGABRT);
-                    }
-                    sleep(Duration::from_millis(5)).await;
-                }
-            };
             let heard = tokio::select! {
                 heard = hear(events, Instant::now()) => heard,
-                () = killer => unreachable!("it kills for ever"),
+                () = abort_workers(&client) => unreachable!("it kills for ever"),
             };
             let (code, message) = heard.refusal();
             if code == "WORKER_LOST" {
@@ -146,4 +140,16 @@ fn a_model_that_crashes_again_and_again_fails_with_the_reason_and_recovers() {
         let heard = crate::talk::ask(&client, compared("long", "Once", 4)).await;
         heard.done();
     });
+}
+
+/// Aborts each worker that is given something, for ever.
+async fn abort_workers(client: &Client) {
+    loop {
+        let worker = serving(client, "long").await;
+        if let Some(worker) = worker.filter(|worker| worker.active > 0) {
+            // It may be gone by now.
+            let _ = kill(Pid::from_raw(worker.pid.cast_signed()), Signal::SIGABRT);
+        }
+        sleep(Duration::from_millis(5)).await;
+    }
 }

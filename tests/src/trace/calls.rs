@@ -16,8 +16,8 @@ use super::{
 use crate::harness::Setup;
 
 impl Tracee {
-    /// Makes the thread call `number`: what the kernel answered, or how its process ended meanwhile.
-    /// That may come of another thread, so between any two steps.
+    /// Makes the thread call `number`: what the kernel answered, or how its process ended
+    /// meanwhile. That may come of another thread, so between any two steps.
     pub(super) fn call(
         &self,
         before: &user_regs_struct,

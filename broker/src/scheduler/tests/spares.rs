@@ -29,9 +29,11 @@ impl World {
         let others =
             self.workers.iter().filter(|(id, other)| **id != worker && other.line == *line);
         assert_eq!(others.count(), 0, "promoted beside another");
+        let tenure = self.state.lines.get(line).map(|line| line.tenure).unwrap_or_default();
         let worker = self.workers.get_mut(&worker).expect("a live worker");
         assert!(worker.spare && !worker.stopping, "not a spare that is ready");
-        worker.spare = false;
+        // It stays as its line was told that its worker does.
+        (worker.spare, worker.keep) = (false, tenure.keep);
         self.succeeds(line);
     }
 

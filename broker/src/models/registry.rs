@@ -63,7 +63,9 @@ pub(crate) struct Entry {
     /// What a worker for it takes, as its last inspector said.
     pub(crate) needs: Needs,
     pub(crate) attempts: Attempts,
-    /// Workers that were started for it.
+    /// What became of its spares of late.
+    pub(crate) spares: Attempts,
+    /// Workers that were started for it, those that stood by once they served.
     pub(crate) starts: u32,
 }
 

@@ -85,9 +85,9 @@ impl Core {
             | Request::Models
             | Request::Status
             | Request::Audit
-            | Request::Withdraw { .. } => {
-                Err(Refusal::new(Code::Internal, "this request takes no place in a queue"))
-            }
+            | Request::Detach { .. }
+            | Request::Attach { .. }
+            | Request::Withdraw { .. } => Err(placeless()),
             Request::Swap { model, file } => self.check_swap(&model, &file),
             Request::Save { model, name } => self.check_save(&model, name),
             Request::Restore { model, name } => self.check_restore(session, &model, name),
@@ -241,4 +241,9 @@ pub(super) fn grammar_bytes(kind: &JobKind) -> usize {
         | JobKind::Publish => None,
     };
     grammar.map_or(0, |grammar| grammar.source().len())
+}
+
+/// It was to be answered at once.
+fn placeless() -> Refusal {
+    Refusal::new(Code::Internal, "this request takes no place in a queue")
 }

@@ -162,6 +162,7 @@ impl State {
         moved.extend(swap.unloads.iter().copied());
         new.unloads = swap.unloads;
         (old.turnover, old.wanted) = (Turnover::Retired, false);
+        old.drop_spare(&from, out);
         for ticket in moved {
             if let Some(request) = self.requests.get_mut(&ticket) {
                 request.task.move_to(to);

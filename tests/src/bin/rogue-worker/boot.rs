@@ -102,14 +102,15 @@ fn claims(rows: &[Row]) -> Vec<Claim> {
 impl Rogue {
     fn serve(&mut self, config: &WorkerConfig, plan: &Serve, models: Vec<OwnedFd>) -> Fallible<()> {
         self.lock(config, plan, &models)?;
+        if self.lie == Lie::Scribbles {
+            // Before LOAD, which lets the engine's threads start and none of Rust's.
+            self.scribbler = Some(Scribbler::start(self.link.forger.clone(), self.seed));
+        }
         let rows = match self.lie {
             Lie::Visible => vec![seccomp::install(Stage::Load)?],
             Lie::Unlocked => Vec::new(),
             _ => filter()?,
         };
-        if self.lie == Lie::Scribbles {
-            self.scribbler = Some(Scribbler::start(self.link.forger.clone(), self.seed));
-        }
         self.load(plan)?;
         drop(models);
         let mut claimed = claims(&rows);

@@ -214,6 +214,7 @@ impl Plan {
             cores: Cores::Without { since: now },
             verdict: None,
             used_at: now,
+            excused_at: None,
             watchdog: Duration::from_millis(WATCHDOG_MS.into()),
             step: Duration::ZERO,
             alive_at: now,

@@ -76,6 +76,8 @@ pub(super) struct Worker {
     pub(super) used_at: Instant,
     /// Why it is to be killed.
     pub(super) verdict: Option<Verdict>,
+    /// When a look at it came so late that the machine must have stood still.
+    pub(super) excused_at: Option<Instant>,
     /// How long it may give none at least.
     pub(super) watchdog: Duration,
     /// How long its steps took of late.

@@ -54,6 +54,8 @@ fn worker(part: Part, want: Want) -> Worker {
     let emitted = Emitted::default();
     let listener = Listener { ticket: Ticket(1), outbox, id, choice: 0, journal: None };
     worker.ledger.submit(JOB, want, emitted, listener);
+    // Nothing stood still as far as these tests are about something else.
+    worker.excused_at = Some(long_ago() + Duration::from_secs(700));
     worker
 }
 
@@ -149,4 +151,18 @@ fn memory_is_watched_while_there_is_something_to_do_and_not_more_than_granted() 
     assert_eq!(idle.memory_due(), None, "an idle broker is not woken");
     idle.stage = Stage::Loading { until: later, within: Duration::from_secs(1) };
     assert!(idle.memory_due().is_some(), "loading is something to do");
+}
+
+#[test]
+fn a_machine_that_stood_still_hangs_nobody_and_excuses_for_a_while_only() {
+    let mut frozen = worker(Part::Whole, TOKENS);
+    (frozen.cores, frozen.alive_at, frozen.excused_at) = (Cores::With, long_ago(), None);
+    frozen.check_time(0);
+    assert!(frozen.verdict.is_none(), "the look came as late as the sign of life");
+    let due = frozen.due().expect("it is looked at again");
+    assert!(due > Instant::now() && due <= Instant::now() + frozen.watchdog);
+    // Silent for all of that, seen in time.
+    frozen.excused_at = Some(Instant::now() - frozen.watchdog);
+    frozen.check_time(0);
+    assert!(matches!(frozen.verdict, Some(Verdict::Hung { .. })), "{:?}", frozen.verdict);
 }

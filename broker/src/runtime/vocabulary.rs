@@ -34,7 +34,7 @@ use crate::{
         registry,
     },
     scheduler::{Event, LineId, Loss, Part, Tenure, WorkerId},
-    workers::{link::Role, recover::Ended},
+    workers::{cause::Cause, link::Role, recover::Ended},
 };
 
 /// Tokenizing and compiling run on the main thread.
@@ -228,10 +228,12 @@ impl Core {
         };
         // What it worked on is remembered by its digest, so it is forgotten only after that.
         // A text that kills tokenizers is told from one that was there by chance; a grammar was
-        // alone.
-        let loss = match line.part {
-            Part::Grammar => Loss::Final,
-            Part::Whole | Part::Vocabulary => self.judge(id, &content, ended),
+        // alone, and what somebody else did to its compiler says nothing of it.
+        let loss = match (line.part, ended.cause()) {
+            (Part::Whole | Part::Vocabulary, _) | (Part::Grammar, Cause::Killed) => {
+                self.judge(id, &content, ended)
+            }
+            (Part::Grammar, _) => Loss::Final,
         };
         if loss != Loss::Final {
             self.keep_what_it_said(id);

@@ -14,13 +14,13 @@ use core_wire::{
 use sha2::{Digest as _, Sha256};
 
 use super::{
-    files::Names,
+    files::{Content, Names},
     grammars::{self, Grammars, Key},
     hash::{Hasher, combined, hex},
     listing::of_file,
     loader::{Folder, Stamp, open},
     registry::{Registry, unknown},
-    swap::Attempts,
+    swap::{Attempts, Spoke},
 };
 use crate::config::{Config, ModelConfig};
 
@@ -155,6 +155,38 @@ fn failures_are_retried_later_each_time_and_at_once_for_another_content() {
     assert_eq!(attempts.too_early(stamp, 2_000), Some(lasting));
     attempts.succeeded();
     assert_eq!(attempts.too_early(stamp, 2_000), None);
+}
+
+#[test]
+fn crashes_in_a_row_rest_and_fail_and_old_or_other_ones_do_not_count() {
+    let (dir, fd) = directory();
+    put(dir.path(), "m.gguf", b"x");
+    let content = Names::single("m.gguf").content(fd.as_fd());
+    let other = Names::single("gone.gguf").content(fd.as_fd());
+    let refusal = Refusal::new(Code::WorkerLost, "no");
+    let crash = |attempts: &mut Attempts, spoke, content: &Content, now_ms| {
+        attempts.crashed(spoke, (&refusal, content), now_ms);
+    };
+    let mut attempts = Attempts::default();
+    crash(&mut attempts, Spoke::No, &content, 1_000);
+    assert_eq!(attempts.rest_ms(1_000), 0, "one crash is no row");
+    crash(&mut attempts, Spoke::No, &content, 2_000);
+    assert_eq!((attempts.rest_ms(2_000), attempts.rest_ms(2_040)), (100, 60));
+    assert_eq!(attempts.rest_ms(9_000), 0, "a load of later waits for nothing");
+    for at_ms in [3_000, 4_000, 5_000] {
+        crash(&mut attempts, Spoke::No, &content, at_ms);
+    }
+    assert_eq!((attempts.rest_ms(5_000), attempts.reason()), (800, None));
+    crash(&mut attempts, Spoke::No, &content, 6_000);
+    assert_eq!(attempts.reason(), Some(&refusal), "six in a row are a failure");
+    for (spoke, content, at_ms) in [
+        (Spoke::Yes, &content, 7_000),
+        (Spoke::No, &other, 7_100),
+        (Spoke::No, &other, 7_100 + 60_000),
+    ] {
+        crash(&mut attempts, spoke, content, at_ms);
+        assert_eq!(attempts.rest_ms(at_ms), 0, "a row of its own");
+    }
 }
 
 #[test]

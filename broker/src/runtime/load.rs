@@ -104,7 +104,10 @@ pub(super) async fn serve(core: Shared, line: LineId) {
 
 /// Waits before a model is loaded again whose workers crashed one after the other.
 async fn rest(core: &Shared, line: &LineId) {
-    let entry_ms = |core: &Core| Some(core.registry.entry(&line.model)?.attempts.rest_ms());
+    let entry_ms = |core: &Core| {
+        let entry = core.registry.entry(&line.model)?;
+        Some(entry.attempts.rest_ms(core.now_ms()))
+    };
     let rest_ms = entry_ms(&core.borrow()).unwrap_or(0);
     sleep(Duration::from_millis(rest_ms)).await;
 }
@@ -222,6 +225,10 @@ impl Core {
         let served = self.workers.get(&id).is_some_and(Worker::is_served);
         if !served {
             self.remove(id);
+            if ended.cause() == Cause::Asked && self.scheduler.began_as_spare(&line) {
+                // Its memory was needed: that is no failure to wait after.
+                return self.drive(Event::LoadFailed { line, refusal: ended.while_loading() });
+            }
             return self.load_failed(line, Failure::of(ended.while_loading(), content));
         }
         if self.workers.get(&id).is_some_and(|worker| worker.post == Post::Spare) {
@@ -239,6 +246,10 @@ impl Core {
         self.set_state(&line, ModelState::Unloaded);
         self.keep_what_it_said(id);
         let loss = self.judge(id, &content, ended);
+        if matches!(ended.cause(), Cause::Changed | Cause::Bus) {
+            // It stands on the same pages. What comes next reads the file and hashes it.
+            self.drive(Event::SpareUnwanted(line.clone()));
+        }
         self.remove(id);
         self.drive(Event::Gone { worker: id, refusal, loss });
         if ended.cause() != Cause::Asked {

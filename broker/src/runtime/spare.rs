@@ -66,9 +66,10 @@ impl Core {
         }
     }
 
-    /// Asks for a spare where one is configured; the scheduler knows whether there is one.
+    /// Asks for a spare where one is configured; the scheduler knows whether there is one. After
+    /// one that failed it is too early for a while, whoever asks: its task asks again then.
     pub(super) fn want_spare(&mut self, line: LineId) {
-        if self.has_standby(&line) {
+        if self.has_standby(&line) && self.spare_rest(&line).is_zero() {
             self.drive(Event::SpareWanted(line));
         }
     }
@@ -84,7 +85,7 @@ impl Core {
         let lines: Vec<_> = self.workers.values().filter_map(Worker::whole).cloned().collect();
         for line in lines {
             match self.has_standby(&line) {
-                true => self.drive(Event::SpareWanted(line)),
+                true => self.want_spare(line),
                 false => self.drive(Event::SpareUnwanted(line)),
             }
         }
@@ -96,9 +97,9 @@ impl Core {
 
     /// How long to wait before the next spare of a line.
     fn spare_rest(&self, line: &LineId) -> Duration {
-        let entry = self.registry.entry(&line.model);
-        let rest_ms = entry
-            .map_or(0, |entry| entry.spares.rest_ms().max(entry.spares.left_ms(self.now_ms())));
+        let (entry, now_ms) = (self.registry.entry(&line.model), self.now_ms());
+        let rest_ms =
+            entry.map_or(0, |entry| entry.spares.rest_ms(now_ms).max(entry.spares.left_ms(now_ms)));
         Duration::from_millis(rest_ms)
     }
 
@@ -124,6 +125,7 @@ impl Core {
             entry.starts += 1;
         }
         self.takes_over(id, line, facts);
+        self.look_at_files(id);
         // Once who waits has been given to it: what it computes for nobody yet comes after that.
         self.after.push_back(After::Publish(line.model.clone()));
     }

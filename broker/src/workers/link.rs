@@ -69,7 +69,7 @@ pub(crate) struct Ledger<L> {
     n_ctx: u32,
     n_vocab: u32,
     step: u64,
-    /// Whether it has said a token.
+    /// Whether it has said a token, or an embedding.
     spoke: bool,
     jobs: std::collections::HashMap<JobId, Job<L>>,
 }

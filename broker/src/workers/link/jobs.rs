@@ -184,6 +184,8 @@ impl<L> Ledger<L> {
             job.answer.extend_from_slice(&chunk.bytes);
         }
         job.over = chunk.last;
+        // As good a sign as a token, which a model of embeddings never says.
+        self.spoke |= chunk.last && matches!(job.want, Want::Floats);
         Ok(if chunk.last { Heard::Answered(chunk.job) } else { Heard::More })
     }
 

@@ -27,7 +27,10 @@ impl Core {
             return;
         };
         match worker.ledger.hear(kind, payload) {
-            Ok(heard) => self.act(id, heard),
+            Ok(heard) => {
+                worker.gets_on(&heard);
+                self.act(id, heard);
+            }
             Err(breach) => worker.condemn(Verdict::Breach(breach)),
         }
     }

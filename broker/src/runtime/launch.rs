@@ -18,7 +18,7 @@ use super::{
     cores::Cores,
     spare::Post,
     tell::epoch_ms,
-    worker::{self, Stage, Worker},
+    worker::{self, Progress, Stage, Worker},
 };
 use crate::{
     config::WATCHDOG_MS,
@@ -218,6 +218,7 @@ impl Plan {
             step: Duration::ZERO,
             alive_at: now,
             heartbeat: 0,
+            progress: Progress::new(now),
         }
     }
 }

@@ -52,9 +52,7 @@ impl Core {
         if matches!(work.kind, JobKind::Restore) {
             return self.begin_restore(id, ticket, (job, class));
         }
-        if !worker.is_awaited() {
-            worker.alive_at = Instant::now();
-        }
+        worker.expects(work.want, Instant::now());
         let shared = match live.form {
             Form::Choice { group, .. } => {
                 self.groups.get_mut(&group).and_then(|group| group.shared(job))

@@ -2,6 +2,7 @@
 
 mod alive;
 mod memory;
+mod progress;
 #[cfg(test)]
 mod tests;
 mod time;
@@ -13,6 +14,7 @@ use core_wire::ids::DomainId;
 use core_wire::worker::{Inspected, ModelFacts, ToWorker};
 use tokio::{sync::Notify, time::Instant};
 
+pub(super) use self::progress::Progress;
 use super::{cores::Cores, live::Listener, spare::Post};
 use crate::{
     memory::{gpu, pool::Grant},
@@ -84,6 +86,8 @@ pub(super) struct Worker {
     pub(super) alive_at: Instant,
     /// Its heartbeat then.
     pub(super) heartbeat: u64,
+    /// When it last got on with what it holds.
+    pub(super) progress: Progress,
 }
 
 /// What a worker is doing.

@@ -83,9 +83,8 @@ impl Core {
     ) -> Result<(), Refusal> {
         let live = self.live.get_mut(&ticket).ok_or_else(lost)?;
         let worker = self.workers.get_mut(&id).ok_or_else(lost)?;
-        if !worker.is_awaited() {
-            worker.alive_at = Instant::now();
-        }
+        let want = Want::Count { bytes: restored.state.len() };
+        worker.expects(want, Instant::now());
         live.file_bytes = restored.file_bytes;
         let domain = Some(live.session.domain);
         worker.domains.extend(domain);
@@ -95,7 +94,7 @@ impl Core {
         let queued = worker.feed.push_state(head, &held);
         let (outbox, name) = (live.outbox.clone(), live.id.clone());
         let listener = Listener { ticket, outbox, id: name, choice: 0, journal: None };
-        worker.ledger.submit(job, Want::Count, Emitted::default(), listener);
+        worker.ledger.submit(job, want, Emitted::default(), listener);
         worker.sent(queued);
         self.demand(id);
         Ok(())

@@ -68,7 +68,8 @@ impl Core {
         let folder = self.contexts.folder.as_ref().ok_or_else(no_folder)?;
         folder.size(&place).ok_or_else(|| unknown(&place))?;
         let nothing = Prompt::Text(String::new());
-        let mut work = self.work(JobKind::Restore, Want::Count, &nothing)?;
+        // How long it is will be known once it is read.
+        let mut work = self.work(JobKind::Restore, Want::Count { bytes: 0 }, &nothing)?;
         work.scope = Scope::Saved(name);
         let task = Task::Brief(self.registry.line(model, Part::Whole));
         Ok(Checked::of(task, Ask::Job(work)))

@@ -17,11 +17,11 @@ use crate::{
     workers::link::{Emitted, Role, Want},
 };
 
-const JOB: JobId = JobId(1);
-const TOKENS: Want = Want::Tokens { max: 10, logprobs: None };
+pub(super) const JOB: JobId = JobId(1);
+pub(super) const TOKENS: Want = Want::Tokens { max: 10, logprobs: None };
 
 /// A worker that serves, with a job.
-fn worker(part: Part, want: Want) -> Worker {
+pub(super) fn worker(part: Part, want: Want) -> Worker {
     let role = match part {
         Part::Whole => Role::Serve { n_ctx: 64, slots: 1 },
         Part::Vocabulary | Part::Grammar => Role::Vocabulary,
@@ -49,12 +49,16 @@ fn worker(part: Part, want: Want) -> Worker {
         worker.ledger.hear(kind, &payload).unwrap();
     }
     worker.stage = Stage::Serving;
+    give(&mut worker, want);
+    worker
+}
+
+/// Gives a worker its job.
+pub(super) fn give(worker: &mut Worker, want: Want) {
     let outbox = Outbox::new(Config::default().outbox);
     let id = RequestId::try_from("r".to_owned()).unwrap();
-    let emitted = Emitted::default();
     let listener = Listener { ticket: Ticket(1), outbox, id, choice: 0, journal: None };
-    worker.ledger.submit(JOB, want, emitted, listener);
-    worker
+    worker.ledger.submit(JOB, want, Emitted::default(), listener);
 }
 
 /// The time of a look that comes later than any limit.

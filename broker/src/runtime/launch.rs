@@ -7,7 +7,7 @@ use core_ring::TokenReceiver;
 use core_wire::{
     code::{Code, Refusal},
     worker::{
-        ModelFacts, Purpose, WorkerConfig,
+        KvType, ModelFacts, Purpose, WorkerConfig,
         config::{Load, Serve, Weights},
     },
 };
@@ -188,11 +188,16 @@ impl Plan {
 
     pub(super) fn worker(self, pid: u32, feed: Feed, expect: Expect) -> Worker {
         let now = Instant::now();
+        let kv = match &self.purpose {
+            Purpose::Serve(serve) | Purpose::Inspect(serve) => serve.kv,
+            Purpose::Choose { .. } => KvType::default(),
+        };
         Worker {
             pid,
             line: self.line,
             files: self.files,
             rereads: false,
+            kv,
             grant: self.grant,
             gpu: self.gpu,
             memory_at: now,

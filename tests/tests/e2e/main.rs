@@ -29,6 +29,7 @@ mod parity;
 mod preempt;
 mod published;
 mod same;
+mod saves;
 mod shaped;
 mod standby;
 mod swap;

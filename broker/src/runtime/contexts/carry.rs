@@ -112,9 +112,8 @@ impl Core {
             // Nobody wants it any more.
             return self.drive(Event::JobEnded { job, end: End::Answered });
         };
-        let bytes_max = self.setup.config.cache.context_bytes_max;
         if answered.answer.len() != answered.length {
-            let end = End::Refused(too_large(answered.length, bytes_max));
+            let end = End::Refused(too_large(answered.length, answered.want.state_bytes()));
             self.drive(Event::JobEnded { job, end });
             return self.demand(id);
         }
@@ -195,7 +194,7 @@ fn tokens_of_state(state: &[u8], facts: &ModelFacts) -> Option<u32> {
     (known && (1..=facts.n_ctx).contains(&count)).then_some(count)
 }
 
-fn too_large(bytes: usize, max: u64) -> Refusal {
+fn too_large(bytes: usize, max: usize) -> Refusal {
     let message = format!(
         "the context takes {bytes} bytes and one may take {max}: raise `[cache] context_mib`, or \
          save a shorter one"
@@ -203,6 +202,6 @@ fn too_large(bytes: usize, max: u64) -> Refusal {
     Refusal::new(Code::Memory, message)
 }
 
-fn lost() -> Refusal {
+pub(super) fn lost() -> Refusal {
     Refusal::new(Code::WorkerLost, "the worker or the request of a saved context is gone").after(0)
 }

@@ -103,6 +103,23 @@ impl Core {
         Grant::of_model(needs, serve.threads, state_bytes_max)
     }
 
+    /// Refuses a context that is asked for by name and longer than the model was trained for; the
+    /// one of all models is cut to each.
+    pub(super) fn check_context(&self, line: &LineId, found: &Inspected) -> Result<(), Refusal> {
+        let source = self.registry.source(line);
+        let asked = source.and_then(|source| source.settings.n_ctx).unwrap_or(0);
+        let trained = found.facts.n_ctx_train;
+        if trained == 0 || asked <= trained {
+            return Ok(());
+        }
+        let message = format!(
+            "core.toml gives {} a context of {asked} tokens, it was trained for {trained}: \
+             give it less",
+            line.model
+        );
+        Err(Refusal::new(Code::ModelLoad, message))
+    }
+
     /// Where the weights of a model are to lie, if that is configured.
     pub(super) fn weights(&self, line: &LineId) -> Option<Weights> {
         let settings = self.registry.source(line).and_then(|source| source.settings.weights);

@@ -12,6 +12,7 @@ mod compare;
 mod contexts;
 mod crash;
 mod detach;
+mod early;
 mod embed;
 mod flood;
 mod generate;

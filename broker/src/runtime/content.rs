@@ -5,7 +5,9 @@
 //! it short ends the worker by SIGBUS. Neither can be prevented, so both are seen: at READY, at
 //! each audit, and at such a death the broker looks at the very files that were hashed. A new size
 //! or a new time of the last write is a change. Where only the time of the last change of anything
-//! is new, a name or a mode may have changed as well, so the file is read again.
+//! is new, a name or a mode may have changed as well, so the file is read again. A worker that is
+//! not ready yet waits for that. One that serves goes on meanwhile: what it computed until then
+//! nobody can take back, and reading tens of gigabytes again takes minutes for each chmod.
 
 use std::{io, os::fd::AsFd as _, time::SystemTime};
 
@@ -93,6 +95,9 @@ async fn read_again(core: Shared, id: WorkerId, files: Files) {
         Ok(_) => worker.condemn(Verdict::Changed { file: files.first_name() }),
         // Something else happened to them meanwhile; the next look decides.
         Err(refusal) => tracing::warn!(pid = worker.pid, reason = refusal.message, "not read"),
+    }
+    if let Some(ready) = worker.held.take() {
+        core.ready(id, *ready);
     }
 }
 

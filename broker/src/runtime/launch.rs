@@ -197,6 +197,7 @@ impl Plan {
             line: self.line,
             files: self.files,
             rereads: false,
+            held: None,
             kv,
             grant: self.grant,
             gpu: self.gpu,

@@ -11,7 +11,7 @@ use std::{collections::BTreeSet, rc::Rc, time::Duration};
 
 use core_policy::verify::Expect;
 use core_wire::ids::DomainId;
-use core_wire::worker::{Inspected, KvType, ModelFacts, ToWorker};
+use core_wire::worker::{Inspected, KvType, ModelFacts, Ready, ToWorker};
 use tokio::{sync::Notify, time::Instant};
 
 pub(super) use self::progress::Progress;
@@ -41,6 +41,8 @@ pub(super) struct Worker {
     pub(super) files: Files,
     /// Whether they are being read again.
     pub(super) rereads: bool,
+    /// Its READY, while its files have to be read again before it may serve.
+    pub(super) held: Option<Box<Ready>>,
     /// How it stores keys and values.
     pub(super) kv: KvType,
     /// What it may use.

@@ -151,6 +151,13 @@ fn memory_is_watched_while_there_is_something_to_do_and_not_more_than_granted() 
     let mut idle = worker(Part::Whole, Want::Ids);
     assert!(idle.ledger.remove(JOB).is_some());
     assert_eq!(idle.memory_due(), None, "an idle broker is not woken");
+    // Under a driver of a GPU nothing but this look holds it to what it was granted.
+    let limit = idle.expect.data_max.take();
+    assert!(idle.memory_due().is_some(), "it has no limit of the kernel");
+    idle.stage = Stage::Stopping { until: later };
+    assert!(idle.memory_due().is_some(), "nor while it ends");
+    idle.expect.data_max = limit;
+    assert_eq!(idle.memory_due(), None);
     idle.stage = Stage::Loading { until: later, within: Duration::from_secs(1) };
     assert!(idle.memory_due().is_some(), "loading is something to do");
 }

@@ -161,11 +161,11 @@ fn another_file_of_this_name_changes_nothing_of_what_is_served() {
 fn touched_while_it_loads(broker: &Broker, touch: impl Fn(&Path)) -> Output {
     for _ in 0..TRIES {
         assert_eq!(broker.corectl(&["unload", "long"]).code, 0);
-        let before = processes::children(broker.pid());
+        let before = processes::programs(broker.pid());
         let mut command = broker.corectl_command(&["run", "long", "Once", "-n", "4"]);
         let run = command.stdout(Stdio::piped()).spawn().expect("corectl starts");
         let new =
-            || processes::children(broker.pid()).into_iter().find(|pid| !before.contains(pid));
+            || processes::programs(broker.pid()).into_iter().find(|pid| !before.contains(pid));
         let worker = processes::wait_for(GONE_WITHIN, new).expect("a worker");
         let worker = Pid::from_raw(worker.cast_signed());
         nix::sys::signal::kill(worker, Signal::SIGSTOP).expect("it runs");

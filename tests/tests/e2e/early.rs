@@ -88,7 +88,7 @@ fn two_files_are_looked_at_once_and_the_others_wait_for_their_turn() {
             gguf::write_model(&shape, &install.model(&format!("m{seed}"))).expect("written");
         }
     });
-    let known: BTreeSet<u32> = processes::children(broker.pid()).into_iter().collect();
+    let known: BTreeSet<u32> = processes::programs(broker.pid()).into_iter().collect();
     let load = |seed| {
         let mut command = broker.corectl_command(&["load", &format!("m{seed}")]);
         command.stdout(Stdio::null()).spawn().expect("corectl starts")
@@ -97,7 +97,7 @@ fn two_files_are_looked_at_once_and_the_others_wait_for_their_turn() {
     // Each is stopped as soon as it is there, so that none comes to its end.
     let mut stopped = BTreeSet::new();
     let mut stop = || {
-        let children = processes::children(broker.pid());
+        let children = processes::programs(broker.pid());
         stopped.extend(children.into_iter().filter(|pid| !known.contains(pid)));
         stopped.iter().for_each(|&pid| signal(pid, Signal::SIGSTOP));
         let alive = stopped.iter().filter(|&&pid| processes::alive(pid)).count();
@@ -106,7 +106,7 @@ fn two_files_are_looked_at_once_and_the_others_wait_for_their_turn() {
     assert!(processes::wait_for(REFUSED_MAX, &mut stop).is_some(), "nobody looks at anything");
     let more = processes::wait_for(MORE_WITHIN, || {
         stop();
-        let alive = processes::children(broker.pid()).len() - known.len();
+        let alive = processes::programs(broker.pid()).len() - known.len();
         (alive > AT_ONCE).then_some(alive)
     });
     stopped.iter().for_each(|&pid| signal(pid, Signal::SIGCONT));

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use core_tests::{
     harness::processes,
-    rogue::{Den, Lie, raw},
+    rogue::{Den, Lie, generate},
 };
 use core_wire::client::{Priority, Request};
 
@@ -22,7 +22,7 @@ fn who_lives_and_gives_nothing_back_is_killed_as_hung() {
     let model = den.add(Lie::Beats, 1).expect("a model");
     let mut raw = den.door.enter().expect("a session");
     let mut ask = |id: &str, class| {
-        let mut generate = raw::generate(&model, TOKENS);
+        let mut generate = generate(&model, TOKENS);
         generate.params.priority = class;
         raw.ask(id, Request::Generate(Box::new(generate))).expect("sent");
     };

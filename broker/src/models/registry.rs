@@ -63,6 +63,8 @@ pub(crate) struct Entry {
     /// What a worker for it takes, as its last inspector said.
     pub(crate) needs: Needs,
     pub(crate) attempts: Attempts,
+    /// What became of swaps of late.
+    pub(super) swaps: Attempts,
     /// What became of its spares of late.
     pub(crate) spares: Attempts,
     /// Workers that were started for it, those that stood by once they served.

@@ -22,7 +22,10 @@ use super::{
     registry::{Registry, unknown},
     swap::{Attempts, Spoke},
 };
-use crate::config::{Config, ModelConfig};
+use crate::{
+    config::{Config, ModelConfig},
+    scheduler::Part,
+};
 
 pub(super) fn directory() -> (tempfile::TempDir, fs::File) {
     let dir = tempfile::tempdir().unwrap();
@@ -238,4 +241,33 @@ fn a_swap_does_not_lose_the_digest_that_is_declared_for_a_file() {
         let now = registry.source(&line).and_then(|source| source.settings.sha256);
         assert_eq!(now, Some([digest; 32]), "{file} after another look");
     }
+}
+
+#[test]
+fn a_swap_that_failed_is_tried_again_later_and_leaves_the_model_as_it_is() {
+    let (dir, models) = directory();
+    put(dir.path(), "m.gguf", b"m");
+    put(dir.path(), "junk.gguf", b"junk");
+    let mut registry = Registry::default();
+    registry.scan(models.as_fd(), &Config::default()).unwrap();
+    let id = ModelId::try_from("m".to_owned()).unwrap();
+    let content = |file| Names::single(file).content(models.as_fd());
+    let refusal = Refusal::new(Code::ModelLoad, "no");
+    let swap = |registry: &mut Registry| registry.comes(&id, "junk.gguf").unwrap();
+    let line = swap(&mut registry);
+    assert_eq!(registry.too_early(&line, &content("junk.gguf"), 0), None);
+    let attempts = registry.attempts_mut(&line).unwrap();
+    attempts.failed(refusal.clone(), content("junk.gguf"), 1_000);
+    registry.kept(&line);
+    assert!(registry.attempts_mut(&line).is_none(), "it comes no more");
+    assert_eq!(registry.entry(&id).unwrap().attempts.reason(), None);
+    let again = swap(&mut registry);
+    assert_eq!(registry.too_early(&again, &content("junk.gguf"), 1_100), Some(refusal));
+    assert_eq!(registry.too_early(&again, &content("junk.gguf"), 1_500), None);
+    assert_eq!(registry.too_early(&again, &content("m.gguf"), 1_100), None, "another content");
+    let own = registry.line(id.clone(), Part::Whole);
+    assert_eq!(registry.too_early(&own, &content("junk.gguf"), 1_100), None, "not its own file");
+    registry.swapped(models.as_fd(), &again, (ModelFacts::default(), None));
+    let third = swap(&mut registry);
+    assert_eq!(registry.too_early(&third, &content("junk.gguf"), 1_100), None, "it was served");
 }

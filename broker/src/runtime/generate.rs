@@ -18,9 +18,9 @@ use super::{
 };
 use crate::{
     models::{
+        files::Names,
         grammars::{self, Key},
         hash::Digest,
-        loader::Stamp,
     },
     scheduler::{Bound, Cost, Part, Task},
     workers::link::Want,
@@ -124,8 +124,8 @@ impl Core {
         if entry.served().is_some() {
             return entry.sha256;
         }
-        let stamp = Stamp::of_name(self.setup.models.as_fd(), &entry.source.file)?;
-        self.hasher.known(&stamp)
+        let names = Names::of(&entry.source).ok()?;
+        self.hasher.known_of(&names.content(self.setup.models.as_fd()))
     }
 
     /// As with the ids of a prompt: here as soon as the vocabulary is known.

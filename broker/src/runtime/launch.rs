@@ -7,7 +7,7 @@ use core_ring::TokenReceiver;
 use core_wire::{
     code::{Code, Refusal},
     worker::{
-        ModelFacts, Purpose, WorkerConfig,
+        KvType, ModelFacts, Purpose, WorkerConfig,
         config::{Load, Serve, Weights},
     },
 };
@@ -18,7 +18,7 @@ use super::{
     cores::Cores,
     spare::Post,
     tell::epoch_ms,
-    worker::{self, Stage, Worker},
+    worker::{self, Progress, Stage, Worker},
 };
 use crate::{
     config::WATCHDOG_MS,
@@ -188,11 +188,17 @@ impl Plan {
 
     pub(super) fn worker(self, pid: u32, feed: Feed, expect: Expect) -> Worker {
         let now = Instant::now();
+        let kv = match &self.purpose {
+            Purpose::Serve(serve) | Purpose::Inspect(serve) => serve.kv,
+            Purpose::Choose { .. } => KvType::default(),
+        };
         Worker {
             pid,
             line: self.line,
             files: self.files,
             rereads: false,
+            held: None,
+            kv,
             grant: self.grant,
             gpu: self.gpu,
             memory_at: now,
@@ -219,6 +225,7 @@ impl Plan {
             step: Duration::ZERO,
             alive_at: now,
             heartbeat: 0,
+            progress: Progress::new(now),
         }
     }
 }

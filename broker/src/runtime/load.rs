@@ -5,7 +5,7 @@ use std::time::Duration;
 use core_wire::{
     client::event::ModelState,
     code::{Code, Refusal},
-    worker::{Inspected, Purpose, config::Serve},
+    worker::{Purpose, config::Serve},
 };
 
 use tokio::{sync::oneshot, time::sleep};
@@ -155,12 +155,21 @@ pub(super) async fn run(
 async fn prepare(core: &Shared, line: &LineId) -> Result<Prepared, Failure> {
     let files = core.borrow().open(line)?;
     let about = |refusal| Failure::of(refusal, files.content());
-    let digest = content::digest(core, &files).await.map_err(about)?;
-    core.borrow_mut().note_digest(line, digest).map_err(about)?;
+    // What is not what was declared is not even looked at. Where nothing is declared, a look comes
+    // first: a file that is no model is refused in a moment, however long reading it would take.
+    let declared = core.borrow().is_declared(line);
+    let mut digest = None;
+    if declared {
+        digest = Some(content::read(core, line, &files).await?);
+    }
     let variant = variant::variant(core).await.map_err(about)?;
     let Fitted { serve, found, gpu } = fit::fit(core, line, &files, &variant).await?;
     core.borrow_mut().note_inspected(line, &found);
     core.borrow().check_context(line, &found).map_err(about)?;
+    let digest = match digest {
+        Some(digest) => digest,
+        None => content::read(core, line, &files).await?,
+    };
     let grant = core.borrow().grant_of(&found.needs, &serve);
     memory(core, line, &grant, found.facts.vocabulary).await?;
     Ok(Prepared { files, digest, serve, grant, gpu })
@@ -182,23 +191,6 @@ impl Core {
         }
     }
 
-    /// Refuses a context that is asked for by name and longer than the model was trained for; the
-    /// one of all models is cut to each.
-    fn check_context(&self, line: &LineId, found: &Inspected) -> Result<(), Refusal> {
-        let source = self.registry.source(line);
-        let asked = source.and_then(|source| source.settings.n_ctx).unwrap_or(0);
-        let trained = found.facts.n_ctx_train;
-        if trained == 0 || asked <= trained {
-            return Ok(());
-        }
-        let message = format!(
-            "core.toml gives {} a context of {asked} tokens, it was trained for {trained}: \
-             give it less",
-            line.model
-        );
-        Err(Refusal::new(Code::ModelLoad, message))
-    }
-
     fn load_failed(&mut self, line: LineId, failure: Failure) {
         let (state, (refusal, content)) = match failure {
             Failure::Model(refusal, content) => (ModelState::Failed, (refusal, content)),
@@ -210,13 +202,13 @@ impl Core {
         let model = &line.model;
         tracing::warn!(%model, code = refusal.code.name(), reason = refusal.message, "not loaded");
         let now_ms = self.now_ms();
-        if let Some(entry) = self.registry.current_mut(&line) {
-            entry.state = state;
-            let failed = state == ModelState::Failed;
-            if failed && entry.attempts.too_early(&content, now_ms).is_none() {
-                entry.attempts.failed(refusal.clone(), content, now_ms);
-            }
+        let attempts = self.registry.attempts_mut(&line);
+        if let Some(attempts) = attempts.filter(|_| state == ModelState::Failed)
+            && attempts.too_early(&content, now_ms).is_none()
+        {
+            attempts.failed(refusal.clone(), content, now_ms);
         }
+        self.set_state(&line, state);
         self.drive(Event::LoadFailed { line: line.clone(), refusal });
         self.bring_back(line);
     }

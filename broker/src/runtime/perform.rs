@@ -6,7 +6,6 @@ use core_wire::{
     client::{Done, Event as ToClient, FinishReason},
     code::{Code, Refusal},
     ids::DomainId,
-    worker::ToWorker,
 };
 use tokio::{task::spawn_local, time::Instant};
 
@@ -65,7 +64,7 @@ impl Core {
             Effect::CancelJob { worker, job } => self.cancel_job(worker, job),
             Effect::Park { worker, job } => {
                 if let Some(worker) = self.workers.get_mut(&worker) {
-                    worker.say(&ToWorker::Park(job));
+                    worker.park(job, Instant::now());
                 }
             }
             Effect::Stop(worker) => {

@@ -2,6 +2,7 @@
 
 mod alive;
 mod memory;
+mod progress;
 #[cfg(test)]
 mod tests;
 mod time;
@@ -10,9 +11,10 @@ use std::{collections::BTreeSet, rc::Rc, time::Duration};
 
 use core_policy::verify::Expect;
 use core_wire::ids::DomainId;
-use core_wire::worker::{Inspected, ModelFacts, ToWorker};
+use core_wire::worker::{Inspected, KvType, ModelFacts, Ready, ToWorker};
 use tokio::{sync::Notify, time::Instant};
 
+pub(super) use self::progress::Progress;
 use super::{cores::Cores, live::Listener, spare::Post};
 use crate::{
     memory::{gpu, pool::Grant},
@@ -39,6 +41,10 @@ pub(super) struct Worker {
     pub(super) files: Files,
     /// Whether they are being read again.
     pub(super) rereads: bool,
+    /// Its READY, while its files have to be read again before it may serve.
+    pub(super) held: Option<Box<Ready>>,
+    /// How it stores keys and values.
+    pub(super) kv: KvType,
     /// What it may use.
     pub(super) grant: Grant,
     /// What it was granted of GPUs.
@@ -86,6 +92,8 @@ pub(super) struct Worker {
     pub(super) alive_at: Instant,
     /// Its heartbeat then.
     pub(super) heartbeat: u64,
+    /// When it last got on with what it holds.
+    pub(super) progress: Progress,
 }
 
 /// What a worker is doing.

@@ -37,6 +37,8 @@ pub(crate) enum Role {
         /// Slots that one may have at most.
         slots: u32,
     },
+    /// Tell which GPUs there are, and end.
+    Devices,
     /// Tokenize and compile grammars, with a vocabulary and no weights.
     Vocabulary,
     /// Serve a model.

@@ -26,7 +26,7 @@ pub(crate) enum Verdict {
         /// Milliseconds.
         silent_ms: u64,
     },
-    /// It showed signs of life, but held on to a job whose request had ended.
+    /// It showed signs of life, and got on with nothing, or held on to what was asked back.
     Stuck {
         /// For so many milliseconds.
         held_ms: u64,
@@ -75,7 +75,9 @@ impl fmt::Display for Verdict {
         match self {
             Self::Breach(breach) => write!(f, "it broke its protocol: {breach}"),
             Self::Hung { silent_ms } => write!(f, "it gave no sign of life for {silent_ms} ms"),
-            Self::Stuck { held_ms } => write!(f, "it held on to an ended request for {held_ms} ms"),
+            Self::Stuck { held_ms } => {
+                write!(f, "it lived and did nothing that it was asked for within {held_ms} ms")
+            }
             Self::Greedy { asked_ms } => {
                 write!(f, "it did not give its cores back within {asked_ms} ms")
             }
@@ -115,7 +117,7 @@ impl Ended {
             }
             Some(Verdict::Stuck { held_ms }) => {
                 let message = format!(
-                    "the worker held on to an ended request for {held_ms} ms and was killed"
+                    "the worker did nothing that it was asked for within {held_ms} ms and was killed"
                 );
                 Refusal::new(Code::WorkerHung, message).after(LOST_RETRY_MS)
             }

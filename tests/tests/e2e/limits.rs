@@ -18,8 +18,6 @@ const TOUCH_BYTES: usize = 4096;
 const MARGIN_BYTES: u64 = 1 << 20;
 /// How long a thread may compute after the main thread stopped.
 const STOPS_WITHIN: Duration = Duration::from_millis(300);
-/// How long a stream may take to its first steps.
-const RUNS_WITHIN: Duration = Duration::from_secs(10);
 
 fn is_root() -> bool {
     let root = nix::unistd::geteuid().is_root();
@@ -109,11 +107,7 @@ fn a_worker_that_touches_more_than_it_was_granted_is_killed() {
         .stdout(Stdio::piped())
         .spawn()
         .expect("corectl starts");
-    let busy = || {
-        let status = broker.corectl(&["status"]).lines.remove(0);
-        (status["workers"][0]["active"] == 1).then_some(())
-    };
-    processes::wait_for(RUNS_WITHIN, busy).expect("it runs");
+    broker.wait_until_busy();
     let limit = data_limit(worker).0.expect("a number");
     let tracee = Tracee::seize_running(worker).expect("seized");
     // Its other threads come to the end of what they were given, and wait.

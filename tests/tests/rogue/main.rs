@@ -12,6 +12,7 @@ mod corpora;
 mod decoders;
 mod files;
 mod frames;
+mod idlers;
 mod mutations;
 mod mutator;
 

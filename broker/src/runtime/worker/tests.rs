@@ -17,11 +17,11 @@ use crate::{
     workers::link::{Emitted, Role, Want},
 };
 
-const JOB: JobId = JobId(1);
-const TOKENS: Want = Want::Tokens { max: 10, logprobs: None };
+pub(super) const JOB: JobId = JobId(1);
+pub(super) const TOKENS: Want = Want::Tokens { max: 10, logprobs: None };
 
 /// A worker that serves, with a job.
-fn worker(part: Part, want: Want) -> Worker {
+pub(super) fn worker(part: Part, want: Want) -> Worker {
     let role = match part {
         Part::Whole => Role::Serve { n_ctx: 64, slots: 1 },
         Part::Vocabulary | Part::Grammar => Role::Vocabulary,
@@ -49,14 +49,18 @@ fn worker(part: Part, want: Want) -> Worker {
         worker.ledger.hear(kind, &payload).unwrap();
     }
     worker.stage = Stage::Serving;
-    let outbox = Outbox::new(Config::default().outbox);
-    let id = RequestId::try_from("r".to_owned()).unwrap();
-    let emitted = Emitted::default();
-    let listener = Listener { ticket: Ticket(1), outbox, id, choice: 0, journal: None };
-    worker.ledger.submit(JOB, want, emitted, listener);
     // Nothing stood still as far as these tests are about something else.
     worker.excused_at = Some(long_ago() + Duration::from_secs(700));
+    give(&mut worker, want);
     worker
+}
+
+/// Gives a worker its job.
+pub(super) fn give(worker: &mut Worker, want: Want) {
+    let outbox = Outbox::new(Config::default().outbox);
+    let id = RequestId::try_from("r".to_owned()).unwrap();
+    let listener = Listener { ticket: Ticket(1), outbox, id, choice: 0, journal: None };
+    worker.ledger.submit(JOB, want, Emitted::default(), listener);
 }
 
 /// The time of a look that comes later than any limit.
@@ -149,6 +153,13 @@ fn memory_is_watched_while_there_is_something_to_do_and_not_more_than_granted() 
     let mut idle = worker(Part::Whole, Want::Ids);
     assert!(idle.ledger.remove(JOB).is_some());
     assert_eq!(idle.memory_due(), None, "an idle broker is not woken");
+    // Under a driver of a GPU nothing but this look holds it to what it was granted.
+    let limit = idle.expect.data_max.take();
+    assert!(idle.memory_due().is_some(), "it has no limit of the kernel");
+    idle.stage = Stage::Stopping { until: later };
+    assert!(idle.memory_due().is_some(), "nor while it ends");
+    idle.expect.data_max = limit;
+    assert_eq!(idle.memory_due(), None);
     idle.stage = Stage::Loading { until: later, within: Duration::from_secs(1) };
     assert!(idle.memory_due().is_some(), "loading is something to do");
 }

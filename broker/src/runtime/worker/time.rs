@@ -44,7 +44,8 @@ impl Worker {
 
     fn serving_due(&self) -> Option<Instant> {
         let silent = self.is_awaited().then(|| self.waited_since() + self.hung_after());
-        silent.into_iter().chain(self.cores_due()).chain(self.part_due()).min()
+        let due = silent.into_iter().chain(self.cores_due()).chain(self.part_due());
+        due.chain(self.progress_due()).min()
     }
 
     /// When its answer to PAUSE is late.
@@ -76,6 +77,7 @@ impl Worker {
         if heartbeat != self.heartbeat {
             self.lives(heartbeat, now);
         }
+        self.note_progress(now);
         self.check_memory(now);
         let Some(due) = self.time_due().filter(|&due| due <= now && !self.is_unused(now)) else {
             return;
@@ -98,7 +100,7 @@ impl Worker {
             Stage::Serving if self.alive_at + self.hung_after() <= now => {
                 Verdict::Hung { silent_ms: millis(now - self.alive_at) }
             }
-            Stage::Serving => Verdict::Stuck { held_ms: millis(now - self.waited_since()) },
+            Stage::Serving => Verdict::Stuck { held_ms: millis(now - self.held_since(now)) },
             Stage::Stopping { .. } | Stage::Gone => Verdict::Dismissed,
         });
     }

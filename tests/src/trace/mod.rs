@@ -133,6 +133,14 @@ impl Tracee {
         Ok(Outcome::Returned(answer))
     }
 
+    /// Where the thread's stack is.
+    ///
+    /// # Errors
+    /// It is gone.
+    pub fn stack_pointer(&self) -> Setup<u64> {
+        Ok(ptrace::getregs(self.pid)?.rsp)
+    }
+
     /// The seccomp programs that the kernel holds for the thread, the oldest first.
     ///
     /// # Errors

@@ -11,6 +11,7 @@
 mod agent;
 mod attack;
 mod live;
+mod older;
 mod report;
 mod rows;
 mod skip;
@@ -35,7 +36,7 @@ struct Run {
 }
 
 fn main() -> std::process::ExitCode {
-    if let Some(ended) = without::wrapped() {
+    if let Some(ended) = without::wrapped().or_else(older::wrapped) {
         return ended;
     }
     let filter = std::env::args().skip(1).filter(|word| !word.starts_with('-')).collect();

@@ -19,31 +19,55 @@ use crate::{
 const RLIMIT_CORE: u64 = 4;
 const CORE_BYTES: u64 = 1 << 30;
 
-/// How a worker is made to end.
-type End = fn(&Tracee) -> Setup<Outcome>;
+/// How a worker is made to end: what it is called, by which signal, the words of it that must come
+/// through the log pipe, and how.
+type End = (&'static str, Signal, &'static str, fn(&Tracee) -> Setup<Outcome>);
 
-/// P27: what ends by itself is told from what was ended: abort() needs its calls, and a fault must
-/// reach the default action.
-pub(super) fn crashes() -> Setup<()> {
-    let ends: [(&str, Signal, End); 6] = [
-        ("SIGABRT by tgkill", Signal::SIGABRT, by_signal),
-        ("a jump to nowhere", Signal::SIGSEGV, |tracee| tracee.end_by_jump(0, &[])),
-        ("abort()", Signal::SIGABRT, |tracee| by_call(tracee, "libc.so", "abort", &[])),
-        ("a panic", Signal::SIGABRT, by_panic),
-        ("a C++ exception", Signal::SIGABRT, |tracee| {
-            by_call(tracee, "libstdc++.so", "_ZSt17__throw_bad_allocv", &[])
-        }),
-        ("a stack that overflows", Signal::SIGSEGV, by_stack),
-    ];
-    for (what, signal, end) in ends {
-        crash(signal, Ok, end).map_err(|error| format!("{what}: {error}"))?;
-    }
-    // The other kind of thread: one of the OpenMP team.
+const ENDS: [End; 5] = [
+    ("a jump to nowhere", Signal::SIGSEGV, "", |tracee| tracee.end_by_jump(0, &[])),
+    ("abort()", Signal::SIGABRT, "", |tracee| by_call(tracee, "libc.so", "abort", &[])),
+    ("a panic", Signal::SIGABRT, "panic at", by_panic),
+    ("a C++ exception", Signal::SIGABRT, "std::bad_alloc", |tracee| {
+        by_call(tracee, "libstdc++.so", "_ZSt17__throw_bad_allocv", &[])
+    }),
+    ("a stack that overflows", Signal::SIGSEGV, "", by_stack),
+];
+
+/// P27: what ends by itself is told from what was ended: abort() needs its calls, a fault must reach
+/// the default action, and what was said last arrives. On the thread that serves.
+pub(super) fn on_main() -> Setup<()> {
+    let signal = ("SIGABRT by tgkill", Signal::SIGABRT, "", by_signal as fn(&_) -> _);
+    ENDS.into_iter().chain([signal]).try_for_each(|end| crash(end, Ok))
+}
+
+/// P27: on a thread of the OpenMP team. There is no third kind of thread: the process has as many as
+/// the team has members, of whom the main thread is one.
+pub(super) fn on_member() -> Setup<()> {
     let member = |worker: u32| {
-        let other = processes::tasks(worker).into_iter().find(|tid| *tid != worker);
+        let tasks = processes::tasks(worker);
+        let team = std::fs::read(format!("/proc/{worker}/environ"))?;
+        let team = String::from_utf8_lossy(&team).into_owned();
+        let team = team.split('\0').find_map(|pair| pair.strip_prefix("OMP_NUM_THREADS="));
+        let threads = tasks.len().to_string();
+        ensure(team == Some(&threads), || format!("{threads} threads, a team of {team:?}"))?;
+        let other = tasks.into_iter().find(|tid| *tid != worker);
         other.ok_or_else(|| "the engine has one thread".into())
     };
-    crash(Signal::SIGSEGV, member, |tracee| tracee.end_by_jump(0, &[]))
+    ENDS.into_iter().try_for_each(|end| crash(end, member))
+}
+
+/// P27: while the model is read, under the other filter.
+pub(super) fn while_loading() -> Setup<()> {
+    needs_root("ptrace of a worker")?;
+    let world = World::new()?;
+    let install = world.install();
+    let bench = Bench { install: &install, variant: VARIANT };
+    for (what, signal, _, end) in ENDS {
+        let held = bench.hold(Path::new(&world.model), Stage::Load, Layers::ALL)?;
+        let outcome = end(&held.tracee)?;
+        ensure(outcome == Outcome::Killed(signal), || format!("{what}: {outcome:?}"))?;
+    }
+    Ok(())
 }
 
 /// P28: as a failed assertion of ggml ends, with its own words in the broker's log.
@@ -84,25 +108,33 @@ fn by_panic(tracee: &Tracee) -> Setup<Outcome> {
     tracee.end_by_jump(address, &[somewhere])
 }
 
+/// The main thread's stack may grow to its limit, with a gap that the kernel keeps below it; that of
+/// any other thread ends at the guard page below its mapping.
 fn by_stack(tracee: &Tracee) -> Setup<Outcome> {
-    let (_, end) = symbols::mapping(tracee.pid(), |line| line.ends_with("[stack]"))?;
     let entry = symbols::address(tracee.pid(), "libc.so", |symbol| symbol == "abort")?;
-    tracee.end_by_stack(end - core_policy::limits::STACK - (64 << 10), entry)
+    let (begin, end) = symbols::mapping_of(tracee.pid(), tracee.stack_pointer()?)?;
+    let (main, _) = symbols::mapping(tracee.pid(), |line| line.ends_with("[stack]"))?;
+    let below = end - core_policy::limits::STACK - (64 << 10);
+    tracee.end_by_stack(if begin == main { below } else { begin }, entry)
 }
 
-fn crash(signal: Signal, thread: impl FnOnce(u32) -> Setup<u32>, end: End) -> Setup<()> {
+fn crash(how: End, thread: impl FnOnce(u32) -> Setup<u32>) -> Setup<()> {
     needs_root("ptrace of a worker")?;
+    let (what, signal, words, end) = how;
     let (broker, worker) = busy()?;
     let arguments = ["run", "long", "Once", "-n", "8000", "--ignore-eos"];
     let running = broker.corectl_command(&arguments).stdout(Stdio::piped()).spawn()?;
     std::thread::sleep(Duration::from_millis(200));
     let outcome = end(&Tracee::seize_running(thread(worker)?)?)?;
-    ensure(outcome == Outcome::Killed(signal), || format!("{outcome:?} instead of {signal}"))?;
+    ensure(outcome == Outcome::Killed(signal), || format!("{what}: {outcome:?}, not {signal}"))?;
     let text = String::from_utf8_lossy(&running.wait_with_output()?.stdout).into_owned();
     // A stream that had not begun yet begins again on the next worker.
     let told = text.contains("\"WORKER_LOST\"") && text.contains(signal.as_str());
     let resumed = text.contains("\"done\"") && broker.log().contains(signal.as_str());
-    ensure(told || resumed, || format!("{signal}: {}", last_line(&text)))
+    ensure(told || resumed, || format!("{what}: {signal}: {}", last_line(&text)))?;
+    ensure(!broker.log().contains("SIGSYS"), || format!("{what}: it passes for an attack"))?;
+    let said = broker.log().contains(words);
+    ensure(said, || format!("{what}: {words:?} did not arrive: {}", broker.log()))
 }
 
 /// P14: a worker that crashes leaves no core where it runs; without limits and while it could be

@@ -8,10 +8,12 @@
 #![expect(clippy::print_stdout, reason = "what is printed is the result")]
 
 mod clients;
+mod contexts;
 mod corpora;
 mod decoders;
 mod files;
 mod frames;
+mod messages;
 mod mutations;
 mod mutator;
 

@@ -34,6 +34,9 @@ const MATRIX: [(Lack, Then); 10] = [
     (Lack::Unshare, Then::Names(NAMESPACES)),
 ];
 
+/// What an ordinary user's broker lacks beside that: root's dropped the bounding set before.
+const OF_USER: (Lack, &str) = (Lack::Unshare, "caps.bounding");
+
 /// Without namespaces of its own a worker keeps no limit on threads of its own either.
 const NAMESPACES: &[&str] =
     &["ns.user", "ns.net", "ns.ipc", "ns.uts", "ns.cgroup", "rlimits.nproc"];
@@ -67,6 +70,10 @@ pub(super) fn matrix() -> Setup<()> {
     let whole = degraded(&started(&[])?)?;
     let mut wrong = Vec::new();
     for (lack, then) in MATRIX {
+        let mut whole = whole.clone();
+        if lack == OF_USER.0 && !nix::unistd::geteuid().is_root() {
+            whole.insert(OF_USER.1.into());
+        }
         if let Err(error) = one(&lack.wrapper()?, &then, &whole) {
             wrong.push(format!("{lack:?}: {error}"));
         }

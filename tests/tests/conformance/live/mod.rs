@@ -83,7 +83,7 @@ fn attacked() -> Vec<Row> {
         row("P27", "crashes of five kinds on a thread of the team", crash::on_member),
         row("P27", "crashes of five kinds while a model is read", crash::while_loading),
         row("P28", "a failed assertion of ggml", crash::assertion),
-        row("M08", "twice the budget", layers::beyond_the_budget),
+        row("M08", "twice the budget, beside another worker", layers::beyond_the_budget),
         row("R06", "memory runs out", memory::the_worker_dies_first),
         row("R03", "the limit on files holds by itself", layers::no_disk_is_filled),
     ]

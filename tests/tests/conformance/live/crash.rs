@@ -58,7 +58,7 @@ pub(super) fn on_member() -> Setup<()> {
 
 /// P27: while the model is read, under the other filter.
 pub(super) fn while_loading() -> Setup<()> {
-    needs_root("ptrace of a worker")?;
+    needs_root("reading the maps of a process that is not dumpable")?;
     let world = World::new()?;
     let install = world.install();
     let bench = Bench { install: &install, variant: VARIANT };
@@ -77,7 +77,7 @@ pub(super) fn assertion() -> Setup<()> {
         let words = [text("ggml.c"), Arg::Num(42), text("GGML_ASSERT(conformance) failed")];
         by_call(tracee, "libggml-base.so", "ggml_abort", &words)
     };
-    needs_root("ptrace of a worker")?;
+    needs_root("ptrace of a worker that its broker has started")?;
     let (broker, worker) = busy()?;
     let outcome = end(&Tracee::seize_running(worker)?)?;
     ensure(outcome == Outcome::Killed(Signal::SIGABRT), || format!("{outcome:?}"))?;
@@ -119,7 +119,7 @@ fn by_stack(tracee: &Tracee) -> Setup<Outcome> {
 }
 
 fn crash(how: End, thread: impl FnOnce(u32) -> Setup<u32>) -> Setup<()> {
-    needs_root("ptrace of a worker")?;
+    needs_root("ptrace of a worker that its broker has started")?;
     let (what, signal, words, end) = how;
     let (broker, worker) = busy()?;
     let arguments = ["run", "long", "Once", "-n", "8000", "--ignore-eos"];
@@ -140,7 +140,6 @@ fn crash(how: End, thread: impl FnOnce(u32) -> Setup<u32>) -> Setup<()> {
 /// P14: a worker that crashes leaves no core where it runs; without limits and while it could be
 /// dumped, it does.
 pub(super) fn no_core_is_left() -> Setup<()> {
-    needs_root("ptrace of a worker")?;
     let pattern = std::fs::read_to_string("/proc/sys/kernel/core_pattern")?;
     if pattern.trim_end() != "core" {
         return skip(format!("cores of this kernel go to {:?}, not to files", pattern.trim_end()));

@@ -27,7 +27,7 @@ pub(super) fn set_user_id() -> Setup<()> {
 }
 
 fn effective_uid(layers: Layers) -> Setup<String> {
-    needs_root("ptrace of a worker")?;
+    needs_root("a set-user-id program of root's")?;
     let world = World::new()?;
     let install = world.install();
     let bench = Bench { install: &install, variant: VARIANT };
@@ -50,7 +50,6 @@ pub(super) fn no_disk_is_filled() -> Setup<()> {
 }
 
 fn appended(layers: Layers) -> Setup<Outcome> {
-    needs_root("ptrace of a worker")?;
     let world = World::new()?;
     let install = world.install();
     let bench = Bench { install: &install, variant: VARIANT };
@@ -74,7 +73,7 @@ fn appended(layers: Layers) -> Setup<Outcome> {
 /// while serving, and the stream of a sibling does not notice. Shared memory and stacks of further
 /// threads kill (rows M03, M08 and P04).
 pub(super) fn beyond_the_budget() -> Setup<()> {
-    needs_root("ptrace of a worker")?;
+    needs_root("ptrace of a worker that its broker has started")?;
     let install = Install::new()?;
     let long = install.add_long()?;
     install.add_model("beside", &long)?;

@@ -39,6 +39,22 @@ pub(super) fn miri() -> Setup<()> {
     ensure(output.status.success(), || String::from_utf8_lossy(&output.stderr).into_owned())
 }
 
+/// L03: the one function that starts workers refuses any thread but main, in every build.
+pub(super) fn main_thread_alone() -> Setup<()> {
+    of_broker("a_thread_other_than_main_starts_no_worker", 1)
+}
+
+/// R03: what the broker itself keeps in cache/ stays within its quota.
+pub(super) fn quota() -> Setup<()> {
+    of_broker("memory::cache::tests::", 8)
+}
+
+/// The broker's own tests of this name. With the packages of `make test`, so that nothing is built
+/// again with fewer features.
+fn of_broker(name: &str, least: u32) -> Setup<()> {
+    passes(&["--workspace", "--exclude", "core-tests", "--bin", "core-broker", name], least)
+}
+
 /// S05, T02: what the mutation run found, when it has run for these very programs.
 pub(super) fn mutants() -> Setup<()> {
     let release = release_dir()?;

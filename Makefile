@@ -16,7 +16,7 @@ export CMAKE_C_COMPILER_LAUNCHER := ccache
 export CMAKE_CXX_COMPILER_LAUNCHER := ccache
 endif
 
-.PHONY: all setup build demo test lint bench install clean
+.PHONY: all setup build demo test lint bench mutate install clean
 
 all: build
 
@@ -43,6 +43,11 @@ bench: build
 	$(CARGO) build --release --locked -p core-tests --features bare --bin bare --bin bare-steps
 	CORE_BENCH_ONLY="$(ONLY)" CORE_RELEASE_DIR="$(RELEASE)" \
 		$(CARGO) bench --locked -p core-tests --bench summary
+
+# Takes each rule, right, seal and limit away in turn, from the programs that ship; needs root.
+mutate: build
+	CORE_RELEASE_DIR="$(RELEASE)" \
+		$(CARGO) test --release --locked -p core-tests --features bare --test mutate -- $(ONLY)
 
 install: build
 	sh .tools/install.sh "$(RELEASE)" "$(DESTDIR)$(PREFIX)"

@@ -5,6 +5,7 @@
 //! the thread at the exit of the call, with the call's own number in `rax`; so a harmless second
 //! call follows, and only a thread that gets that far is said to have returned.
 
+mod edit;
 mod memory;
 mod state;
 mod types;

@@ -15,6 +15,7 @@ mod life;
 pub(crate) mod look;
 mod memory;
 mod reading;
+mod rights;
 mod rings;
 mod symbols;
 
@@ -75,6 +76,8 @@ fn attacked() -> Vec<Row> {
         row("N01", "a live worker opens a socket: it dies, its client is told", attack::socket),
         row("N17", "a broker tries every address family", domain::sockets),
         row("F07", "the broker writes temp/ and cache/ only", domain::writes),
+        row("F06", "each right of a worker's domain denies by itself", rights::of_a_worker),
+        row("P18", "each condition of the broker's filter denies", rights::of_a_broker),
         row("F12", "a broker executes nothing else", domain::executes),
         row("F12", "the interpreter gains a broker nothing", domain::the_interpreter_gains_nothing),
         row("P14", "a crash leaves no core", crash::no_core_is_left),

@@ -1,0 +1,193 @@
+//! Mutants of the policy files: each rule deleted, and each condition of each rule dropped.
+//!
+//! A rule that is deleted takes a call away: what must work has to stop working. A condition that
+//! is dropped gives something: an attack of the conformance suite has to get through. A rule of
+//! SERVE is a rule of LOAD too, because that includes it; both change, as they would in the file.
+
+use std::{cell::RefCell, path::Path, rc::Rc};
+
+use core_tests::{
+    harness::{Bench, Broker, Install, Setup, Stage},
+    trace::{Outcome, Tracee},
+};
+use nix::sys::signal::Signal;
+
+use crate::{
+    Mutant, VARIANT, alive,
+    attack::Attack,
+    compiled::{FILES, Policies, Swap, policies},
+    live::{abort_of, rights},
+    names,
+    report::Fate,
+    rows,
+    schema::{Policy, Rule},
+    started,
+    world::World,
+};
+
+/// The broker's place in [`FILES`].
+const BROKER: usize = 2;
+
+/// All mutants of the three files.
+///
+/// # Errors
+/// A file cannot be read, or a change does not compile.
+pub(crate) fn all() -> Setup<Vec<Mutant>> {
+    let shipped = policies()?;
+    let world = Rc::new(RefCell::new(World::new()?));
+    let mut mutants = Vec::new();
+    for file in 0..FILES.len() {
+        for (what, changed) in changes(&shipped[file]) {
+            let mut policies: Policies = shipped.clone();
+            policies[file] = changed;
+            let swap = Swap::new(&shipped, &policies)
+                .map_err(|error| format!("{}/{}: {error}", FILES[file], what.text()))?;
+            let id = format!("filter/{}/{}", FILES[file], what.text());
+            let world = Rc::clone(&world);
+            mutants.push(Mutant::new(id, move || what.tried(file, &swap, &mut world.borrow_mut())));
+        }
+    }
+    Ok(mutants)
+}
+
+/// What was done to a file.
+#[derive(Clone)]
+enum Change {
+    /// The rule for this call is gone.
+    Deleted(String),
+    /// Calls of this name get no errno any more.
+    Answers(String),
+    /// One condition of a rule is gone: the call, and where the condition stood.
+    Dropped(String, String),
+}
+
+/// Every change of one file.
+fn changes(policy: &Policy) -> Vec<(Change, Policy)> {
+    let mut changes = Vec::new();
+    for index in 0..policy.allow.len() {
+        let mut changed = policy.clone();
+        let rule = changed.allow.remove(index);
+        changes.push((Change::Deleted(rule.syscall.clone()), changed));
+        for (place, without) in dropped(&rule) {
+            let mut changed = policy.clone();
+            changed.allow[index] = without;
+            changes.push((Change::Dropped(rule.syscall.clone(), place), changed));
+        }
+    }
+    for answer in 0..policy.errno.len() {
+        for index in 0..policy.errno[answer].rules.len() {
+            let mut changed = policy.clone();
+            let rule = changed.errno[answer].rules.remove(index);
+            changes.push((Change::Answers(rule.syscall), changed));
+        }
+    }
+    changes
+}
+
+/// A rule without one of its conditions; without its last one it holds for any arguments.
+fn dropped(rule: &Rule) -> Vec<(String, Rule)> {
+    let mut all = Vec::new();
+    let alternatives = rule.args.as_deref().unwrap_or_default();
+    for (index, conditions) in alternatives.iter().enumerate() {
+        for (place, condition) in conditions.iter().enumerate() {
+            let mut without = rule.clone();
+            let Some(list) = &mut without.args else { continue };
+            list[index].remove(place);
+            if list[index].is_empty() {
+                without.args = None;
+            }
+            all.push((format!("alternative {index} argument {}", condition.arg), without));
+        }
+    }
+    all
+}
+
+impl Change {
+    fn text(&self) -> String {
+        match self {
+            Self::Deleted(call) => format!("{call}: deleted"),
+            Self::Answers(call) => format!("{call}: no errno"),
+            Self::Dropped(call, place) => format!("{call}: any {place}"),
+        }
+    }
+
+    fn tried(&self, file: usize, swap: &Swap, world: &mut World) -> Setup<Fate> {
+        match (file, self) {
+            (BROKER, Self::Deleted(_) | Self::Answers(_)) => without_in_broker(swap),
+            (BROKER, Self::Dropped(..)) => open_in_broker(swap),
+            (_, Self::Deleted(call)) => without(call, swap, world),
+            (_, Self::Answers(call) | Self::Dropped(call, _)) => open(call, swap, world),
+        }
+    }
+}
+
+/// A worker that lacks a call: it does not serve, or it does not end as it should.
+fn without(call: &str, swap: &Swap, world: &mut World) -> Setup<Fate> {
+    let broker = Broker::with_long()?;
+    let loaded = started::load(&broker, &mut |tracee, call| swap.edit(tracee, call))?;
+    if let Err(error) = loaded.and_then(|worker| alive::alive(&broker, worker)) {
+        return Ok(Fate::Killed(format!("S10: {error}")));
+    }
+    drop(broker);
+    let (install, bench_model) = (world.install(), world.model.clone());
+    let bench = Bench { install: &install, variant: VARIANT };
+    let edit = &mut |tracee: &Tracee, call| swap.edit(tracee, call);
+    let held = bench.hold_edited(Path::new(&bench_model), Stage::Serve, edit)?;
+    let outcome = held.tracee.end_by_jump(abort_of(held.tracee.pid())?, &[])?;
+    if outcome != Outcome::Killed(Signal::SIGABRT) {
+        return Ok(Fate::Killed(format!("P27: abort() ends by {outcome:?}")));
+    }
+    // Rows that expect an errno see that the call is gone.
+    open(call, swap, world)
+}
+
+/// A worker that may do more: an attack by this call is not denied as it should be.
+fn open(call: &str, swap: &Swap, world: &mut World) -> Setup<Fate> {
+    let number = names::syscall(call).ok_or("a rule without a number")?;
+    let attacks = rows::all(world).into_iter().filter(|attack| attack.number == number);
+    for attack in attacks.collect::<Vec<_>>() {
+        if let Some(red) = denied(&attack, swap, world)? {
+            return Ok(Fate::Killed(red));
+        }
+    }
+    Ok(Fate::Survived)
+}
+
+fn denied(attack: &Attack, swap: &Swap, world: &mut World) -> Setup<Option<String>> {
+    let (install, model) = (world.install(), world.model.clone());
+    let bench = Bench { install: &install, variant: VARIANT };
+    let stages = [(Stage::Load, attack.load), (Stage::Serve, Some(attack.serve))];
+    for (stage, expect) in stages {
+        let Some(expect) = expect else { continue };
+        world.reset()?;
+        let edit = &mut |tracee: &Tracee, call| swap.edit(tracee, call);
+        let held = bench.hold_edited(Path::new(&model), stage, edit)?;
+        if let Err(error) = attack.denied_by(&held, world, stage, expect) {
+            return Ok(Some(format!("{}: {}: {error}", attack.row, attack.what)));
+        }
+    }
+    Ok(None)
+}
+
+/// A broker that lacks a call: it does not start, or its worker does not serve.
+fn without_in_broker(swap: &Swap) -> Setup<Fate> {
+    let install = Install::new()?;
+    install.add_long()?;
+    let broker = started::broker(install, &mut |tracee, call| swap.edit(tracee, call))?;
+    let served = broker.and_then(|broker| {
+        let worker = broker.try_load("long")?;
+        alive::alive(&broker, worker)
+    });
+    Ok(served.err().map_or(Fate::Survived, |error| Fate::Killed(format!("S10: {error}"))))
+}
+
+/// A broker that may do more.
+fn open_in_broker(swap: &Swap) -> Setup<Fate> {
+    let install = Install::new()?;
+    install.add_long()?;
+    let broker = started::broker(install, &mut |tracee, call| swap.edit(tracee, call))??;
+    let tracee = Tracee::seize_running(broker.pid())?;
+    let denied = rights::broker_is_denied(&tracee);
+    tracee.detach()?;
+    Ok(denied.err().map_or(Fate::Survived, |error| Fate::Killed(format!("P18: {error}"))))
+}

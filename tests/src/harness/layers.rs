@@ -102,9 +102,10 @@ pub(super) fn run_to(tracee: &Tracee, stage: Stage, edit: &mut Edit<'_>) -> Setu
     Ok(())
 }
 
-/// Whether a call installs a seccomp program.
+/// Whether a call installs a seccomp program; one without a program only asks for a flag.
 pub fn installs_filter(call: Call) -> bool {
-    call.number == number(libc::SYS_seccomp) && call.arguments[0] == SET_MODE_FILTER
+    let [mode, _, program, ..] = call.arguments;
+    call.number == number(libc::SYS_seccomp) && mode == SET_MODE_FILTER && program != 0
 }
 
 /// The layer that a call applies, or asks for, and what the kernel would answer if it did.

@@ -40,6 +40,22 @@ pub(crate) fn alive(broker: &Broker, worker: u32) -> Setup<()> {
     if signal.is_empty() { Ok(()) } else { Err(format!("an end in order:{signal}").into()) }
 }
 
+/// Whether a broker that is told to end does so in order, with its worker, and leaves no socket.
+///
+/// # Errors
+/// What it left, or how it ended instead.
+pub(crate) fn ends(broker: &mut Broker) -> Setup<()> {
+    broker.signal(Signal::SIGTERM);
+    let status = broker.wait().ok_or("the broker does not end")?;
+    if !status.success() {
+        return Err(format!("the broker ended by {status}").into());
+    }
+    if broker.install.socket().exists() {
+        return Err("the broker left its socket".into());
+    }
+    Ok(())
+}
+
 fn signal_in(broker: &Broker) -> String {
     if broker.log().contains("SIGSYS") { " (SIGSYS)".into() } else { String::new() }
 }

@@ -5,14 +5,17 @@
 use std::{sync::OnceLock, time::Duration};
 
 use core_tests::{
-    harness::{Broker, Setup, layers::installs_filter, processes},
+    harness::{Bench, Broker, Install, Setup, Stage, layers::installs_filter, processes},
     trace::{Call, Tracee},
 };
 use nix::{libc, sys::signal::Signal};
 
 use crate::{
-    Mutant,
-    live::look::{LOOKS, Subject},
+    Mutant, VARIANT,
+    live::{
+        look::{LOOKS, Subject},
+        rights,
+    },
     report::Fate,
     started,
 };
@@ -99,7 +102,7 @@ fn shares(flag: i32) -> impl FnMut(&Tracee, Call, &mut usize) -> Option<i64> {
 type Skip<'a> = dyn FnMut(&Tracee, Call, &mut usize) -> Option<i64> + 'a;
 
 fn tried(skip: &mut Skip<'_>) -> Setup<Fate> {
-    let mut broker = Broker::with_long()?;
+    let mut broker = raised()?;
     let before = whole_degraded()?;
     let mut made = 0;
     let loaded = started::load(&broker, &mut |tracee, call| skip(tracee, call, &mut made))?;
@@ -120,8 +123,38 @@ fn tried(skip: &mut Skip<'_>) -> Setup<Fate> {
             return Ok(Fate::Killed(format!("{row}: {error}")));
         }
     }
-    outlives(&mut broker, worker)
+    if let Err(error) = rights::rings_are_fixed(worker) {
+        return Ok(Fate::Killed(format!("H08: {error}")));
+    }
+    match outlives(&mut broker, worker)? {
+        Fate::Survived => alone(skip),
+        killed => Ok(killed),
+    }
 }
+
+/// A worker on the bench: what a broker hands down by inheritance it does not have.
+fn alone(skip: &mut Skip<'_>) -> Setup<Fate> {
+    let install = Install::new()?;
+    let model = install.add_long()?;
+    let bench = Bench { install: &install, variant: VARIANT };
+    let edit = &mut |tracee: &Tracee, call| skip(tracee, call, &mut 0);
+    let red = match bench.hold_edited(&model, Stage::Landlock, edit) {
+        Ok(held) => rights::memory_is_denied(&held.tracee),
+        Err(error) => Err(error),
+    };
+    Ok(red.err().map_or(Fate::Survived, |error| Fate::Killed(format!("alone: {error}"))))
+}
+
+/// A broker that inherits more than any worker may keep, so that each limit is the worker's doing.
+fn raised() -> Setup<Broker> {
+    let install = Install::new()?;
+    install.add_long()?;
+    let wrapper = ["/bin/bash", "-c", RAISED, "raised"].map(str::to_owned);
+    Broker::start_behind(&wrapper, install, &[])
+}
+
+/// Realtime priority and nice, which are 0 on most systems anyway.
+const RAISED: &str = r#"ulimit -r 5 -e 5 2>/dev/null; exec "$@""#;
 
 /// L01: nobody outlives a broker that is killed.
 fn outlives(broker: &mut Broker, worker: u32) -> Setup<Fate> {
@@ -150,7 +183,8 @@ pub(crate) fn whole_degraded() -> Setup<&'static Vec<String>> {
 /// What `status` says is missing.
 pub(crate) fn degraded(broker: &Broker) -> Vec<String> {
     let status = broker.corectl(&["status"]);
-    let found = status.lines.first().and_then(|line| line["degraded"].as_array().cloned());
+    let worker = status.lines.first().map(|line| &line["workers"][0]["sandbox"]["degraded"]);
+    let found = worker.and_then(|list| list.as_array().cloned());
     let mut words: Vec<String> =
         found.unwrap_or_default().iter().map(ToString::to_string).collect();
     words.sort();

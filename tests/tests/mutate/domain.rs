@@ -1,7 +1,7 @@
 //! Mutants of a domain: each right that a ruleset handles is left out in turn, because a right that
 //! is not handled is allowed.
 
-use std::{cell::RefCell, path::Path, rc::Rc};
+use std::{path::Path, rc::Rc};
 
 use core_tests::{
     harness::{Bench, Edit, Install, Setup, Stage},
@@ -9,7 +9,7 @@ use core_tests::{
 };
 use nix::libc;
 
-use crate::{Mutant, VARIANT, live::rights, report::Fate, started, world::World};
+use crate::{Mutant, Shared, VARIANT, live::rights, report::Fate, started, world::World};
 
 /// The fields of `struct landlock_ruleset_attr`, and the names of their bits (linux/landlock.h).
 const FIELDS: [(&str, &[&str]); 3] = [
@@ -52,14 +52,13 @@ enum Who {
 ///
 /// # Errors
 /// One does not come to its ruleset, or its whole domain does not deny.
-pub(crate) fn all() -> Setup<Vec<Mutant>> {
-    let world = Rc::new(RefCell::new(World::new()?));
+pub(crate) fn all(world: &Shared) -> Setup<Vec<Mutant>> {
     let mut mutants = Vec::new();
     for (who, name) in [(Who::Worker, "worker"), (Who::Broker, "broker")] {
         let handled = who.handled(&world.borrow())?;
         for (field, mask) in handled.into_iter().enumerate() {
             for bit in (0..u64::BITS).filter(|bit| mask >> bit & 1 == 1) {
-                let world = Rc::clone(&world);
+                let world = Rc::clone(world);
                 let tried = move || who.without(&mut world.borrow_mut(), field, bit);
                 let id = format!("landlock/{name}/{}", right(field, bit));
                 mutants.push(Mutant::new(id, tried));
@@ -98,11 +97,11 @@ impl Who {
         let mut edits = 0;
         let denied = self.checked(world, &mut |tracee, call| {
             if let Some((at, size)) = ruleset(call) {
-                let at_field = at + (field * FIELD_BYTES) as u64;
-                let value = read(tracee, at, size, field)? & !(1 << bit);
-                edits += usize::from(tracee.write(at_field, &value.to_le_bytes()).is_ok());
+                edits += usize::from(cleared(tracee, (at, size), field, bit).is_some());
             }
-            None
+            // A right that is not handled cannot be granted; a rule that grants nothing is none.
+            let (at, size) = rule(call).filter(|_| field == 0)?;
+            (cleared(tracee, (at, size), 0, bit)? == 0).then_some(0)
         })?;
         if edits == 0 {
             return Err("no ruleset was edited".into());
@@ -135,6 +134,20 @@ fn ruleset(call: Call) -> Option<(u64, u64)> {
     let [at, size, ..] = call.arguments;
     let makes = call.number == libc::SYS_landlock_create_ruleset.cast_unsigned() && at != 0;
     makes.then_some((at, size))
+}
+
+/// Where a rule for a path has its attributes: first the rights, in one field.
+fn rule(call: Call) -> Option<(u64, u64)> {
+    let adds = call.number == libc::SYS_landlock_add_rule.cast_unsigned();
+    adds.then_some((call.arguments[2], FIELD_BYTES as u64))
+}
+
+/// Takes a bit out of a field, and answers what is left of it.
+fn cleared(tracee: &Tracee, (at, size): (u64, u64), field: usize, bit: u32) -> Option<u64> {
+    let value = read(tracee, at, size, field)? & !(1 << bit);
+    let at_field = at + (field * FIELD_BYTES) as u64;
+    tracee.write(at_field, &value.to_le_bytes()).ok()?;
+    Some(value)
 }
 
 fn read(tracee: &Tracee, at: u64, size: u64, field: usize) -> Option<u64> {

@@ -10,10 +10,43 @@ const ALL: &[Explained] = &[
         "every domain refuses to move files between directories unless it grants that, handled or \
          not (landlock(7))",
     ),
+    ("landlock/broker/fs REFER", "as of a worker's REFER: without it less is allowed, not more"),
     (
         "landlock/worker/fs IOCTL_DEV",
         "the right belongs to a device that was opened within the domain, and none can be: \
          READ_FILE and WRITE_FILE are granted on no device",
+    ),
+    (
+        "filter/worker-serve/rt_sigreturn: deleted",
+        "no handler is installed in this build, so nothing returns from one; the call gives a thread \
+         its own registers and nothing else",
+    ),
+    (
+        "filter/worker-serve/exit: deleted",
+        "no thread of this build ends before its process; the call ends the calling thread and \
+         nothing else",
+    ),
+    (
+        "filter/worker-load/openat: no errno",
+        "Landlock gives the same answer to whoever opens to write; the errno filter is there for a \
+         worker whose domain was defeated",
+    ),
+    (
+        "boot/limit RTPRIO",
+        "0 is inherited already, and this run may not raise it: that needs CAP_SYS_RESOURCE",
+    ),
+    (
+        "boot/limit NICE",
+        "0 is inherited already, and this run may not raise it: that needs CAP_SYS_RESOURCE",
+    ),
+    (
+        "boot/umask",
+        "a worker makes no file: RLIMIT_FSIZE, its domain and its filters each forbid it",
+    ),
+    (
+        "boot/the ambient set",
+        "the set is empty already: the kernel clears it when the broker gives root up and when a \
+         worker enters its user namespace (capabilities(7)); that it is empty is looked at",
     ),
 ];
 

@@ -4,7 +4,7 @@
 //! is dropped gives something: an attack of the conformance suite has to get through. A rule of
 //! SERVE is a rule of LOAD too, because that includes it; both change, as they would in the file.
 
-use std::{cell::RefCell, path::Path, rc::Rc};
+use std::{path::Path, rc::Rc};
 
 use core_tests::{
     harness::{Bench, Broker, Install, Setup, Stage},
@@ -13,10 +13,10 @@ use core_tests::{
 use nix::sys::signal::Signal;
 
 use crate::{
-    Mutant, VARIANT, alive,
+    Mutant, Shared, VARIANT, alive,
     attack::Attack,
     compiled::{FILES, Policies, Swap, policies},
-    live::{abort_of, rights},
+    live::{abort_of, needs, rights},
     names,
     report::Fate,
     rows,
@@ -32,9 +32,8 @@ const BROKER: usize = 2;
 ///
 /// # Errors
 /// A file cannot be read, or a change does not compile.
-pub(crate) fn all() -> Setup<Vec<Mutant>> {
+pub(crate) fn all(world: &Shared) -> Setup<Vec<Mutant>> {
     let shipped = policies()?;
-    let world = Rc::new(RefCell::new(World::new()?));
     let mut mutants = Vec::new();
     for file in 0..FILES.len() {
         for (what, changed) in changes(&shipped[file]) {
@@ -43,7 +42,7 @@ pub(crate) fn all() -> Setup<Vec<Mutant>> {
             let swap = Swap::new(&shipped, &policies)
                 .map_err(|error| format!("{}/{}: {error}", FILES[file], what.text()))?;
             let id = format!("filter/{}/{}", FILES[file], what.text());
-            let world = Rc::clone(&world);
+            let world = Rc::clone(world);
             mutants.push(Mutant::new(id, move || what.tried(file, &swap, &mut world.borrow_mut())));
         }
     }
@@ -129,10 +128,18 @@ fn without(call: &str, swap: &Swap, world: &mut World) -> Setup<Fate> {
         return Ok(Fate::Killed(format!("S10: {error}")));
     }
     drop(broker);
-    let (install, bench_model) = (world.install(), world.model.clone());
+    let install = world.install();
     let bench = Bench { install: &install, variant: VARIANT };
-    let edit = &mut |tracee: &Tracee, call| swap.edit(tracee, call);
-    let held = bench.hold_edited(Path::new(&bench_model), Stage::Serve, edit)?;
+    let hold = |stage| {
+        let edit = &mut |tracee: &Tracee, call| swap.edit(tracee, call);
+        bench.hold_edited(Path::new(&world.model), stage, edit)
+    };
+    for stage in [Stage::Load, Stage::Serve] {
+        if let Err(error) = needs::are_met(&hold(stage)?, stage) {
+            return Ok(Fate::Killed(format!("S10: {error}")));
+        }
+    }
+    let held = hold(Stage::Serve)?;
     let outcome = held.tracee.end_by_jump(abort_of(held.tracee.pid())?, &[])?;
     if outcome != Outcome::Killed(Signal::SIGABRT) {
         return Ok(Fate::Killed(format!("P27: abort() ends by {outcome:?}")));
@@ -174,9 +181,11 @@ fn without_in_broker(swap: &Swap) -> Setup<Fate> {
     let install = Install::new()?;
     install.add_long()?;
     let broker = started::broker(install, &mut |tracee, call| swap.edit(tracee, call))?;
-    let served = broker.and_then(|broker| {
+    let served = broker.and_then(|mut broker| {
         let worker = broker.try_load("long")?;
-        alive::alive(&broker, worker)
+        alive::alive(&broker, worker)?;
+        broker.try_load("long")?;
+        alive::ends(&mut broker)
     });
     Ok(served.err().map_or(Fate::Survived, |error| Fate::Killed(format!("S10: {error}"))))
 }

@@ -4,6 +4,9 @@
 #[path = "../conformance/live/look.rs"]
 pub(crate) mod look;
 #[allow(dead_code, reason = "the suite makes these checks on whole workers")]
+#[path = "../conformance/live/needs.rs"]
+pub(crate) mod needs;
+#[allow(dead_code, reason = "the suite makes these checks on whole workers")]
 #[path = "../conformance/live/rights.rs"]
 pub(crate) mod rights;
 #[allow(dead_code, reason = "the suite looks at mappings as well")]

@@ -47,11 +47,15 @@ mod started;
 #[path = "../conformance/world/mod.rs"]
 mod world;
 
-use std::process::ExitCode;
+use std::{cell::RefCell, process::ExitCode, rc::Rc};
 
 use core_tests::harness::Setup;
 
 use report::{Fate, Report};
+use world::World;
+
+/// What attacks are aimed at, shared by all mutants: its listeners have names of their own.
+pub(crate) type Shared = Rc<RefCell<World>>;
 
 /// A worker of the bench needs one CPU variant; the oldest runs everywhere.
 const VARIANT: &str = "libggml-cpu-x64.so";
@@ -89,7 +93,8 @@ fn main() -> ExitCode {
 fn all(wanted: &[String]) -> Setup<Report> {
     started::control().map_err(|error| format!("a whole broker and worker: {error}"))?;
     let mut report = Report::new();
-    let sets = [filters::all()?, domain::all()?, boot::all(), seals::all()?];
+    let world = Rc::new(RefCell::new(World::new()?));
+    let sets = [filters::all(&world)?, domain::all(&world)?, boot::all(), seals::all()?];
     for mutant in sets.into_iter().flatten() {
         if wanted.is_empty() || wanted.iter().any(|start| mutant.id.starts_with(start.as_str())) {
             let fate = (mutant.run)();

@@ -1,6 +1,7 @@
 //! What became of every mutant: a line each, and the sums.
 
 use std::{
+    collections::BTreeMap,
     fs,
     process::ExitCode,
     time::{Instant, SystemTime, UNIX_EPOCH},
@@ -86,9 +87,11 @@ impl Report {
             ratio * 100.0,
             self.not_run.len()
         );
+        let sets = self.sets();
         let sums = json!({
             "mutants": mutants, "killed": killed, "explained": explained,
             "unexplained": unexplained, "kill_ratio": ratio, "not_run": self.not_run.len(),
+            "sets": sets,
         });
         if whole && let Err(error) = self.write(sums) {
             println!("the summary could not be written: {error}");
@@ -96,6 +99,26 @@ impl Report {
         }
         let good = mutants > 0 && unexplained == 0 && (!whole || ratio >= KILLED_MIN);
         ExitCode::from(u8::from(!good))
+    }
+
+    /// Mutants and kills of each set: what is taken from a worker and what from a broker.
+    fn sets(&self) -> Value {
+        let mut sets: BTreeMap<String, (usize, usize)> = BTreeMap::new();
+        for (id, verdict) in &self.told {
+            let set = id.split('/').take(2).collect::<Vec<_>>().join("/");
+            let set =
+                if id.starts_with("boot") || id.starts_with("seal") { &id[..4] } else { &set };
+            let sum = sets.entry(set.to_owned()).or_default();
+            sum.0 += 1;
+            sum.1 += usize::from(matches!(verdict, Verdict::Killed(_)));
+        }
+        for (set, (mutants, killed)) in &sets {
+            println!("{set}: {killed} of {mutants} killed");
+        }
+        let told = |(set, (mutants, killed)): (String, (usize, usize))| {
+            (set, json!({"mutants": mutants, "killed": killed}))
+        };
+        Value::Object(sets.into_iter().map(told).collect())
     }
 
     fn write(&self, mut sums: Value) -> Setup<()> {

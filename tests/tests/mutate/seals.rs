@@ -18,6 +18,8 @@ use crate::{
 /// `F_ADD_SEALS`, and the names of its bits (linux/fcntl.h).
 const ADD_SEALS: u64 = 1033;
 const SEALS: [&str; 6] = ["SEAL", "SHRINK", "GROW", "WRITE", "FUTURE_WRITE", "EXEC"];
+/// Rings of one process.
+const RINGS: usize = 2;
 /// `MFD_NOEXEC_SEAL` of memfd_create(2).
 const NOEXEC_SEAL: u64 = 8;
 
@@ -36,7 +38,7 @@ pub(crate) fn all() -> Setup<Vec<Mutant>> {
     let broker = Broker::with_long()?;
     let mut added = Vec::new();
     let mut files = 0;
-    around_a_start(&broker, |_, call| {
+    around_a_start(&broker, forks, |_, call| {
         if adds_seals(call) {
             added.push(call.arguments[2]);
         }
@@ -70,19 +72,24 @@ fn executable(nth: usize) -> Setup<Fate> {
     edited(1, move |call| makes_file(call).then_some((nth, call.arguments[1] & !NOEXEC_SEAL)))
 }
 
-/// Starts a worker while an argument of the nth call that `wanted` names is another value.
+/// Loads a model while an argument of the nth call that `wanted` names is another value, for each
+/// process that is started.
 fn edited(argument: usize, wanted: impl Fn(Call) -> Option<(usize, u64)>) -> Setup<Fate> {
     let broker = Broker::with_long()?;
     let (mut seen, mut edits) = (0, 0);
-    let loaded = around_a_start(&broker, |tracee, call| {
-        if let Some((nth, value)) = wanted(call) {
-            if seen == nth {
-                edits += usize::from(tracee.set_argument(argument, value).is_ok());
+    let loaded = around_a_start(
+        &broker,
+        |_| false,
+        |tracee, call| {
+            if let Some((nth, value)) = wanted(call) {
+                if seen % RINGS == nth {
+                    edits += usize::from(tracee.set_argument(argument, value).is_ok());
+                }
+                seen += 1;
             }
-            seen += 1;
-        }
-        Verdict::Pass
-    })?;
+            Verdict::Pass
+        },
+    )?;
     if edits == 0 {
         return Err("no such call was made".into());
     }
@@ -94,10 +101,11 @@ fn edited(argument: usize, wanted: impl Fn(Call) -> Option<(usize, u64)>) -> Set
     Ok(if told { Fate::Killed(format!("degraded: {now:?}")) } else { Fate::Survived })
 }
 
-/// Loads a model while `judge` sees each call of the broker up to its first fork; what was said
-/// when it did not load.
+/// Loads a model while `judge` sees each call of the broker up to the `last`, or to the end of the
+/// load; what was said when it did not load.
 fn around_a_start(
     broker: &Broker,
+    last: fn(Call) -> bool,
     mut judge: impl FnMut(&Tracee, Call) -> Verdict,
 ) -> Setup<Option<String>> {
     let tracee = Tracee::seize_running(broker.pid())?;
@@ -112,7 +120,7 @@ fn around_a_start(
         });
         tracee.run_until(|call| {
             let verdict = judge(&tracee, call);
-            let ends = forks(call) || over.load(Ordering::SeqCst);
+            let ends = last(call) || over.load(Ordering::SeqCst);
             if ends { Verdict::Hold } else { verdict }
         })?;
         tracee.detach()?;

@@ -52,7 +52,9 @@ pub(crate) fn control() -> Setup<()> {
         look(Subject { worker, broker: broker.pid() })
             .map_err(|error| format!("{row}: {error}"))?;
     }
+    rights::rings_are_fixed(worker)?;
     alive::alive(&broker, worker)?;
+    rights::memory_of_a_worker()?;
     rights::of_a_worker()
 }
 

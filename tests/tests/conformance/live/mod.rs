@@ -14,6 +14,7 @@ mod layers;
 mod life;
 pub(crate) mod look;
 mod memory;
+mod needs;
 mod reading;
 mod rights;
 mod rings;
@@ -77,6 +78,8 @@ fn attacked() -> Vec<Row> {
         row("N17", "a broker tries every address family", domain::sockets),
         row("F07", "the broker writes temp/ and cache/ only", domain::writes),
         row("F06", "each right of a worker's domain denies by itself", rights::of_a_worker),
+        row("M02", "memory becomes no code without any filter", rights::memory_of_a_worker),
+        row("H08", "the mappings of both rings stay as they are", rights::rings_of_a_worker),
         row("P18", "each condition of the broker's filter denies", rights::of_a_broker),
         row("F12", "a broker executes nothing else", domain::executes),
         row("F12", "the interpreter gains a broker nothing", domain::the_interpreter_gains_nothing),
@@ -94,6 +97,7 @@ fn asked() -> Vec<Row> {
     vec![
         row("F22", "names that would be paths", alive::names),
         row("S10", "tokens, prompts, cancels and refusals", alive::alive),
+        row("S10", "calls that only some machines make", needs::of_a_worker),
         row("S10", "the same tokens as without a sandbox", alive::same_tokens),
         row("P22", "two hundred starts", alive::starts),
         row("I01", "another user", door::another_user),

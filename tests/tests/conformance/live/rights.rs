@@ -2,7 +2,7 @@
 //! condition by condition. The filters of a worker hide its domain behind them, so a
 //! right that is missing shows only where no filter is yet.
 
-use std::path::Path;
+use std::{fs, os::unix::fs::PermissionsExt, path::Path};
 
 use core_tests::{
     harness::{Bench, Setup, Stage},
@@ -10,11 +10,11 @@ use core_tests::{
 };
 use nix::libc;
 
-use super::{ensure, ready};
+use super::{ensure, ready, symbols};
 use crate::{VARIANT, skip::needs_root, world::World};
 
 /// One call that must be refused, and with which error.
-type Denied = (&'static str, i64, Vec<Arg>, i32);
+type Denied<'a> = (&'a str, i64, Vec<Arg>, i32);
 
 /// Each right of a worker's domain denies by itself.
 pub(crate) fn of_a_worker() -> Setup<()> {
@@ -38,8 +38,74 @@ pub(crate) fn domain_denies(tracee: &Tracee, world: &World) -> Setup<()> {
     calls.into_iter().try_for_each(|call| denied(tracee, call))?;
     tcp(tracee)?;
     name_is_denied(tracee, world)?;
-    let shell = vec![text("/bin/true"), Arg::Num(0), Arg::Num(0)];
-    denied(tracee, ("execute", libc::SYS_execve, shell, libc::EACCES))
+    device_is_denied(tracee)?;
+    execution_is_denied(tracee, world)
+}
+
+/// Commands to the one device that a broker may open; a worker has none.
+fn device_is_denied(tracee: &Tracee) -> Setup<()> {
+    let call = [here(), text("/dev/null"), of_int(libc::O_RDWR)];
+    match tracee.inject(libc::SYS_openat.cast_unsigned(), &call)? {
+        Outcome::Returned(fd @ 0..) => {
+            let call = vec![Arg::Num(fd.cast_unsigned()), Arg::Num(libc::TCGETS), Arg::Num(0)];
+            denied(tracee, ("a command to a device", libc::SYS_ioctl, call, libc::EACCES))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// What may be read is not thereby executed: a worker's own model, and a library that is a program
+/// too, which a broker may read.
+fn execution_is_denied(tracee: &Tracee, world: &World) -> Setup<()> {
+    fs::set_permissions(&world.model, fs::Permissions::from_mode(0o755))?;
+    let maps = fs::read_to_string("/proc/self/maps")?;
+    let library = maps.lines().find_map(|line| line.split_whitespace().nth(5).filter(is_libc));
+    for program in [&world.model, library.ok_or("this test has no C library")?, "/bin/true"] {
+        let call = vec![text(program), Arg::Num(0), Arg::Num(0)];
+        denied(tracee, (program, libc::SYS_execve, call, libc::EACCES))?;
+    }
+    Ok(())
+}
+
+fn is_libc(path: &&str) -> bool {
+    path.ends_with("/libc.so.6")
+}
+
+/// Memory does not become executable: MDWE by itself.
+pub(crate) fn memory_of_a_worker() -> Setup<()> {
+    needs_root("ptrace of a worker")?;
+    let world = World::new()?;
+    let install = world.install();
+    let bench = Bench { install: &install, variant: VARIANT };
+    let held = bench.hold_edited(Path::new(&world.model), Stage::Landlock, &mut one_network)?;
+    memory_is_denied(&held.tracee)
+}
+
+/// That a process without a filter gets no memory that is written and executed.
+pub(crate) fn memory_is_denied(tracee: &Tracee) -> Setup<()> {
+    let (all, private) = (7, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS);
+    let call = [0, 4096, all, u64::from(private.cast_unsigned()), u64::MAX, 0].map(Arg::Num);
+    denied(tracee, ("executable memory", libc::SYS_mmap, call.to_vec(), libc::EACCES))
+}
+
+/// H08: the rings of a live worker cannot be taken out of its memory or changed in it.
+pub(crate) fn rings_are_fixed(worker: u32) -> Setup<()> {
+    let tracee = Tracee::seize_running(worker)?;
+    let rings = ["r--s", "rw-s"].map(|kind| {
+        let is_ring = |line: &str| line.contains("memfd:ring") && line.contains(kind);
+        let (ring, _) = symbols::mapping(worker, is_ring)?;
+        let call = vec![Arg::Num(ring), Arg::Num(4096), Arg::Num(1)];
+        denied(&tracee, ("a ring's mapping", libc::SYS_mprotect, call, libc::EPERM))
+    });
+    tracee.detach()?;
+    rings.into_iter().collect()
+}
+
+/// As [`rings_are_fixed`], of a fresh worker.
+pub(crate) fn rings_of_a_worker() -> Setup<()> {
+    needs_root("ptrace of a worker")?;
+    let (_broker, worker) = ready()?;
+    rings_are_fixed(worker)
 }
 
 /// The broker's own calls with arguments that its filter does not list.
@@ -57,7 +123,7 @@ pub(crate) fn broker_is_denied(tracee: &Tracee) -> Setup<()> {
     let inet = [libc::AF_INET, libc::SOCK_STREAM, 0, 0].map(of_int);
     let one = |value: i32| vec![of_int(value), Arg::Num(0), Arg::Num(0)];
     let (terminal, threads) = (vec![Arg::Num(0), Arg::Num(FIOQSIZE)], thread_of_a_user());
-    let calls: [Denied; 7] = [
+    let calls: [Denied<'_>; 7] = [
         ("socket", libc::SYS_socket, inet.to_vec(), libc::EPERM),
         ("socketpair", libc::SYS_socketpair, inet.to_vec(), libc::EPERM),
         ("ioctl", libc::SYS_ioctl, terminal, libc::EPERM),
@@ -81,7 +147,7 @@ fn thread_of_a_user() -> Vec<Arg> {
     vec![of_int(libc::CLONE_NEWUSER | libc::CLONE_THREAD), Arg::Num(0), Arg::Num(0)]
 }
 
-fn files(world: &World) -> Vec<Denied> {
+fn files(world: &World) -> Vec<Denied<'static>> {
     let open = |path: &str, flags: i32| vec![here(), text(path), of_int(flags), Arg::Num(0)];
     let (canary, own) = (&world.canary, world.path("target"));
     let (temp, list) = (world.path("root/temp"), libc::O_RDONLY | libc::O_DIRECTORY);
@@ -97,7 +163,7 @@ fn files(world: &World) -> Vec<Denied> {
     ]
 }
 
-fn new_files(world: &World) -> Vec<Denied> {
+fn new_files(world: &World) -> Vec<Denied<'static>> {
     let new = || text(&world.path("target/made"));
     let device = Arg::Num(libc::makedev(1, 3));
     let node = |kind: u32| vec![new(), Arg::Num(u64::from(kind | 0o600)), device.clone()];
@@ -115,7 +181,7 @@ fn new_files(world: &World) -> Vec<Denied> {
 }
 
 /// The scope of signals: processes outside the domain.
-fn others(world: &World) -> Vec<Denied> {
+fn others(world: &World) -> Vec<Denied<'static>> {
     let target = Arg::Num(world.target().into());
     vec![("a signal", libc::SYS_kill, vec![target, Arg::Num(0)], libc::EPERM)]
 }
@@ -147,7 +213,7 @@ fn opened(tracee: &Tracee, family: i32) -> Setup<Arg> {
     }
 }
 
-fn denied(tracee: &Tracee, (what, number, arguments, errno): Denied) -> Setup<()> {
+fn denied(tracee: &Tracee, (what, number, arguments, errno): Denied<'_>) -> Setup<()> {
     let outcome = tracee.inject(number.cast_unsigned(), &arguments)?;
     let holds = outcome == Outcome::Returned(-i64::from(errno));
     ensure(holds, || format!("{what}: {outcome:?} instead of error {errno}"))

@@ -46,6 +46,10 @@ fn writing(world: &World) -> Vec<Attack> {
         denied_write("F07", &world.path("target/temp"), create).harming(Harm::Files),
         killed("F07", "pwrite", libc::SYS_pwrite64, vec![num(2), text("x"), num(1), num(0)])
             .reaching(Errno::ESPIPE),
+        killed("F07", "write to another descriptor", libc::SYS_write, {
+            vec![num(1), text("x"), num(1)]
+        }),
+        killed("D01", "duplicate a descriptor", libc::SYS_fcntl, vec![num(2), num(0), num(20)]),
         files("F07", "pwrite to a file", libc::SYS_pwrite64, {
             vec![prior(), text("x"), num(1), num(0)]
         })

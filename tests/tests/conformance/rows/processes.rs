@@ -66,6 +66,8 @@ fn signals() -> Vec<Attack> {
         kill("kill whoever plays the broker", num(std::process::id().into()), 0)
             .reaching(Errno::EPERM),
         killed("P05", "tgkill", libc::SYS_tgkill, to_thread(end)).harming(seen),
+        killed("P05", "abort another", libc::SYS_tgkill, to_thread(unsigned(libc::SIGABRT)))
+            .harming(seen),
         killed("P05", "tkill", libc::SYS_tkill, vec![Arg::Other, num(end)]).harming(seen),
         killed("P05", "queue a signal", libc::SYS_rt_sigqueueinfo, {
             vec![Arg::Other, num(harmless), Arg::Bytes(queued())]

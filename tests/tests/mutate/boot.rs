@@ -1,6 +1,6 @@
 //! Mutants of the lockdown's steps: each is answered in the kernel's place and not made, in the
-//! real worker of the real broker. The worker's own check, the broker's look, the conformance suite's
-//! looks or the list of what is missing must notice.
+//! real worker of the real broker. The worker's own check, the broker's look, the looks of the
+//! conformance suite or the list of what is missing must notice.
 
 use std::{sync::OnceLock, time::Duration};
 

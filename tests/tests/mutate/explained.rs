@@ -18,8 +18,8 @@ const ALL: &[Explained] = &[
     ),
     (
         "filter/worker-serve/rt_sigreturn: deleted",
-        "no handler is installed in this build, so nothing returns from one; the call gives a thread \
-         its own registers and nothing else",
+        "no handler is installed in this build, so nothing returns from one; the call gives a \
+         thread its own registers and nothing else",
     ),
     (
         "filter/worker-serve/exit: deleted",

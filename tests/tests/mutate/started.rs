@@ -35,7 +35,7 @@ const CHILDREN_MAX: usize = 8;
 /// Says its own number, stops, and becomes what follows.
 const STOPPED: &str = r#"echo $$ >"$0"; kill -STOP $$; exec "$@""#;
 
-/// A whole broker and worker, held and edited in nothing, pass everything by which a mutant is told.
+/// A whole broker and worker, held and edited in nothing, pass all by which a mutant is told.
 ///
 /// # Errors
 /// Something goes red without any mutant, so a run would say nothing.

@@ -1,5 +1,6 @@
 //! S10: calls that a worker makes on some machines or at some moments only, so that no run here
-//! would miss them: the filters let them pass. A rule that went missing would show on a user's machine.
+//! would miss them: the filters let them pass. A rule that went missing would show on a user's
+//! machine.
 
 use std::path::Path;
 

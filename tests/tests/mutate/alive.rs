@@ -40,6 +40,18 @@ pub(crate) fn alive(broker: &Broker, worker: u32) -> Setup<()> {
     if signal.is_empty() { Ok(()) } else { Err(format!("an end in order:{signal}").into()) }
 }
 
+/// Whether a broker notices that its worker was killed, collects it, and starts another one.
+///
+/// # Errors
+/// What it did instead.
+pub(crate) fn is_replaced(broker: &Broker, worker: u32) -> Setup<()> {
+    kill(Pid::from_raw(worker.cast_signed()), Signal::SIGKILL)?;
+    let gone = || processes::status_field(worker, "State").is_none().then_some(());
+    processes::wait_for(END_MAX, gone).ok_or("a killed worker is not collected")?;
+    let next = broker.try_load("long")?;
+    if next == worker { Err("a killed worker is still told of".into()) } else { Ok(()) }
+}
+
 /// Whether a broker that is told to end does so in order, with its worker, and leaves no socket.
 ///
 /// # Errors

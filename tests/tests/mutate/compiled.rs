@@ -1,7 +1,7 @@
 //! The policy files, changed in one place and compiled as the build does: which program stands in
 //! the place of which.
 
-use std::{collections::HashMap, fs};
+use std::{cell::Cell, collections::HashMap, fs};
 
 use core_policy::seccomp::{self, Insn, Stage};
 use core_tests::{
@@ -23,8 +23,11 @@ pub(crate) type Policies = [Policy; 3];
 type Program = Vec<u8>;
 
 /// What stands in the place of each program that ships.
-#[derive(Clone)]
-pub(crate) struct Swap(HashMap<Program, Program>);
+pub(crate) struct Swap {
+    programs: HashMap<Program, Program>,
+    /// How often one was replaced: a mutant that never was is none.
+    replaced: Cell<usize>,
+}
 
 /// Reads the files.
 ///
@@ -63,11 +66,19 @@ impl Swap {
             return Err("the change adds or removes a whole program".into());
         }
         let pairs = before.into_iter().zip(after).filter(|(before, after)| before != after);
-        let swap = Self(pairs.collect());
-        if swap.0.is_empty() {
+        let swap = Self { programs: pairs.collect(), replaced: Cell::new(0) };
+        if swap.programs.is_empty() {
             return Err("the change makes no difference to any program".into());
         }
         Ok(swap)
+    }
+
+    /// That some process ran with another program.
+    ///
+    /// # Errors
+    /// None did, so whatever was seen says nothing.
+    pub(crate) fn was_made(&self) -> Setup<()> {
+        if self.replaced.get() > 0 { Ok(()) } else { Err("no program was replaced".into()) }
     }
 
     /// Replaces the program that a call is about to install, when it is one of those that differ.
@@ -84,7 +95,7 @@ impl Swap {
         let count = u16::from_le_bytes([header[0], header[1]]);
         let at_program = u64::from_le_bytes(header[8..16].try_into()?);
         let program = tracee.read(at_program, usize::from(count) * INSN_BYTES)?;
-        let Some(changed) = self.0.get(&with_slot(program, tracee.pid())) else {
+        let Some(changed) = self.programs.get(&with_slot(program, tracee.pid())) else {
             return Ok(());
         };
         let len = u16::try_from(changed.len() / INSN_BYTES)?;
@@ -92,7 +103,9 @@ impl Swap {
             return Err("a changed program is longer than the one that ships".into());
         }
         tracee.write(at_program, &with_pid(changed.clone(), tracee.pid()))?;
-        tracee.write(at, &len.to_le_bytes())
+        tracee.write(at, &len.to_le_bytes())?;
+        self.replaced.set(self.replaced.get() + 1);
+        Ok(())
     }
 }
 

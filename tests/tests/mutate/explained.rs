@@ -17,21 +17,6 @@ const ALL: &[Explained] = &[
          READ_FILE and WRITE_FILE are granted on no device",
     ),
     (
-        "filter/worker-serve/rt_sigreturn: deleted",
-        "no handler is installed in this build, so nothing returns from one; the call gives a \
-         thread its own registers and nothing else",
-    ),
-    (
-        "filter/worker-serve/exit: deleted",
-        "no thread of this build ends before its process; the call ends the calling thread and \
-         nothing else",
-    ),
-    (
-        "filter/worker-load/openat: no errno",
-        "Landlock gives the same answer to whoever opens to write; the errno filter is there for a \
-         worker whose domain was defeated",
-    ),
-    (
         "boot/limit RTPRIO",
         "0 is inherited already, and this run may not raise it: that needs CAP_SYS_RESOURCE",
     ),
@@ -41,7 +26,7 @@ const ALL: &[Explained] = &[
     ),
     (
         "boot/umask",
-        "a worker makes no file: RLIMIT_FSIZE, its domain and its filters each forbid it",
+        "a worker inherits the broker's umask, which is 0077 already; row F06 looks at it",
     ),
     (
         "boot/the ambient set",

@@ -16,7 +16,11 @@ use crate::{
     Mutant, Shared, VARIANT, alive,
     attack::Attack,
     compiled::{FILES, Policies, Swap, policies},
-    live::{abort_of, needs, rights},
+    live::{
+        abort_of,
+        look::{self, Subject},
+        needs, rights,
+    },
     names,
     report::Fate,
     rows,
@@ -111,12 +115,14 @@ impl Change {
     }
 
     fn tried(&self, file: usize, swap: &Swap, world: &mut World) -> Setup<Fate> {
-        match (file, self) {
+        let fate = match (file, self) {
             (BROKER, Self::Deleted(_) | Self::Answers(_)) => without_in_broker(swap),
             (BROKER, Self::Dropped(..)) => open_in_broker(swap),
             (_, Self::Deleted(call)) => without(call, swap, world),
             (_, Self::Answers(call) | Self::Dropped(call, _)) => open(call, swap, world),
-        }
+        }?;
+        swap.was_made()?;
+        Ok(fate)
     }
 }
 
@@ -183,8 +189,10 @@ fn without_in_broker(swap: &Swap) -> Setup<Fate> {
     let broker = started::broker(install, &mut |tracee, call| swap.edit(tracee, call))?;
     let served = broker.and_then(|mut broker| {
         let worker = broker.try_load("long")?;
+        look::namespaces_of(Subject { worker, broker: broker.pid() })?;
         alive::alive(&broker, worker)?;
-        broker.try_load("long")?;
+        let worker = broker.try_load("long")?;
+        alive::is_replaced(&broker, worker)?;
         alive::ends(&mut broker)
     });
     Ok(served.err().map_or(Fate::Survived, |error| Fate::Killed(format!("S10: {error}"))))

@@ -27,7 +27,7 @@ use crate::{
 
 /// How long a load may take under the tracer: without it takes a tenth of a second. A broker that
 /// waits for something that a mutant took away has deadlines of its own, which are below.
-const LOAD_MAX: Duration = Duration::from_secs(30);
+const LOAD_MAX: Duration = Duration::from_secs(10);
 /// How long a fresh process may take to stop itself.
 const STOP_MAX: Duration = Duration::from_secs(5);
 /// Processes that a load starts at most: an inspector, the worker, and each again.
@@ -71,11 +71,16 @@ pub(crate) fn load(broker: &Broker, edit: &mut Edit<'_>) -> Setup<Setup<u32>> {
     let end = Instant::now() + LOAD_MAX;
     let held = children(&tracee, &mut loading, end, edit);
     tracee.release()?;
-    if Instant::now() >= end {
+    let late = Instant::now() >= end;
+    if late {
         loading.kill()?;
     }
     let output = loading.wait_with_output()?;
     held?;
+    if late {
+        // Whoever waited for whom: this says nothing about the mutant.
+        return Err(format!("no end of a load within {} s", LOAD_MAX.as_secs()).into());
+    }
     if !output.status.success() {
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
         let last = text.lines().last().unwrap_or("nothing").to_owned();

@@ -45,6 +45,7 @@ fn looked_at() -> Vec<Row> {
     vec![
         row("D01", "descriptors at READY are exactly 0 to 3", look::descriptors),
         row("D03", "no terminal, no controlling terminal", look::no_terminal),
+        row("F06", "what is made by mistake is for its user alone", look::umask),
         row("D05", "argv names nothing but the program", look::arguments),
         row("R01", "limits, hard and soft alike", look::limits),
         row("R06", "the worker is the kernel's first choice", look::oom_score),

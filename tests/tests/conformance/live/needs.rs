@@ -5,8 +5,8 @@
 use std::path::Path;
 
 use core_tests::{
-    harness::{Bench, Held, Setup, Stage},
-    trace::{Arg, Outcome},
+    harness::{Bench, Held, Setup, Stage, processes},
+    trace::{Arg, Outcome, Tracee},
 };
 use nix::{libc, sys::signal::Signal};
 
@@ -42,7 +42,20 @@ pub(crate) fn are_met(held: &Held, stage: Stage) -> Setup<()> {
         let killed = outcome == Outcome::Killed(Signal::SIGSYS);
         ensure(!killed, || format!("at {stage:?} a filter ends {who}"))?;
     }
-    Ok(())
+    if stage == Stage::Serve { ends_are_met(held) } else { Ok(()) }
+}
+
+/// A thread of the team that ends alone, and last a return from a handler, which finds no frame
+/// here: the process ends, and not by a filter.
+fn ends_are_met(held: &Held) -> Setup<()> {
+    let worker = held.tracee.pid();
+    let member = processes::tasks(worker).into_iter().find(|tid| *tid != worker);
+    let member = Tracee::seize_running(member.ok_or("the engine has one thread")?)?;
+    let ended = member.end_by_call(libc::SYS_exit.cast_unsigned(), &[Arg::Num(0)])?;
+    ensure(ended == Outcome::Exited(0), || format!("a thread that ends: {ended:?}"))?;
+    let returned = held.tracee.end_by_call(libc::SYS_rt_sigreturn.cast_unsigned(), &[])?;
+    let filtered = returned == Outcome::Killed(Signal::SIGSYS);
+    ensure(!filtered, || "a filter ends the return from a handler".into())
 }
 
 fn always() -> Vec<Need> {

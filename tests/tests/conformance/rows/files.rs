@@ -41,6 +41,8 @@ fn writing(world: &World) -> Vec<Attack> {
         files("F04", "open own model O_TRUNC", libc::SYS_openat, open_at(model, truncating)),
         files("F04", "truncate a file", libc::SYS_truncate, vec![text(canary), num(1)]),
         files("F04", "open a file O_TRUNC", libc::SYS_openat, open_at(canary, truncating)),
+        // No right of the domain is about it: only the filter answers.
+        denied_write("F06", model, libc::O_CREAT),
         denied_write("F06", &world.path("target/new"), create).harming(Harm::Files),
         files("F06", "creat", libc::SYS_creat, vec![text(&world.path("target/new")), num(0o600)]),
         denied_write("F07", &world.path("target/temp"), create).harming(Harm::Files),

@@ -116,8 +116,8 @@ impl Change {
 
     fn tried(&self, file: usize, swap: &Swap, world: &mut World) -> Setup<Fate> {
         let fate = match (file, self) {
-            (BROKER, Self::Deleted(_) | Self::Answers(_)) => without_in_broker(swap),
-            (BROKER, Self::Dropped(..)) => open_in_broker(swap),
+            (BROKER, Self::Deleted(_)) => without_in_broker(swap),
+            (BROKER, Self::Answers(_) | Self::Dropped(..)) => open_in_broker(swap),
             (_, Self::Deleted(call)) => without(call, swap, world),
             (_, Self::Answers(call) | Self::Dropped(call, _)) => open(call, swap, world),
         }?;

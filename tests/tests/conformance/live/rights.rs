@@ -118,16 +118,18 @@ pub(crate) fn of_a_broker() -> Setup<()> {
 }
 
 /// That the filter denies to a broker what none of its calls needs. Each call is one that the
-/// kernel would answer with something else than EPERM.
+/// kernel would answer with something else.
 pub(crate) fn broker_is_denied(tracee: &Tracee) -> Setup<()> {
     let inet = [libc::AF_INET, libc::SOCK_STREAM, 0, 0].map(of_int);
     let one = |value: i32| vec![of_int(value), Arg::Num(0), Arg::Num(0)];
     let (terminal, threads) = (vec![Arg::Num(0), Arg::Num(FIOQSIZE)], thread_of_a_user());
-    let calls: [Denied<'_>; 7] = [
+    let calls: [Denied<'_>; 8] = [
         ("socket", libc::SYS_socket, inet.to_vec(), libc::EPERM),
         ("socketpair", libc::SYS_socketpair, inet.to_vec(), libc::EPERM),
         ("ioctl", libc::SYS_ioctl, terminal, libc::EPERM),
         ("clone", libc::SYS_clone, threads, libc::EPERM),
+        // Its flags lie in memory, where no filter looks.
+        ("clone3", libc::SYS_clone3, one(0), libc::ENOSYS),
         ("unshare", libc::SYS_unshare, one(libc::CLONE_FS), libc::EPERM),
         ("prctl", libc::SYS_prctl, one(PR_GET_KEEPCAPS), libc::EPERM),
         ("seccomp", libc::SYS_seccomp, one(GET_NOTIF_SIZES), libc::EPERM),

@@ -54,7 +54,9 @@ pub(super) fn mutants() -> Setup<()> {
     }
     let ratio = summary["kill_ratio"].as_f64().ok_or("no kill_ratio")?;
     let unexplained = summary["unexplained"].as_u64().ok_or("no count of the unexplained")?;
-    ensure(ratio >= KILLED_MIN && unexplained == 0, || text)
+    ensure(ratio >= KILLED_MIN && unexplained == 0, || {
+        format!("{:.1} % are noticed, {unexplained} survive unexplained", ratio * 100.0)
+    })
 }
 
 /// The bound: what survives has an explanation.

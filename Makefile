@@ -1,4 +1,5 @@
-# core-runtime. Two commands do everything: `make demo` and `make test`.
+# core-runtime. Two commands do everything: `make demo` and `make test`. `make chaos` kills, stops and
+# poisons workers a thousand times over what `make test` does.
 #
 # One profile and one target directory: llama.cpp is built once, and the tests attack the very
 # binaries that ship. CARGO_TARGET_DIR may point elsewhere; ccache is used when it is there.
@@ -16,7 +17,7 @@ export CMAKE_C_COMPILER_LAUNCHER := ccache
 export CMAKE_CXX_COMPILER_LAUNCHER := ccache
 endif
 
-.PHONY: all setup build demo test lint bench mutate install clean
+.PHONY: all setup build demo test chaos lint bench mutate install clean
 
 all: build
 
@@ -33,6 +34,14 @@ demo: build
 
 test: build
 	@sh .tools/test.sh "$(RELEASE)"
+
+# The full form of what `make test` does in short; it is ended after CHAOS_S seconds.
+CHAOS_S ?= 5400
+chaos: build
+	$(CARGO) test --release --locked -p core-tests --features bare --test e2e --no-run
+	CORE_CHAOS=full CORE_RELEASE_DIR="$(RELEASE)" timeout $(CHAOS_S) \
+		$(CARGO) test --release --locked -p core-tests --features bare --test e2e chaos:: -- \
+		--test-threads=1 --nocapture
 
 lint: setup
 	$(CARGO) fmt --all --check

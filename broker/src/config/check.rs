@@ -6,8 +6,9 @@ use core_wire::limits::{CLIENT_FRAME_BYTES_CEILING, SERVER_FRAME_BYTES_MAX};
 use toml::Spanned;
 
 use super::{
-    Config, DRAIN_MS_MAX, Finding, ModelDefaults, OUTBOX_BYTES_MIN, OUTBOX_FRAMES_MAX,
-    OutboxConfig, QUEUE_REQUESTS_MAX, QueueConfig, UIDS_MAX, memory, model, placing, raw,
+    Config, DETACH_MS_MAX, DRAIN_MS_MAX, Finding, ModelDefaults, OUTBOX_BYTES_MIN,
+    OUTBOX_FRAMES_MAX, OutboxConfig, QUEUE_REQUESTS_MAX, QueueConfig, UIDS_MAX, WATCHDOG_MS_RANGE,
+    memory, model, placing, raw,
 };
 
 /// The uid that many services share (`nobody`).
@@ -80,6 +81,7 @@ pub(super) fn check(
 fn config(raw: raw::Config, found: &mut Findings<'_>) -> Config {
     let base = Config::default();
     let (frame_min, frame_max) = CLIENT_FRAME;
+    let (watchdog_min, watchdog_max) = WATCHDOG_MS_RANGE;
     let frame = raw.client_frame_bytes_max.as_ref();
     if let Some(zero) = raw.drain_ms.as_ref().filter(|ms| *ms.get_ref() == 0) {
         found.odd(zero, "drain_ms is 0: the first signal cancels what runs".into());
@@ -101,6 +103,12 @@ fn config(raw: raw::Config, found: &mut Findings<'_>) -> Config {
         swap_drain_ms: found
             .within("swap_drain_ms", raw.swap_drain_ms.as_ref(), 0..=DRAIN_MS_MAX)
             .unwrap_or(base.swap_drain_ms),
+        watchdog_ms: found
+            .within("watchdog_ms", raw.watchdog_ms.as_ref(), watchdog_min..=watchdog_max)
+            .unwrap_or(base.watchdog_ms),
+        detach_ms: found
+            .within("detach_ms", raw.detach_ms.as_ref(), 0..=DETACH_MS_MAX)
+            .unwrap_or(base.detach_ms),
     }
 }
 

@@ -55,6 +55,7 @@ fn model(table: &Spanned<raw::Model>, found: &mut Findings<'_>) -> ModelConfig {
         keep_alive_s: placing::keep_alive(raw.keep_alive_s.as_ref(), found),
         keep: placing::keep(raw, found),
         preload: raw.preload.as_ref().is_some_and(|preload| *preload.get_ref()),
+        standby: raw.standby.as_ref().is_some_and(|standby| *standby.get_ref()),
         kv: placing::kv(raw.kv.as_ref(), found),
         weights: placing::weights(raw.weights.as_ref(), found),
         gpu_layers: placing::gpu_layers(raw.gpu_layers.as_ref(), found),

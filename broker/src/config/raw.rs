@@ -18,6 +18,8 @@ pub(super) struct Config {
     pub memory: Memory,
     pub cache: Cache,
     pub swap_drain_ms: Option<Spanned<u32>>,
+    pub watchdog_ms: Option<Spanned<u32>>,
+    pub detach_ms: Option<Spanned<u32>>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -64,6 +66,7 @@ pub(super) struct Model {
     pub keep: Option<Spanned<String>>,
     pub preload: Option<Spanned<bool>>,
     pub pinned: Option<Spanned<bool>>,
+    pub standby: Option<Spanned<bool>>,
     pub kv: Option<Spanned<String>>,
     pub weights: Option<Spanned<String>>,
     pub gpu_layers: Option<Spanned<GpuLayers>>,

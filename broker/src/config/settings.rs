@@ -87,6 +87,8 @@ pub struct ModelConfig {
     pub keep: Keep,
     /// Whether it is loaded when the broker starts.
     pub preload: bool,
+    /// Whether a second worker is kept ready to replace the first when that is lost.
+    pub standby: bool,
     /// How keys and values are stored.
     pub kv: Option<KvType>,
     /// Where its weights lie.

@@ -23,6 +23,8 @@ fn an_empty_file_is_the_default() {
 const EVERYTHING: &str = r#"
 drain_ms = 500
 swap_drain_ms = 700
+watchdog_ms = 2000
+detach_ms = 3000
 client_frame_bytes_max = 4096
 uids = [1000, 1001]
 [defaults]
@@ -66,6 +68,7 @@ fn every_field_arrives() {
     assert_eq!((config.defaults.n_ctx, config.defaults.slots), (2048, 2));
     assert_eq!(config.defaults.threads, Some(3));
     assert_eq!((config.defaults.step_ms_max, config.defaults.idle_cells), (40, Some(0)));
+    assert_eq!((config.watchdog_ms, config.detach_ms), (2000, 3000));
     assert_eq!((config.swap_drain_ms, config.defaults.keep_alive_s), (700, Some(600)));
     assert_eq!((config.defaults.kv, config.defaults.weights), (KvType::Q8, Some(Weights::Shared)));
     assert_eq!(config.defaults.gpu_layers, GpuLayers::Exactly(0));
@@ -123,13 +126,13 @@ fn a_model_file_stays_beneath_models() {
 
 #[test]
 fn a_model_says_where_it_lies_and_how_long() {
-    let text = "[models.m]\nkeep = \"high\"\npreload = true\ntokenizer = \"t.gguf\"\n\
-                gpu_layers = 7\nadapters = [{file = \"a.gguf\", scale = 0.5}, \
-                {file = \"b.gguf\"}]\n";
+    let text = "[models.m]\nkeep = \"high\"\npreload = true\nstandby = true\n\
+                tokenizer = \"t.gguf\"\ngpu_layers = 7\n\
+                adapters = [{file = \"a.gguf\", scale = 0.5}, {file = \"b.gguf\"}]\n";
     let (config, odd) = parse(text).unwrap();
     assert!(odd.is_empty(), "{odd:?}");
     let model = &config.models[&id("m")];
-    assert_eq!((model.keep, model.preload), (Keep::High, true));
+    assert_eq!((model.keep, model.preload, model.standby), (Keep::High, true, true));
     assert_eq!(model.tokenizer.as_deref(), Some("t.gguf"));
     assert_eq!(model.gpu_layers, Some(GpuLayers::Exactly(7)));
     let adapter = |file: &str, scale| Adapter { file: file.into(), scale };

@@ -42,6 +42,15 @@ pub const OUTBOX_BYTES_MIN: u32 = 8 << 10;
 /// Milliseconds that requests on the old weights of a swap have before they may have to give way,
 /// unless configured: as long as a drain.
 pub const SWAP_DRAIN_MS: u32 = DRAIN_MS;
+/// Milliseconds that a worker with work may give no sign of life, unless configured (issue's bound:
+/// ten seconds, or twenty of its steps).
+pub const WATCHDOG_MS: u32 = 10_000;
+/// The shortest and the longest such time: a step of the largest models takes some seconds.
+pub const WATCHDOG_MS_RANGE: (u32, u32) = (1_000, 60 * 60 * 1000);
+/// Milliseconds that a detached request is kept for, unless configured: a program's restart.
+pub const DETACH_MS: u32 = 60_000;
+/// The longest such time: a day.
+pub const DETACH_MS_MAX: u32 = 24 * 60 * 60 * 1000;
 /// Bytes of all saved contexts, unless configured: sixteen of the usual size.
 pub const CACHE_QUOTA: u64 = 4 << 30;
 /// Bytes of one saved context, unless configured: 2,000 tokens of a model with 32 layers.
@@ -71,6 +80,11 @@ pub struct Config {
     /// Milliseconds that requests on old weights have at least when a model is swapped and both do
     /// not fit beside each other.
     pub swap_drain_ms: u32,
+    /// Milliseconds that a worker with work may give no sign of life at least; longer where its
+    /// steps are known to take long.
+    pub watchdog_ms: u32,
+    /// Milliseconds that a detached request is kept for after its connection has ended.
+    pub detach_ms: u32,
 }
 
 /// What workers may take.
@@ -133,6 +147,8 @@ impl Default for Config {
             memory: MemoryConfig::default(),
             cache: CacheConfig { quota_bytes: CACHE_QUOTA, context_bytes_max: CACHE_CONTEXT },
             swap_drain_ms: SWAP_DRAIN_MS,
+            watchdog_ms: WATCHDOG_MS,
+            detach_ms: DETACH_MS,
         }
     }
 }

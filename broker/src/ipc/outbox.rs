@@ -54,6 +54,7 @@ struct Shared {
     writing: Cell<Load>,
     changed: Notify,
     written: Notify,
+    room: Notify,
 }
 
 /// Frames and bytes that are on their way.
@@ -99,6 +100,7 @@ impl Outbox {
             writing: Cell::default(),
             changed: Notify::new(),
             written: Notify::new(),
+            room: Notify::new(),
         }))
     }
 
@@ -144,7 +146,20 @@ impl Outbox {
         }
     }
 
-    fn is_fuller_than_half(&self) -> bool {
+    /// Waits as [`Outbox::half_empty`] does; anybody may.
+    pub(crate) async fn room(&self) {
+        // Ends when the client reads, or its connection is over: each turn waits for a write.
+        loop {
+            let room = self.0.room.notified();
+            if !self.is_fuller_than_half() {
+                return;
+            }
+            room.await;
+        }
+    }
+
+    /// Whether more than half of the room is taken; never once the connection is over.
+    pub(crate) fn is_fuller_than_half(&self) -> bool {
         let (queue, writing) = (self.0.queue.borrow(), self.0.writing.get());
         let frames = 2 * (queue.frames + writing.frames) > self.0.frames_max;
         let bytes = 2 * (queue.bytes.len() + writing.bytes) > self.0.bytes_max;
@@ -158,12 +173,14 @@ impl Outbox {
             queue.state = State::Finishing;
         }
         self.0.changed.notify_one();
+        self.0.room.notify_waiters();
     }
 
     /// Closes without writing what is queued.
     pub(super) fn abandon(&self) {
         self.0.queue.borrow_mut().give_up();
         self.0.changed.notify_one();
+        self.0.room.notify_waiters();
     }
 
     fn append(&self, queue: &mut Queue, frame: &Frame<'_>, terminal: bool) -> bool {

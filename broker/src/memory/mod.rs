@@ -83,6 +83,13 @@ impl Budget {
     }
 }
 
+impl Charge {
+    /// How much it is.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
+    }
+}
+
 impl Drop for Charge {
     fn drop(&mut self) {
         self.held.set(self.held.get() - self.bytes);

@@ -35,20 +35,28 @@ pub(super) struct Coming {
 
 impl Registry {
     /// Notes the file that a model is to be served from; answers its line. What core.toml says of
-    /// the model holds for it too, but for the digest of the other file.
+    /// the model holds for it too, but for the digest: that is the file's own, if one is declared.
     ///
     /// # Errors
     /// `MODEL_PATH` for a name that is none beneath models/, `UNKNOWN_MODEL`.
     pub(crate) fn comes(&mut self, model: &ModelId, file: &str) -> Result<LineId, Refusal> {
         check_name(file)?;
+        let sha256 = self.declared(file);
         let entry = self.entry_mut(model).ok_or_else(|| unknown(model.as_str()))?;
         entry.last_edition.0 = entry.last_edition.0.saturating_add(1);
         let edition = entry.last_edition;
         let mut settings = entry.source.settings.clone();
-        settings.sha256 = None;
+        settings.sha256 = sha256;
         let source = Source { file: file.to_owned(), parts: parts_of(file), settings };
         entry.coming = Some(Coming { edition, source, shown_instead: None });
         Ok(LineId { model: model.clone(), part: Part::Whole, edition })
+    }
+
+    /// The digest that core.toml declares for a file, under whichever model.
+    fn declared(&self, file: &str) -> Option<Digest> {
+        let sources = self.iter().map(|(_, entry)| entry.found.as_ref().unwrap_or(&entry.source));
+        let mut of_file = sources.filter(|source| source.file == file);
+        of_file.find_map(|source| source.settings.sha256)
     }
 
     /// The worker of a line starts. A model that nobody serves meanwhile is shown as loading.
@@ -128,9 +136,14 @@ impl Entry {
     /// What models/ and core.toml say of it. A file that was swapped in stays, unless another one
     /// is named by now than the one that it took the place of.
     pub(super) fn declare(&mut self, source: Source) {
+        self.found = Some(source.clone());
         if self.instead_of.as_ref() == Some(&source.file) {
+            let own = source.file == self.source.file;
+            let kept = self.source.settings.sha256;
             self.source.settings = source.settings;
-            self.source.settings.sha256 = None;
+            if !own {
+                self.source.settings.sha256 = kept;
+            }
             return;
         }
         self.instead_of = None;

@@ -24,6 +24,10 @@ const SETTLED_AFTER: Duration = Duration::from_secs(2);
 /// When to try again after a file was replaced: the new one is there already.
 const REPLACED_RETRY_MS: u32 = 100;
 
+/// Bytes of a model file at most, twice the largest that are published: all of it is hashed before
+/// anything else is known of it, and a file with a hole of exabytes would keep that busy for ever.
+const BYTES_MAX: i64 = 4 << 40;
+
 /// One of the two directories that hold models.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Folder<'a> {
@@ -133,6 +137,10 @@ pub(crate) fn open(folder: Folder<'_>, name: &str) -> Result<Opened, Refusal> {
     if Mode::from_bits_truncate(stat.st_mode).contains(Mode::S_IWOTH) {
         let mode = stat.st_mode & 0o7777;
         let why = format!("has mode {mode:04o}, so everybody may change it: chmod o-w it");
+        return Err(path(name, &why));
+    }
+    if stat.st_size > BYTES_MAX {
+        let why = format!("has {} bytes; a model file has at most {BYTES_MAX}", stat.st_size);
         return Err(path(name, &why));
     }
     check_names(name, stat.st_nlink)?;

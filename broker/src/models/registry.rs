@@ -46,6 +46,8 @@ pub(crate) struct Entry {
     pub(crate) sha256: Option<Digest>,
     /// Which of its files `source` is.
     pub(crate) edition: Edition,
+    /// What core.toml and models/ say of it, whatever was swapped in.
+    pub(super) found: Option<Source>,
     /// Files that it was served from before, while a request of theirs has not ended.
     pub(crate) before: BTreeMap<Edition, Source>,
     /// The file that takes its place once its worker is ready.
@@ -61,7 +63,9 @@ pub(crate) struct Entry {
     /// What a worker for it takes, as its last inspector said.
     pub(crate) needs: Needs,
     pub(crate) attempts: Attempts,
-    /// Workers that were started for it.
+    /// What became of its spares of late.
+    pub(crate) spares: Attempts,
+    /// Workers that were started for it, those that stood by once they served.
     pub(crate) starts: u32,
 }
 

@@ -11,10 +11,28 @@ const AGAIN_MS_FIRST: u64 = 500;
 /// Longest wait after failures in a row.
 const AGAIN_MS_MAX: u64 = 30_000;
 
+/// Crashes in a row without a token between them after which a model counts as failed: more than a
+/// single request can cause before it is quarantined.
+const CRASHES_MAX: u32 = 6;
+
+/// Wait before the load after the second crash in a row; doubled for each more.
+const CRASH_REST_MS: u64 = 100;
+
+/// Whether a worker had said a token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Spoke {
+    /// It had.
+    Yes,
+    /// It had not.
+    No,
+}
+
 /// The last failures of a model.
 #[derive(Debug, Default)]
 pub(crate) struct Attempts {
     failed: Option<Failure>,
+    /// Workers that crashed in a row, none of which had said a token.
+    crashes: u32,
 }
 
 #[derive(Debug)]
@@ -35,11 +53,41 @@ impl Attempts {
     /// The last attempt failed with `refusal` on `content`.
     pub(crate) fn failed(&mut self, refusal: Refusal, content: Content, now_ms: u64) {
         let in_a_row = self.failed.as_ref().map_or(0, |failure| failure.in_a_row);
+        self.failed_again(in_a_row, refusal, content, now_ms);
+    }
+
+    fn failed_again(&mut self, in_a_row: u32, refusal: Refusal, content: Content, now_ms: u64) {
         let wait_ms = AGAIN_MS_FIRST.checked_shl(in_a_row).unwrap_or(AGAIN_MS_MAX);
         let again_at_ms = now_ms + wait_ms.min(AGAIN_MS_MAX);
         // 16 doublings are beyond the longest wait; counting on would only overflow the shift.
         let in_a_row = in_a_row.saturating_add(1).min(16);
         self.failed = Some(Failure { refusal, content, again_at_ms, in_a_row });
+    }
+
+    /// A worker that served crashed, which was said with `refusal`; `spoke` tells whether it had
+    /// said a token. Once too often in a row, and the model counts as failed until it may be tried
+    /// again, each time later.
+    pub(crate) fn crashed(
+        &mut self,
+        spoke: Spoke,
+        (refusal, content): (&Refusal, &Content),
+        now_ms: u64,
+    ) {
+        self.crashes = match spoke {
+            Spoke::Yes => 1,
+            Spoke::No => self.crashes.saturating_add(1),
+        };
+        if let Some(over) = self.crashes.checked_sub(CRASHES_MAX) {
+            self.failed_again(over, refusal.clone(), content.clone(), now_ms);
+        }
+    }
+
+    /// How long to wait before it is loaded again after crashes: not at all after the first.
+    pub(crate) fn rest_ms(&self) -> u64 {
+        match self.crashes {
+            0 | 1 => 0,
+            crashes => CRASH_REST_MS << (crashes - 2).min(CRASHES_MAX),
+        }
     }
 
     /// Why the last attempt failed.

@@ -9,6 +9,7 @@ use core_wire::{
     client::{Grammar, event::ModelState},
     code::{Code, Refusal},
     ids::ModelId,
+    worker::ModelFacts,
 };
 use sha2::{Digest as _, Sha256};
 
@@ -183,4 +184,26 @@ fn grammars_are_known_by_model_kind_and_text() {
     }
     assert_eq!(known.outcome(&key(1, 0)), None, "64 others came since");
     assert_eq!(known.outcome(&key(2, 0)), Some(&Ok(())));
+}
+
+#[test]
+fn a_swap_does_not_lose_the_digest_that_is_declared_for_a_file() {
+    let (dir, models) = directory();
+    put(dir.path(), "m.gguf", b"m");
+    put(dir.path(), "other.gguf", b"other");
+    let id = |name: &str| ModelId::try_from(name.to_owned()).unwrap();
+    let declared = |digest| ModelConfig { sha256: Some(digest), ..ModelConfig::default() };
+    let mut config = Config::default();
+    config.models.extend([(id("m"), declared([1; 32])), (id("other"), declared([2; 32]))]);
+    let mut registry = Registry::default();
+    registry.scan(models.as_fd(), &config).unwrap();
+    for (file, digest) in [("m.gguf", 1), ("other.gguf", 2), ("m.gguf", 1)] {
+        let line = registry.comes(&id("m"), file).unwrap();
+        let coming = registry.source(&line).and_then(|source| source.settings.sha256);
+        assert_eq!(coming, Some([digest; 32]), "{file}");
+        registry.swapped(models.as_fd(), &line, (ModelFacts::default(), None));
+        registry.scan(models.as_fd(), &config).unwrap();
+        let now = registry.source(&line).and_then(|source| source.settings.sha256);
+        assert_eq!(now, Some([digest; 32]), "{file} after another look");
+    }
 }

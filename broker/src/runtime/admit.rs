@@ -27,10 +27,11 @@ impl Core {
             }
             FromClient::Request { conn, id, request } => self.request(conn, id, request),
             FromClient::Closed { conn } => {
+                self.leave_behind(conn);
                 self.drive(Event::Closed(conn));
                 // After its jobs were cancelled: none of them leaves anything behind then.
                 if let Some(client) = self.clients.remove(&conn) {
-                    self.forget(client.session.domain);
+                    self.forget_unless_used(client.session.domain);
                 }
             }
         }
@@ -50,6 +51,8 @@ impl Core {
                 self.drive(Event::Cancelled { conn, target });
                 self.answer(conn, &id, &ToClient::Done(Done::default()));
             }
+            Request::Detach { target } => self.detach(conn, &id, target),
+            Request::Attach { ticket, from } => self.adopt(conn, &id, (ticket, from)),
             Request::Models => self.tell_models(conn, id),
             Request::Status => self.answer(conn, &id, &self.status()),
             Request::Audit => {

@@ -10,7 +10,7 @@ use std::time::Instant;
 use core_wire::{
     client::Priority,
     code::{Code, Refusal},
-    ids::RequestId,
+    ids::{DomainId, ModelId, RequestId},
 };
 
 use super::{
@@ -54,6 +54,12 @@ pub(super) enum After {
     Enter(Box<Entrant>),
     /// A request is given up, because its group was.
     Abandon(Ticket, Refusal),
+    /// A session of nobody is over.
+    Leave(ConnId),
+    /// Nothing is left of a session, and nothing of it may be found any more.
+    Forget(DomainId),
+    /// Another worker of a model serves now, and has none of what was published for it.
+    Publish(ModelId),
 }
 
 /// A request that comes in next.
@@ -91,6 +97,9 @@ impl Core {
                 After::Abandon(ticket, refusal) => {
                     return Some(Event::Abandoned { ticket, refusal });
                 }
+                After::Leave(conn) => return Some(Event::Closed(conn)),
+                After::Forget(domain) => self.forget(domain),
+                After::Publish(model) => self.publish_again(&model),
                 After::Enter(entry) => {
                     if let Some(event) = self.enter(*entry) {
                         return Some(event);

@@ -64,7 +64,7 @@ impl Core {
                 let line = self.vocabulary_of(&model)?;
                 self.check_ids(&line.model, &tokens)?;
                 let work = self.work(JobKind::Detokenize, Want::Text, &Prompt::Tokens(tokens))?;
-                let (task, cost, bound) = (Task::Brief(line), Cost::default(), Bound::ToVocabulary);
+                let (task, cost, bound) = (Task::Brief(line), Cost::default(), Bound::Vocabulary);
                 Ok(Checked::one(Place { task, ask: Ask::Job(work), cost, bound }))
             }
             Request::Embed { model, input } => {
@@ -85,9 +85,9 @@ impl Core {
             | Request::Models
             | Request::Status
             | Request::Audit
-            | Request::Withdraw { .. } => {
-                Err(Refusal::new(Code::Internal, "this request takes no place in a queue"))
-            }
+            | Request::Detach { .. }
+            | Request::Attach { .. }
+            | Request::Withdraw { .. } => Err(placeless()),
             Request::Swap { model, file } => self.check_swap(&model, &file),
             Request::Save { model, name } => self.check_save(&model, name),
             Request::Restore { model, name } => self.check_restore(session, &model, name),
@@ -175,13 +175,13 @@ impl Place {
         if let Ask::Job(work) = &mut self.ask {
             work.compiled_for = Some(content);
         }
-        self.bound = Bound::ToEdition;
+        self.bound = Bound::Edition;
     }
 }
 
 impl Checked {
     pub(super) fn of(task: Task, ask: Ask) -> Self {
-        Self::one(Place { task, ask, cost: Cost::default(), bound: Bound::ToModel })
+        Self::one(Place { task, ask, cost: Cost::default(), bound: Bound::Model })
     }
 
     pub(super) fn one(place: Place) -> Self {
@@ -193,8 +193,8 @@ impl Checked {
 /// What a prompt was made for.
 pub(super) fn bound_of(prompt: &Prompt) -> Bound {
     match prompt {
-        Prompt::Text(_) | Prompt::Chat(_) => Bound::ToModel,
-        Prompt::Tokens(_) => Bound::ToVocabulary,
+        Prompt::Text(_) | Prompt::Chat(_) => Bound::Model,
+        Prompt::Tokens(_) => Bound::Vocabulary,
     }
 }
 
@@ -241,4 +241,9 @@ pub(super) fn grammar_bytes(kind: &JobKind) -> usize {
         | JobKind::Publish => None,
     };
     grammar.map_or(0, |grammar| grammar.source().len())
+}
+
+/// It was to be answered at once.
+fn placeless() -> Refusal {
+    Refusal::new(Code::Internal, "this request takes no place in a queue")
 }

@@ -9,11 +9,12 @@ use std::{
     time::Duration,
 };
 
-use core_wire::client::status::RequestCounts;
+use core_wire::client::status::{DeathCounts, RequestCounts};
 use tokio::time::Instant;
 
 use super::{
-    Core, Ending, Fault, Shared, contexts::Contexts, inspect::Inspections, tell::epoch_ms,
+    Core, Ending, Fault, Shared, contexts::Contexts, detach::Kept, inspect::Inspections,
+    tell::epoch_ms,
 };
 use crate::{
     config,
@@ -49,6 +50,7 @@ impl Core {
             clients: HashMap::new(),
             contexts,
             live: BTreeMap::new(),
+            kept: Kept::default(),
             groups: BTreeMap::new(),
             after: VecDeque::new(),
             grammars: Grammars::default(),
@@ -61,6 +63,7 @@ impl Core {
             prompts: Budget::of_prompts(),
             gpus: Ledger::default(),
             counts: RequestCounts::default(),
+            deaths: DeathCounts::default(),
             own,
             next_ticket: 0,
             next_worker: 0,
@@ -90,11 +93,13 @@ impl Core {
             Ending::No | Ending::Now => None,
         };
         let turn = self.leases.next_due_ms().map(|ms| started + Duration::from_millis(ms));
-        deadline.into_iter().chain(cut).chain(turn).min()
+        let forgotten = self.detached_due();
+        deadline.into_iter().chain(cut).chain(turn).chain(forgotten).min()
     }
 
     pub(super) fn tick(&mut self) {
         self.drive(Event::Tick { now_ms: self.now_ms() });
+        self.forget_detached();
         self.turn_cores();
         if matches!(self.ending, Ending::At(cut) if cut <= Instant::now()) {
             tracing::warn!("the time to drain is over; what is left is ended");
@@ -136,6 +141,7 @@ impl Core {
         self.scheduler.set_limits(limits(&self.setup));
         self.contexts.resize(&self.setup.config.cache);
         self.scan();
+        self.review_spares();
     }
 
     fn scan(&mut self) {

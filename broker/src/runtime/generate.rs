@@ -75,7 +75,7 @@ impl Core {
         let cost = Cost { prompt: tokens_of(prompt), max_tokens: params.max_tokens };
         let bound = match params.logit_bias.is_empty() {
             true => bound_of(prompt),
-            false => Bound::ToVocabulary,
+            false => Bound::Vocabulary,
         };
         let first = sampling(params)?;
         let grammar = first.grammar.as_ref().map_or(0, |grammar| grammar.source().len());
@@ -106,7 +106,7 @@ impl Core {
         let nothing = Prompt::Text(String::new());
         let work = self.work(JobKind::Compile(grammar.clone()), Want::Nothing, &nothing)?;
         let (task, ask, cost) = (Task::Brief(line), Ask::Job(work), Cost::default());
-        let bound = Bound::ToEdition;
+        let bound = Bound::Edition;
         Ok(Known::No(Box::new(Place { task, ask, cost, bound }), digest))
     }
 

@@ -9,6 +9,7 @@ use tokio::time::Instant;
 
 use super::{
     Core,
+    spare::Post,
     tell::epoch_ms,
     worker::{Stage, Worker},
 };
@@ -88,6 +89,10 @@ impl Core {
         let Some(line) = worker.line.clone() else {
             return;
         };
+        if self.scheduler.loads_spare(&line) {
+            // Nobody waits for that.
+            return;
+        }
         let percent = percent(fraction);
         if worker.told_percent.replace(percent) == Some(percent) {
             return;
@@ -128,22 +133,35 @@ impl Core {
         }
     }
 
+    /// The worker of a model serves it from now on, or stands by.
     fn model_ready(&mut self, id: WorkerId, line: LineId, facts: ModelFacts) {
         let tenure = self.tenure(&line, facts.vocabulary);
         let slots = usize::try_from(facts.slots).unwrap_or(usize::MAX);
         let cells = facts.n_ctx;
-        if let Some(entry) = self.registry.current_mut(&line) {
+        if let Some(gpu) = self.workers.get(&id).and_then(|worker| worker.gpu.as_ref()) {
+            gpu.settle();
+        }
+        let ready = Event::Ready { line: line.clone(), worker: id, slots, cells, tenure };
+        if self.scheduler.loads_spare(&line) {
+            return self.drive(ready);
+        }
+        self.takes_over(id, &line, facts);
+        self.publish_again(&line.model);
+        self.drive(ready);
+        self.want_spare(line);
+    }
+
+    /// A worker serves its model from now on, with cores of its own when it has work.
+    pub(super) fn takes_over(&mut self, id: WorkerId, line: &LineId, facts: ModelFacts) {
+        if let Some(entry) = self.registry.current_mut(line) {
             entry.state = ModelState::Ready;
             entry.facts = facts;
             entry.attempts.succeeded();
         }
-        let threads = self.workers.get(&id).map_or(1, |worker| worker.threads);
-        self.leases.enter(id, threads);
-        if let Some(gpu) = self.workers.get(&id).and_then(|worker| worker.gpu.as_ref()) {
-            gpu.settle();
+        if let Some(worker) = self.workers.get_mut(&id) {
+            worker.post = Post::Serves;
+            self.leases.enter(id, worker.threads);
         }
-        self.publish_again(&line.model);
-        self.drive(Event::Ready { line, worker: id, slots, cells, tenure });
     }
 
     /// Notes a sign of life, and sends what may have found space by now.
@@ -151,8 +169,7 @@ impl Core {
         let Some(worker) = self.workers.get_mut(&id) else {
             return;
         };
-        worker.alive_at = Instant::now();
-        worker.heartbeat = heartbeat;
+        worker.lives(heartbeat, Instant::now());
         // Here as well: whoever never stops talking would never be asked for the time.
         worker.check_time(heartbeat);
         if worker.feed.is_waiting() {

@@ -13,6 +13,8 @@ use core_wire::{
     worker::{Inspected, Needs, Purpose, config::Serve},
 };
 
+use tokio::sync::Semaphore;
+
 use super::{Core, Shared, launch::Plan, survey::Survey, tend};
 use crate::{
     memory::{gpu::Moment, pool::Grant},
@@ -28,10 +30,16 @@ const INSPECT_WITHIN: Duration = Duration::from_secs(30);
 /// Inspections that are remembered; more models than one host serves. The oldest goes first.
 const KNOWN_MAX: usize = 1024;
 
+/// Inspectors at once: each may take a gigabyte that no budget knows of. Two, so that a file that
+/// takes its time does not hold up all others.
+const AT_ONCE: usize = 2;
+
 /// What inspectors said, and who waits for them.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Inspections {
     known: VecDeque<Known>,
+    /// Turns of inspectors.
+    at_once: Rc<Semaphore>,
     /// Those that `models` asks for.
     pub(super) survey: Survey,
 }
@@ -49,6 +57,13 @@ pub(super) struct Known {
 
 /// What an inspector said, and when it was started.
 pub(super) type Found = (Rc<Inspected>, Moment);
+
+impl Default for Inspections {
+    fn default() -> Self {
+        let at_once = Rc::new(Semaphore::new(AT_ONCE));
+        Self { known: VecDeque::new(), at_once, survey: Survey::default() }
+    }
+}
 
 impl Inspections {
     pub(super) fn find(&self, content: &Content, asked: &Serve) -> Option<&Known> {
@@ -112,6 +127,9 @@ async fn look(core: &Shared, files: &Files, serve: Serve) -> Result<Inspected, R
         threads: 1,
         within: INSPECT_WITHIN,
     };
+    let inspectors = core.borrow().inspections.at_once.clone();
+    // It is never closed, so whoever waits here gets its turn.
+    let _turn = inspectors.acquire().await;
     let launched = core.borrow_mut().launch(plan)?;
     let id = launched.id;
     let ended = tend::tend(core, launched).await;

@@ -30,6 +30,9 @@ impl Core {
         let worker = self.workers.get_mut(&id);
         let job = worker.and_then(|worker| worker.ledger.job_mut(started.job));
         let ticket = job.and_then(|job| job.listener.as_ref()).map(|listener| listener.ticket);
+        if let Some(ticket) = ticket {
+            self.resumed(ticket);
+        }
         if let Some(live) = ticket.and_then(|ticket| self.live.get_mut(&ticket)) {
             live.begin(started.prompt_tokens, started.cached_tokens);
             let prompt = live.usage.prompt_tokens;
@@ -66,8 +69,8 @@ impl Core {
             self.drive(Event::Grown { job, emitted });
         }
         let fewer = !step.ended.is_empty() || !step.parked.is_empty();
-        for ticket in full {
-            self.drive(Event::Abandoned { ticket, refusal: slow() });
+        for (ticket, refusal) in full {
+            self.drive(Event::Abandoned { ticket, refusal });
         }
         for ended in &step.ended {
             self.job_ended(id, ended);
@@ -159,12 +162,16 @@ impl Core {
     }
 }
 
-/// Sends a token; answers the request of a client that does not read.
-fn pass_on(listener: &Listener, token: StepToken) -> Option<Ticket> {
+/// Sends a token; answers the request that ends with it: its client does not read, or what is kept
+/// of it takes too much.
+fn pass_on(listener: &Listener, token: StepToken) -> Option<(Ticket, Refusal)> {
+    if let Some(journal) = &listener.journal {
+        return journal.say(token).err().map(|refusal| (listener.ticket, refusal));
+    }
     let StepToken { token: id, text, logprob, top, .. } = token;
     let event = ToClient::Token { id, text, logprob, choice: listener.choice, top };
     match listener.outbox.send(&listener.id, &event) {
-        Err(OutboxError::Full) => Some(listener.ticket),
+        Err(OutboxError::Full) => Some((listener.ticket, slow())),
         // A connection that is over says so by itself.
         Ok(()) | Err(OutboxError::Gone) => None,
     }

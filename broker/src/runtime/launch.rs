@@ -16,10 +16,12 @@ use tokio::{process::Child, task::spawn_local, time::Instant};
 use super::{
     Core,
     cores::Cores,
+    spare::Post,
     tell::epoch_ms,
     worker::{self, Stage, Worker},
 };
 use crate::{
+    config::WATCHDOG_MS,
     memory::{gpu, pool::Grant},
     models::files::Files,
     report::{Seen, no_memory_cgroup, of_rings},
@@ -103,13 +105,21 @@ impl Core {
         tracing::info!(pid, model = %name, "worker started");
         spawn_local(watch::pump(log, pid, name));
         let whole = plan.line.as_ref().filter(|line| line.part == Part::Whole);
-        if let Some(entry) = whole.and_then(|line| self.registry.entry_mut(&line.model)) {
+        let post = match whole.is_some_and(|line| self.scheduler.loads_spare(line)) {
+            true => Post::Spare,
+            false => Post::Serves,
+        };
+        if let Some(entry) = whole.and_then(|line| self.registry.entry_mut(&line.model))
+            && post == Post::Serves
+        {
             entry.starts += 1;
         }
         self.next_worker += 1;
         let id = WorkerId(self.next_worker);
         let profile = expect.profile;
         let mut worker = plan.worker(pid, Feed::new(jobs), expect);
+        worker.post = post;
+        worker.watchdog = Duration::from_millis(self.setup.config.watchdog_ms.into());
         worker.seen.merge(of_rings(degraded), epoch_ms());
         let cgroup = no_memory_cgroup(&self.setup.memory_cgroup);
         worker.seen.merge([seccomp::content(profile), cgroup], epoch_ms());
@@ -187,6 +197,7 @@ impl Plan {
             gpu: self.gpu,
             memory_at: now,
             digest: None,
+            post: Post::Serves,
             ledger: Ledger::new(self.role),
             feed,
             seen: Seen::default(),
@@ -203,6 +214,8 @@ impl Plan {
             cores: Cores::Without { since: now },
             verdict: None,
             used_at: now,
+            watchdog: Duration::from_millis(WATCHDOG_MS.into()),
+            step: Duration::ZERO,
             alive_at: now,
             heartbeat: 0,
         }

@@ -12,6 +12,8 @@ use super::{
     arrive::{Caller, Rest},
     choices::GroupId,
     contexts::{Scope, Session},
+    journal::Journal,
+    submit::Home,
 };
 use crate::{
     ipc::Outbox,
@@ -30,12 +32,16 @@ pub(super) struct Live {
     pub(super) outbox: Outbox,
     /// Its name there.
     pub(super) id: RequestId,
+    /// What it says is kept here, if it may be adopted or was.
+    pub(super) journal: Option<Journal>,
     /// Whose contexts it may use.
     pub(super) session: Session,
     /// What stands behind its name.
     pub(super) form: Form,
     /// What is left to be done for it.
     pub(super) ask: Ask,
+    /// What its tokens came from.
+    pub(super) home: Home,
     /// Where it runs.
     pub(super) job: Option<(WorkerId, JobId)>,
     /// A job whose cells may serve it: the one that was parked.
@@ -44,6 +50,8 @@ pub(super) struct Live {
     pub(super) emitted: Emitted,
     /// How often it had to wait again.
     pub(super) parks: u32,
+    /// Workers that were lost with it since it last went on.
+    pub(super) lost: u32,
     /// The answer of a brief job, once it is whole.
     pub(super) answer: Option<Event>,
     /// Bytes of the file that a restored context was read from.
@@ -104,6 +112,8 @@ pub(super) struct Listener {
     pub(super) id: RequestId,
     /// Which of several completions it is.
     pub(super) choice: u32,
+    /// Where what it says is kept first.
+    pub(super) journal: Option<Journal>,
 }
 
 impl Work {
@@ -129,13 +139,16 @@ impl Live {
         Self {
             outbox: caller.outbox.clone(),
             id: caller.id.clone(),
+            journal: None,
             session: caller.session,
             form,
             ask,
+            home: Home::default(),
             job: None,
             reuse: None,
             emitted: Emitted::default(),
             parks: 0,
+            lost: 0,
             answer: None,
             file_bytes: 0,
             usage: Usage::default(),
@@ -180,6 +193,28 @@ impl Live {
         self.reuse = Some(job);
         self.parks += 1;
         self.job = None;
+    }
+
+    /// Its worker is lost with all that it had computed; another continues behind what the client
+    /// has got.
+    pub(super) fn lose(&mut self, emitted: Emitted) {
+        self.usage.completion_tokens = emitted.count();
+        self.emitted = emitted;
+        self.reuse = None;
+        self.answer = None;
+        self.parks += 1;
+        self.lost += 1;
+        self.job = None;
+    }
+
+    /// Whether a worker has had it already, which was lost.
+    pub(super) fn was_given(&self) -> bool {
+        self.lost > 0 || self.job.is_some()
+    }
+
+    /// It goes on; answers whether that is after a loss that its client was not told of.
+    pub(super) fn resumes(&mut self) -> bool {
+        std::mem::take(&mut self.lost) > 0
     }
 
     /// How it ended, with the times as the broker saw them where the worker said none.

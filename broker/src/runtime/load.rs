@@ -8,12 +8,13 @@ use core_wire::{
     worker::{Inspected, Purpose, config::Serve},
 };
 
-use tokio::sync::oneshot;
+use tokio::{sync::oneshot, time::sleep};
 
 use super::{
     Core, Shared, content,
     fit::{self, Fitted},
     launch::Plan,
+    spare::Post,
     tend, variant,
     worker::Worker,
 };
@@ -24,10 +25,7 @@ use crate::{
         hash::Digest,
     },
     scheduler::{Event, LineId, WorkerId},
-    workers::{
-        link::Role,
-        recover::{Ended, Verdict},
-    },
+    workers::{cause::Cause, link::Role, recover::Ended},
 };
 
 /// How long a worker may take from its fork to READY, for a file of no size.
@@ -76,7 +74,10 @@ impl Failure {
 
 /// Loads a model and tends its worker to the end; the scheduler hears of both.
 pub(super) async fn serve(core: Shared, line: LineId) {
-    core.borrow_mut().set_state(&line, ModelState::Loading);
+    if !core.borrow().scheduler.loads_spare(&line) {
+        core.borrow_mut().set_state(&line, ModelState::Loading);
+    }
+    rest(&core, &line).await;
     let prepared = match prepare(&core, &line).await {
         Ok(prepared) => prepared,
         Err(failure) => return core.borrow_mut().load_failed(line, failure),
@@ -99,6 +100,13 @@ pub(super) async fn serve(core: Shared, line: LineId) {
         Ok((id, ended)) => core.serving_ended(id, line, content, &ended),
         Err(refusal) => core.load_failed(line, Failure::of(refusal, content)),
     }
+}
+
+/// Waits before a model is loaded again whose workers crashed one after the other.
+async fn rest(core: &Shared, line: &LineId) {
+    let entry_ms = |core: &Core| Some(core.registry.entry(&line.model)?.attempts.rest_ms());
+    let rest_ms = entry_ms(&core.borrow()).unwrap_or(0);
+    sleep(Duration::from_millis(rest_ms)).await;
 }
 
 /// Waits until the memory for a line's worker is set aside.
@@ -193,6 +201,9 @@ impl Core {
             Failure::Model(refusal, content) => (ModelState::Failed, (refusal, content)),
             Failure::NoRoom(refusal) => (ModelState::Unloaded, (refusal, Content::default())),
         };
+        if self.scheduler.began_as_spare(&line) {
+            return self.spare_failed(line, refusal, content);
+        }
         let model = &line.model;
         tracing::warn!(%model, code = refusal.code.name(), reason = refusal.message, "not loaded");
         let now_ms = self.now_ms();
@@ -209,15 +220,28 @@ impl Core {
 
     fn serving_ended(&mut self, id: WorkerId, line: LineId, content: Content, ended: &Ended) {
         let served = self.workers.get(&id).is_some_and(Worker::is_served);
-        self.remove(id);
         if !served {
+            self.remove(id);
             return self.load_failed(line, Failure::of(ended.while_loading(), content));
         }
+        if self.workers.get(&id).is_some_and(|worker| worker.post == Post::Spare) {
+            return self.spare_ended(id, &line, &content, ended);
+        }
         let verdict = ended.verdict.as_ref().map(ToString::to_string);
-        tracing::info!(model = %line.model, verdict, "worker gone: it {}", ended.death);
+        let (model, refusal) = (&line.model, ended.while_serving());
+        match ended.cause() {
+            Cause::Asked => tracing::info!(%model, "worker gone: it {}", ended.death),
+            _ => {
+                let code = refusal.code.name();
+                tracing::warn!(%model, code, verdict, "worker lost: it {}", ended.death);
+            }
+        }
         self.set_state(&line, ModelState::Unloaded);
-        self.drive(Event::Gone { worker: id, refusal: ended.while_serving() });
-        if !matches!(ended.verdict, Some(Verdict::Dismissed)) {
+        self.keep_what_it_said(id);
+        let loss = self.judge(id, &content, ended);
+        self.remove(id);
+        self.drive(Event::Gone { worker: id, refusal, loss });
+        if ended.cause() != Cause::Asked {
             self.bring_back(line);
         }
     }

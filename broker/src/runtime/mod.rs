@@ -14,16 +14,21 @@ mod content;
 mod contexts;
 mod core;
 mod cores;
+mod detach;
 mod fit;
 mod generate;
 mod gpu;
 mod hear;
 mod inspect;
 mod jobs;
+mod journal;
 mod launch;
 mod live;
 mod load;
+mod lost;
 mod perform;
+mod spare;
+mod submit;
 mod survey;
 mod swap;
 mod tell;
@@ -41,7 +46,11 @@ use std::{
     time::Duration,
 };
 
-use core_wire::{client::status::RequestCounts, code::Refusal, worker::Device};
+use core_wire::{
+    client::status::{DeathCounts, RequestCounts},
+    code::Refusal,
+    worker::Device,
+};
 use thiserror::Error;
 use tokio::{
     sync::{Notify, OnceCell, mpsc, oneshot},
@@ -53,6 +62,7 @@ use self::{
     arrive::After,
     choices::{Group, GroupId},
     contexts::{Client, Contexts},
+    detach::Kept,
     inspect::Inspections,
     live::Live,
     worker::Worker,
@@ -101,6 +111,8 @@ pub(crate) struct Core {
     clients: HashMap<ConnId, Client>,
     contexts: Contexts,
     live: BTreeMap<Ticket, Live>,
+    /// What may outlive its connection.
+    kept: Kept,
     /// Requests of several completions.
     groups: BTreeMap<GroupId, Group>,
     /// What follows from the effects that are being performed, once all of them are.
@@ -120,6 +132,8 @@ pub(crate) struct Core {
     /// What workers were granted of GPUs.
     gpus: memory::gpu::Ledger,
     counts: RequestCounts,
+    /// Workers that ended without being asked.
+    deaths: DeathCounts,
     /// What is known of the broker's own protections.
     own: Seen,
     next_ticket: u64,

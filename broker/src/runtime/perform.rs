@@ -3,22 +3,21 @@
 use std::collections::VecDeque;
 
 use core_wire::{
-    client::{Done, Event as ToClient, FinishReason, Priority},
+    client::{Done, Event as ToClient, FinishReason},
     code::{Code, Refusal},
-    ids::{DomainId, JobId},
-    worker::{Job, JobKind, ToWorker},
+    ids::DomainId,
+    worker::ToWorker,
 };
 use tokio::{task::spawn_local, time::Instant};
 
 use super::{
     Core, Ending,
-    generate::changed,
-    live::{Ask, Form, Listener, Live},
+    live::{Ask, Form, Live},
     load, vocabulary,
 };
 use crate::{
     ipc::OutboxError,
-    scheduler::{self, Effect, End, Event, LineId, Part, Ticket, WorkerId},
+    scheduler::{self, Effect, End, Event, LineId, Part, Ticket},
 };
 
 /// When to try again after `SLOW_CLIENT`: at once, should the client read by then.
@@ -52,6 +51,9 @@ impl Core {
             }
             Effect::Finish { ticket, end } => self.finish(ticket, end),
             Effect::Load(line) => self.load(line),
+            Effect::LoadSpare(line) => self.load_spare(line),
+            Effect::DropSpare(line) => self.kill_loading_spare(&line),
+            Effect::Promote { line, worker } => self.promote(&line, worker),
             Effect::Start(line) => {
                 self.registry.starts(&line);
                 self.grant(&line, Ok(()));
@@ -73,7 +75,10 @@ impl Core {
             }
             Effect::Draining(line) => self.registry.drains(&line),
             Effect::Swapped { from, to } => self.swapped(&from, &to),
-            Effect::Kept(line) => self.registry.kept(&line),
+            Effect::Kept(line) => {
+                self.registry.kept(&line);
+                return self.spare_after_swap(&line);
+            }
             Effect::Retired(line) => self.retired(&line),
             Effect::Drained => self.drained(),
         }
@@ -97,9 +102,11 @@ impl Core {
         // The first of several completions is the one whose place the client is told.
         let live = self.live.get(&ticket).filter(|live| live.form.choice() == 0)?;
         match live.outbox.send(&live.id, &ToClient::Queued { position, wait_ms }) {
-            Err(OutboxError::Full) => Some(Event::Abandoned { ticket, refusal: slow() }),
+            Err(OutboxError::Full) if live.journal.is_none() => {
+                Some(Event::Abandoned { ticket, refusal: slow() })
+            }
             // A connection that is over says so by itself.
-            Ok(()) | Err(OutboxError::Gone) => None,
+            Ok(()) | Err(OutboxError::Gone | OutboxError::Full) => None,
         }
     }
 
@@ -109,6 +116,8 @@ impl Core {
             return;
         };
         self.leave_job(&mut live);
+        self.detached_ended(ticket);
+        self.left_domain(live.session.domain);
         match std::mem::replace(&mut live.form, Form::Single) {
             Form::Single => self.finish_single(live, end),
             Form::Grammar(rest) => self.compiled(live, *rest, end),
@@ -129,9 +138,11 @@ impl Core {
             | End::Placed
             | End::Drained => self.counts.done += 1,
         }
-        if let Some(event) = self.last_word(&mut live, end) {
+        match (self.last_word(&mut live, end), &live.journal) {
+            (Some(event), Some(journal)) => journal.end(event),
             // One that is gone hears nothing; one that is full is closed by its outbox.
-            let _ = live.outbox.send(&live.id, &event);
+            (Some(event), None) => drop(live.outbox.send(&live.id, &event)),
+            (None, _) => {}
         }
     }
 
@@ -166,58 +177,6 @@ impl Core {
             job.leave(Instant::now());
             live.usage.completion_tokens = job.sent;
         }
-    }
-
-    /// Gives a job to a worker: a new one, or one that continues behind what its client has got.
-    /// One whose grammar compiled for another file ends instead.
-    fn submit(
-        &mut self,
-        id: WorkerId,
-        ticket: Ticket,
-        (job, class): (JobId, Priority),
-    ) -> Option<Event> {
-        let (live, worker) = (self.live.get_mut(&ticket)?, self.workers.get_mut(&id)?);
-        let Ask::Job(work) = &live.ask else {
-            return None;
-        };
-        if work.has_grammar() && work.compiled_for != worker.digest {
-            return Some(Event::JobEnded { job, end: End::Refused(changed()) });
-        }
-        live.job = Some((id, job));
-        if matches!(work.kind, JobKind::Restore) {
-            return self.begin_restore(id, ticket, (job, class));
-        }
-        if !worker.is_awaited() {
-            worker.alive_at = Instant::now();
-        }
-        let shared = match live.form {
-            Form::Choice { group, .. } => {
-                self.groups.get_mut(&group).and_then(|group| group.shared(job))
-            }
-            Form::Single | Form::Grammar(_) => None,
-        };
-        let (kind, reuse) = (work.kind.clone(), live.reuse.take().or(shared));
-        let domain = work.scope.domain(live.session);
-        worker.domains.extend(domain);
-        let head = Job { job, kind, class, reuse, domain, prompt_bytes: 0 };
-        let queued = worker.feed.push_job(head, &work.prompt, live.emitted.ids());
-        let (outbox, name, choice) = (live.outbox.clone(), live.id.clone(), live.form.choice());
-        let listener = Listener { ticket, outbox, id: name, choice };
-        let emitted = std::mem::take(&mut live.emitted);
-        worker.ledger.submit(job, work.want, emitted, listener);
-        worker.sent(queued);
-        self.demand(id);
-        None
-    }
-
-    fn cancel_job(&mut self, worker: WorkerId, job: JobId) {
-        let Some(worker) = self.workers.get_mut(&worker) else {
-            return;
-        };
-        if let Some(job) = worker.ledger.job_mut(job) {
-            job.cancel();
-        }
-        worker.say(&ToWorker::Cancel(job));
     }
 
     fn load(&mut self, line: LineId) {

@@ -18,6 +18,7 @@ use nix::unistd::geteuid;
 
 use super::{
     Core,
+    spare::Post,
     worker::{Stage, Worker},
 };
 use crate::{
@@ -43,10 +44,11 @@ impl Core {
                 .collect(),
             models: self.model_statuses(),
             queue: self.queue_status(),
-            // Not those of the scheduler: one of them is the broker's own.
+            // Not those of the scheduler: some of them are nobody's, or the broker's own.
             sessions: count(self.clients.len()),
             requests: self.counts,
             memory: self.memory_status(),
+            deaths: self.deaths,
         }))
     }
 
@@ -107,6 +109,7 @@ impl Core {
     fn worker_status(&self, id: WorkerId, worker: &Worker) -> Option<WorkerStatus> {
         let line = worker.line.as_ref()?;
         let (active, slots) = match line.part {
+            Part::Whole if worker.post == Post::Spare => (0, number(worker.slots)),
             Part::Whole => self.scheduler.occupancy(id).unwrap_or_default(),
             Part::Vocabulary | Part::Grammar => (0, 0),
         };
@@ -130,6 +133,7 @@ impl Core {
             memory_bytes: worker.grant.total_bytes(),
             profile: worker.expect.profile.name().into(),
             outdated: whole.is_some_and(|entry| line.edition < entry.edition),
+            standby: worker.post == Post::Spare,
         })
     }
 
@@ -156,6 +160,10 @@ impl Core {
             batch: of(Priority::Batch),
         }
     }
+}
+
+fn number(count: u32) -> usize {
+    usize::try_from(count).unwrap_or(usize::MAX)
 }
 
 fn count(number: usize) -> u32 {

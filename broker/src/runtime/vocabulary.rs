@@ -33,7 +33,7 @@ use crate::{
         loader::{Folder, Stamp},
         registry,
     },
-    scheduler::{Event, LineId, Part, Tenure, WorkerId},
+    scheduler::{Event, LineId, Loss, Part, Tenure, WorkerId},
     workers::{link::Role, recover::Ended},
 };
 
@@ -227,7 +227,16 @@ impl Core {
             Part::Whole | Part::Vocabulary => ended.while_serving(),
         };
         // What it worked on is remembered by its digest, so it is forgotten only after that.
-        self.drive(Event::Gone { worker: id, refusal });
+        // A text that kills tokenizers is told from one that was there by chance; a grammar was
+        // alone.
+        let loss = match line.part {
+            Part::Grammar => Loss::Final,
+            Part::Whole | Part::Vocabulary => self.judge(id, &content, ended),
+        };
+        if loss != Loss::Final {
+            self.keep_what_it_said(id);
+        }
+        self.drive(Event::Gone { worker: id, refusal, loss });
         self.remove(id);
     }
 }

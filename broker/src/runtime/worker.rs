@@ -1,5 +1,6 @@
 //! What the core knows of one worker process.
 
+mod alive;
 mod memory;
 #[cfg(test)]
 mod tests;
@@ -12,7 +13,7 @@ use core_wire::ids::DomainId;
 use core_wire::worker::{Inspected, ModelFacts, ToWorker};
 use tokio::{sync::Notify, time::Instant};
 
-use super::{cores::Cores, live::Listener};
+use super::{cores::Cores, live::Listener, spare::Post};
 use crate::{
     memory::{gpu, pool::Grant},
     models::{files::Files, hash::Digest},
@@ -46,6 +47,8 @@ pub(super) struct Worker {
     pub(super) memory_at: Instant,
     /// SHA-256 of its file: grammars are compiled for that, and remembered by it.
     pub(super) digest: Option<Digest>,
+    /// What it is there for, if it holds the whole of a model.
+    pub(super) post: Post,
     pub(super) ledger: Ledger<Listener>,
     pub(super) feed: Feed,
     pub(super) seen: Seen,
@@ -73,6 +76,10 @@ pub(super) struct Worker {
     pub(super) used_at: Instant,
     /// Why it is to be killed.
     pub(super) verdict: Option<Verdict>,
+    /// How long it may give none at least.
+    pub(super) watchdog: Duration,
+    /// How long its steps took of late.
+    pub(super) step: Duration,
     /// When it gave its last sign of life.
     pub(super) alive_at: Instant,
     /// Its heartbeat then.

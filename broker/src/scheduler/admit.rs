@@ -7,7 +7,7 @@ use core_wire::{
 
 use super::{
     Arrival, Drain, Effect, End, Entry, Limits, Request, State, Task, batch::Station,
-    cells::needed, fair::Place, swap::Turnover,
+    cells::needed, fair::Place, recover::Deaths, swap::Turnover,
 };
 
 /// When to try again after `QUEUE_FULL`: a short answer's time on a small machine. Too early costs
@@ -68,12 +68,6 @@ impl State {
     /// Requests that wait for a slot, a moment or a worker.
     pub(crate) fn waiting(&self) -> usize {
         self.waiting
-    }
-
-    /// Sessions that are open, the broker's own among them.
-    #[cfg(test)]
-    pub(crate) fn sessions(&self) -> usize {
-        self.sessions.len()
     }
 
     pub(super) fn arrive(&mut self, arrival: Arrival, out: &mut Vec<Effect>) {
@@ -139,6 +133,7 @@ impl State {
             stays_until: 0,
             in_vain: 0,
             fruitless: (0, 0),
+            deaths: Deaths::default(),
         };
         self.requests.insert(ticket, request);
     }

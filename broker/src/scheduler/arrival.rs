@@ -57,11 +57,11 @@ pub(crate) struct Arrival {
 pub(crate) enum Bound {
     /// The model, whatever its file.
     #[default]
-    ToModel,
+    Model,
     /// A vocabulary: it names tokens by their ids.
-    ToVocabulary,
+    Vocabulary,
     /// One file: its grammar was compiled for it.
-    ToEdition,
+    Edition,
 }
 
 /// What a request may take, in tokens.

@@ -49,6 +49,8 @@ pub(super) struct Crew {
     pub(super) charged: u32,
     /// Whether it said that no cell is free, and nothing has left it since.
     pub(super) full: bool,
+    /// Whether what it runs is suspected of killing workers, and so runs alone.
+    pub(super) suspect: bool,
 }
 
 impl Crew {
@@ -64,6 +66,7 @@ impl Crew {
             cells,
             charged: 0,
             full: false,
+            suspect: false,
         }
     }
 
@@ -93,13 +96,19 @@ impl Crew {
         }
         self.charged = self.charged.saturating_sub(seat.cells);
         self.full = false;
+        // Whoever is suspected was alone.
+        self.suspect &= !self.is_idle();
     }
 }
 
 impl State {
-    /// A line has its worker. What was to be swapped for it is, and then who waits is served.
+    /// A line has its worker, or its spare. What was to be swapped for it is, and then who waits is
+    /// served.
     pub(super) fn ready(&mut self, id: &LineId, crew: Crew, tenure: Tenure, out: &mut Vec<Effect>) {
         let line = self.lines.entry(id.clone()).or_default();
+        if line.takes_spare(crew, out) {
+            return;
+        }
         debug_assert_eq!(line.station, Station::Loading, "ready answers a load");
         line.station = Station::Serving(crew);
         (line.tenure, line.used_ms, line.wanted) = (tenure, self.now_ms, false);
@@ -108,10 +117,17 @@ impl State {
     }
 
     pub(super) fn load_failed(&mut self, id: &LineId, refusal: &Refusal, out: &mut Vec<Effect>) {
-        self.memory.release(id);
+        self.memory.drop_wish(id);
+        match self.loads_spare(id) {
+            true => self.memory.release_spare(id),
+            false => self.memory.release(id),
+        }
         let Some(line) = self.lines.get_mut(id) else {
             return;
         };
+        if line.spare_failed() {
+            return self.settle(id, out);
+        }
         line.station = Station::Absent;
         line.wanted = false;
         for ticket in line.take_all() {
@@ -131,6 +147,7 @@ impl State {
         {
             line.station = Station::Stopping(crew.worker);
             out.push(Effect::Stop(crew.worker));
+            line.drop_spare(id, out);
         }
     }
 
@@ -157,28 +174,8 @@ impl State {
     /// A worker ends: it gets nothing more, and its jobs may still end by themselves.
     pub(super) fn dying(&mut self, worker: WorkerId) {
         let mut lines = self.lines.values_mut();
-        if let Some(line) = lines.find(|line| line.station.worker() == Some(worker)) {
-            line.station = Station::Stopping(worker);
-        }
-    }
-
-    /// A worker is no more: what ran there ends, what waits gets another.
-    pub(super) fn gone(&mut self, worker: WorkerId, refusal: &Refusal, out: &mut Vec<Effect>) {
-        let jobs = self.jobs.iter().filter(|(_, seat)| seat.worker == worker);
-        let jobs: Vec<_> = jobs.map(|(&job, _)| job).collect();
-        for job in jobs {
-            let ticket = self.leave(job).and_then(|seat| seat.ticket);
-            if let Some(ticket) = ticket {
-                self.conclude(ticket, End::Refused(refusal.clone()), out);
-            }
-        }
-        let mut lines = self.lines.iter_mut();
-        let found = lines.find(|(_, line)| line.station.worker() == Some(worker));
-        if let Some((id, line)) = found {
-            let id = id.clone();
-            line.station = Station::Absent;
-            self.memory.release(&id);
-            self.settle(&id, out);
+        if let Some(line) = lines.find(|line| line.has(worker)) {
+            line.dies(worker);
         }
     }
 

@@ -26,6 +26,14 @@ impl Request {
     pub(super) fn cells(&self) -> u32 {
         needed(self.cost.prompt, self.emitted)
     }
+
+    /// What it has taken so far of its session's share.
+    pub(super) fn taken(&self) -> u64 {
+        match self.was_given {
+            true => u64::from(self.cost.prompt) + u64::from(self.emitted),
+            false => 0,
+        }
+    }
 }
 
 impl State {
@@ -55,12 +63,17 @@ impl State {
             }
             Stay::Until(_) | Stay::Leaves => None,
         };
-        let request = seat.ticket.and_then(|ticket| self.requests.get_mut(&ticket));
+        let (ticket, line) = (seat.ticket, seat.line.clone());
+        let request = ticket.and_then(|ticket| self.requests.get_mut(&ticket));
         if let Some(request) = request {
             request.emitted = request.emitted.max(emitted);
         }
+        let acquitted = ticket.is_some_and(|ticket| self.acquit(ticket));
+        if acquitted && let Some(line) = self.lines.get_mut(&line) {
+            line.station.clear();
+        }
         self.recharge(job);
-        if let Some(line) = spared {
+        if let Some(line) = spared.or(acquitted.then_some(line)) {
             self.settle(&line, out);
         }
     }
@@ -83,10 +96,7 @@ impl State {
 
     /// Charges the session of a request that has ended for what it really took.
     pub(super) fn settle_up(&mut self, request: &Request) {
-        let taken = match request.was_given {
-            true => u64::from(request.cost.prompt) + u64::from(request.emitted),
-            false => 0,
-        };
+        let taken = request.taken();
         let lanes = match &request.task {
             Task::Generate(id) => self.lines.get_mut(id).map(|line| &mut line.slots),
             Task::Embed(id) => self.lines.get_mut(id).map(|line| &mut line.texts),

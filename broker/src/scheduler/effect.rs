@@ -47,6 +47,17 @@ pub(crate) enum Effect {
     /// Prepare a worker for a line; answered by `Event::Sized` or `Event::LoadFailed`, and when
     /// it was started by [`super::Event::Ready`] or [`super::Event::LoadFailed`].
     Load(LineId),
+    /// Prepare a spare for a line, which answers as [`Effect::Load`] does.
+    LoadSpare(LineId),
+    /// Nobody wants the spare that is being started for a line; answered as before.
+    DropSpare(LineId),
+    /// The spare of a line serves it from now on.
+    Promote {
+        /// The line.
+        line: LineId,
+        /// The worker.
+        worker: WorkerId,
+    },
     /// The memory for a line's worker is set aside: start it.
     Start(LineId),
     /// The memory for a line's worker cannot be had; answered by [`super::Event::LoadFailed`].

@@ -8,9 +8,7 @@ use core_wire::{
     ids::RequestId,
 };
 
-use super::{
-    Deadline, Effect, End, LineId, Session, State, Task, Ticket, admit::draining, seat::Share,
-};
+use super::{Deadline, Effect, End, LineId, State, Task, Ticket, admit::draining, seat::Share};
 use crate::ipc::ConnId;
 
 impl State {
@@ -146,7 +144,7 @@ impl State {
             return;
         };
         if let Some(session) = self.sessions.get_mut(&request.conn) {
-            session.close(&request.id, ticket);
+            session.leave(&request.id, ticket);
         }
         self.settle_up(&request);
         if let Some(deadline) = request.deadline {
@@ -164,18 +162,6 @@ impl State {
         self.waiting -= 1;
         if let Some(session) = self.sessions.get_mut(&request.conn) {
             session.waiting -= 1;
-        }
-    }
-}
-
-impl Session {
-    /// Forgets a request; its name is free once nothing else has it.
-    fn close(&mut self, id: &RequestId, ticket: Ticket) {
-        if let Some(tickets) = self.open.get_mut(id) {
-            tickets.retain(|&other| other != ticket);
-            if tickets.is_empty() {
-                self.open.remove(id);
-            }
         }
     }
 }

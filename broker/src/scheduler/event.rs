@@ -1,6 +1,9 @@
 //! What the scheduler is told.
 
-use core_wire::{code::Refusal, ids::JobId};
+use core_wire::{
+    code::Refusal,
+    ids::{JobId, RequestId},
+};
 
 use super::{Arrival, End, LineId, Ticket, WorkerId};
 use crate::{config::Keep, ipc::ConnId};
@@ -39,7 +42,17 @@ pub(crate) enum Event {
     },
     /// A session ended; nobody can be told anything any more.
     Closed(ConnId),
-    /// A worker serves the line that [`super::Effect::Load`] named.
+    /// A request goes on in another session, which is open.
+    Moved {
+        /// The request.
+        ticket: Ticket,
+        /// Its session from now on.
+        conn: ConnId,
+        /// Its name there, which is free.
+        id: RequestId,
+    },
+    /// A worker can serve the line that [`super::Effect::Load`] or [`super::Effect::LoadSpare`]
+    /// named.
     Ready {
         /// The line.
         line: LineId,
@@ -62,7 +75,8 @@ pub(crate) enum Event {
         /// Digest of its vocabulary, 0 where that is not known yet.
         vocabulary: u64,
     },
-    /// The line that [`super::Effect::Load`] named cannot be served.
+    /// The worker that [`super::Effect::Load`] or [`super::Effect::LoadSpare`] asked for cannot be
+    /// had.
     LoadFailed {
         /// The line.
         line: LineId,
@@ -102,14 +116,20 @@ pub(crate) enum Event {
     /// Nobody needs the line's worker any more: it is asked to end if it runs nothing and nobody
     /// waits for it, and otherwise stays.
     Dismissed(LineId),
+    /// A line that is served is to have a spare, unless it has one.
+    SpareWanted(LineId),
+    /// A line's spare is given up; it ends by itself.
+    SpareUnwanted(LineId),
     /// A worker that was ready is ending: it gets nothing new, and what it has said is still heard.
     Dying(WorkerId),
     /// A worker that was ready is no more, asked for or not.
     Gone {
         /// The worker.
         worker: WorkerId,
-        /// What the owners of its running jobs are told.
+        /// What the owners of its running jobs are told, where they end with it.
         refusal: Refusal,
+        /// What becomes of them.
+        loss: Loss,
     },
     /// Time has passed.
     Tick {
@@ -120,4 +140,15 @@ pub(crate) enum Event {
     Drain,
     /// What still waits or runs ends now; only after [`Event::Drain`].
     Cut,
+}
+
+/// What the end of a worker means for what it ran.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Loss {
+    /// It goes on with another worker, as if it had been parked.
+    Innocent,
+    /// Likewise, but the worker died of something that it ran: that counts against all of it.
+    Suspect,
+    /// It ends: there is nothing that it could go on with.
+    Final,
 }

@@ -101,6 +101,12 @@ impl Lane {
         }
     }
 
+    /// Charges a session for a request that it took over.
+    pub(super) fn charge(&mut self, conn: ConnId, cost: u64) {
+        let flow = self.flows.entry(conn).or_default();
+        flow.finish = flow.finish.max(self.clock).saturating_add(cost);
+    }
+
     /// Those who wait, and may move, out of the queue, with the clock and the sessions' shares.
     pub(super) fn hand_over(&mut self, moves: &impl Fn(Ticket) -> bool) -> Self {
         let (clock, since_ms, flows) = (self.clock, self.since_ms, self.flows.clone());

@@ -5,13 +5,16 @@
 //! where workers with nothing to do are in its way, as few of them as are needed are asked to end,
 //! and it waits for that and for nothing else; otherwise it is refused. So whoever waits here waits
 //! for processes that end within seconds, and never for a request of somebody else: there is no
-//! circle to wait in.
+//! circle to wait in. Spares have what is left over: nobody goes for one, and they go first.
+
+mod evict;
 
 use std::collections::{BTreeMap, VecDeque};
 
 use core_wire::code::{Code, Refusal};
 
-use super::{Effect, LineId, Part, State, batch::Station, queue::Line, swap::Turnover};
+use self::evict::Leaver;
+use super::{Effect, LineId, State, batch::Station, queue::Line, spare::Spare};
 use crate::config::Keep;
 
 /// When to try again after `MEMORY`: a short answer's time on a small machine, after which one of
@@ -22,6 +25,8 @@ const MEMORY_RETRY_MS: u32 = 1_000;
 #[derive(Debug, Default)]
 pub(super) struct Ledger {
     held: BTreeMap<LineId, u64>,
+    /// What their spares hold beside that.
+    spares: BTreeMap<LineId, u64>,
     /// In the order of their arrival; at most one for each line.
     wishes: VecDeque<Wish>,
 }
@@ -41,7 +46,7 @@ pub(super) enum Plan {
     /// It fits once those have ended who end already.
     Wait,
     /// It fits once these have ended too.
-    Evict(Vec<LineId>),
+    Evict(Vec<Leaver>),
     /// It does not.
     Refuse,
 }
@@ -50,6 +55,23 @@ impl Ledger {
     /// A line's worker is gone, or does not come.
     pub(super) fn release(&mut self, line: &LineId) {
         self.held.remove(line);
+    }
+
+    /// A line's spare is gone, or does not come.
+    pub(super) fn release_spare(&mut self, line: &LineId) {
+        self.spares.remove(line);
+    }
+
+    /// A line's worker is gone, and its spare takes its place.
+    pub(super) fn succeed(&mut self, line: &LineId) {
+        self.held.remove(line);
+        if let Some(bytes) = self.spares.remove(line) {
+            self.held.insert(line.clone(), bytes);
+        }
+    }
+
+    /// What is being started for a line does not come.
+    pub(super) fn drop_wish(&mut self, line: &LineId) {
         self.wishes.retain(|wish| wish.line != *line);
     }
 
@@ -63,7 +85,8 @@ impl Ledger {
     }
 
     fn granted(&self) -> u64 {
-        self.held.values().fold(0, |sum, &bytes| sum.saturating_add(bytes))
+        let all = self.held.values().chain(self.spares.values());
+        all.fold(0, |sum, &bytes| sum.saturating_add(bytes))
     }
 }
 
@@ -95,19 +118,36 @@ impl State {
 
     fn serve_wishes(&mut self, out: &mut Vec<Effect>) {
         while let Some(Wish { line, bytes }) = self.memory.wishes.pop_front() {
+            if self.loads_spare(&line) {
+                self.serve_spare(line, bytes, out);
+                continue;
+            }
             match self.plan(&line, bytes, None) {
                 Plan::Grant => {
                     self.memory.held.insert(line.clone(), bytes);
                     out.push(Effect::Start(line));
                 }
-                Plan::Evict(lines) => {
-                    lines.iter().for_each(|id| self.evict(id, out));
+                Plan::Evict(leavers) => {
+                    self.evict_all(&leavers, out);
                     return self.memory.wish_first(line, bytes);
                 }
                 Plan::Wait => return self.memory.wish_first(line, bytes),
-                Plan::Refuse if self.clear_for(&line, bytes) => {}
+                Plan::Refuse if self.clear_for(&line, bytes, out) => {}
                 Plan::Refuse => self.refuse_memory(line, bytes, out),
             }
+        }
+    }
+
+    /// A spare gets what is free, or is tried again later: nobody goes for it, and nobody who came
+    /// later waits for it.
+    fn serve_spare(&mut self, line: LineId, bytes: u64, out: &mut Vec<Effect>) {
+        let free = self.limits.memory_bytes.saturating_sub(self.memory.granted());
+        let spare = self.lines.get(&line).map(|line| line.spare);
+        if bytes <= free && spare == Some(Spare::Loading) {
+            self.memory.spares.insert(line.clone(), bytes);
+            out.push(Effect::Start(line));
+        } else {
+            self.refuse_memory(line, bytes, out);
         }
     }
 
@@ -124,6 +164,12 @@ impl State {
                 after = after.saturating_add(*bytes);
             }
         }
+        for (id, bytes) in &self.memory.spares {
+            let spare = self.lines.get(id).map(|line| line.spare);
+            if matches!(spare, Some(Spare::Dropped | Spare::Ending(_))) {
+                after = after.saturating_add(*bytes);
+            }
+        }
         if bytes <= after {
             return Plan::Wait;
         }
@@ -131,9 +177,13 @@ impl State {
             return Plan::Refuse;
         }
         let mut evicted = Vec::new();
-        for id in self.evictable() {
-            after = after.saturating_add(self.memory.held(&id));
-            evicted.push(id);
+        let spares = self.spares_to_evict().map(Leaver::Spare);
+        for leaver in spares.chain(self.evictable().into_iter().map(Leaver::Worker)) {
+            after = after.saturating_add(match &leaver {
+                Leaver::Worker(id) => self.memory.held(id),
+                Leaver::Spare(id) => self.memory.spares.get(id).copied().unwrap_or(0),
+            });
+            evicted.push(leaver);
             if bytes <= after {
                 return Plan::Evict(evicted);
             }
@@ -146,35 +196,6 @@ impl State {
     fn is_needed(&self, id: &LineId) -> bool {
         let wanted = self.lines.get(id).is_some_and(Line::wants_worker);
         wanted || self.swaps.values().any(|swap| swap.to == *id)
-    }
-
-    /// Workers that nobody runs in or waits for, in the order in which they have to go: throwaway
-    /// ones, then by class, then whoever was used least recently.
-    fn evictable(&self) -> Vec<LineId> {
-        let mut all = Vec::new();
-        for id in self.memory.held.keys() {
-            let Some((line, worker)) =
-                self.lines.get(id).and_then(|line| line.idle_worker().map(|worker| (line, worker)))
-            else {
-                continue;
-            };
-            if line.tenure.keep != Keep::Pinned && line.turnover == Turnover::Settled {
-                let whole = id.part == Part::Whole;
-                all.push(((whole, line.tenure.keep, line.used_ms, worker), id.clone()));
-            }
-        }
-        all.sort_unstable();
-        all.into_iter().map(|(_, id)| id).collect()
-    }
-
-    /// Asks the worker of a line to end that [`Self::evictable`] named.
-    pub(super) fn evict(&mut self, id: &LineId, out: &mut Vec<Effect>) {
-        if let Some(line) = self.lines.get_mut(id)
-            && let Some(worker) = line.idle_worker()
-        {
-            line.station = Station::Stopping(worker);
-            out.push(Effect::Stop(worker));
-        }
     }
 
     /// Says that the memory for a line cannot be had, and why.
@@ -193,37 +214,17 @@ impl State {
             );
             return Refusal::new(Code::Memory, message);
         }
-        let holders = self.memory.held.keys().filter(|id| *id != line);
         let held = mib(self.memory.granted());
-        let pinned = holders
-            .clone()
-            .filter(|id| self.lines.get(*id).is_some_and(|line| line.tenure.keep == Keep::Pinned));
+        let holders = self.memory.held.len() + self.memory.spares.len();
+        let pinned =
+            |id: &&LineId| self.lines.get(*id).is_some_and(|line| line.tenure.keep == Keep::Pinned);
+        let pinned = self.memory.held.keys().filter(pinned).count();
         let message = format!(
             "a worker for {model} takes {needs} MiB; of the budget of {has} MiB {held} are held by \
-             {} workers that are busy, loading or pinned ({} pinned): try again when one has \
-             nothing to do, unload one, or raise budget_mib of [memory]",
-            holders.count(),
-            pinned.count(),
+             {holders} workers that are busy, loading or pinned ({pinned} pinned): try again when \
+             one has nothing to do, unload one, or raise budget_mib of [memory]"
         );
         Refusal::new(Code::Memory, message).after(MEMORY_RETRY_MS)
-    }
-}
-
-impl Line {
-    /// Its worker, if that runs nothing and nobody waits for it, nor for its end.
-    pub(super) fn idle_worker(&self) -> Option<super::WorkerId> {
-        match self.station {
-            Station::Serving(crew)
-                if crew.is_idle() && !self.wants_worker() && self.unloads.is_empty() =>
-            {
-                Some(crew.worker)
-            }
-            Station::Absent
-            | Station::Loading
-            | Station::Serving(_)
-            | Station::Finishing(_)
-            | Station::Stopping(_) => None,
-        }
     }
 }
 

@@ -8,12 +8,14 @@
 //! What holds after every step, whatever the order of events:
 //! 1. each arrival gets exactly one [`Effect::Finish`], and nothing after it;
 //! 2. a worker never runs more requests than it has slots;
-//! 3. a line has at most one worker, and a load is asked for only where there is none;
+//! 3. a line has at most one worker that serves and one spare, which is given nothing before it
+//!    serves; a load is asked for only where there is none;
 //! 4. while a request waits for a line, a worker for it serves, loads, or ends to be replaced;
 //! 5. workers together are never granted more than the budget, and none that somebody runs in or
 //!    waits for has to go for another model.
 
 mod admit;
+mod adopt;
 mod arrival;
 mod batch;
 mod cells;
@@ -28,8 +30,10 @@ mod park;
 mod priority;
 mod queue;
 mod ranks;
+mod recover;
 mod seat;
 mod settle;
+mod spare;
 mod swap;
 mod tenure;
 
@@ -47,7 +51,7 @@ pub(crate) use self::{
     admit::{duplicate, swapping},
     arrival::{Arrival, Bound, Cost, Deadline, Entry, Task},
     effect::{Effect, End},
-    event::{Event, Tenure},
+    event::{Event, Loss, Tenure},
     limits::Limits,
 };
 use self::{
@@ -55,6 +59,7 @@ use self::{
     fair::Place,
     memory::Ledger,
     queue::Line,
+    recover::Deaths,
     seat::Seat,
     swap::Swap,
 };
@@ -180,6 +185,8 @@ struct Request {
     /// How often it was given up for lack of cells without a token in between, and how many tokens
     /// it had then.
     fruitless: (u32, u32),
+    /// Workers that died while they ran it, since its last token.
+    deaths: Deaths,
 }
 
 /// The open requests of one session; several completions of one prompt share a name.
@@ -211,6 +218,7 @@ pub(crate) fn step(state: &mut State, event: Event) -> Vec<Effect> {
             state.end(ticket, End::Refused(refusal), &mut out);
         }
         Event::Closed(conn) => state.close(conn, &mut out),
+        Event::Moved { ticket, conn, id } => state.moved(ticket, conn, id),
         Event::Ready { line, worker, slots, cells, tenure } => {
             state.ready(&line, Crew::new(worker, slots, cells, line.part), tenure, &mut out);
         }
@@ -218,12 +226,14 @@ pub(crate) fn step(state: &mut State, event: Event) -> Vec<Effect> {
         Event::LoadFailed { line, refusal } => state.load_failed(&line, &refusal, &mut out),
         Event::Wanted(line) => state.wanted(&line, &mut out),
         Event::Dismissed(line) => state.dismissed(&line, &mut out),
+        Event::SpareWanted(line) => state.want_spare(&line, &mut out),
+        Event::SpareUnwanted(line) => state.drop_spare(&line, &mut out),
         Event::Started { job, prompt } => state.started(job, prompt, &mut out),
         Event::Grown { job, emitted } => state.grown(job, emitted, &mut out),
         Event::Parked { job } => state.parked(job, &mut out),
         Event::JobEnded { job, end } => state.job_ended(job, end, &mut out),
         Event::Dying(worker) => state.dying(worker),
-        Event::Gone { worker, refusal } => state.gone(worker, &refusal, &mut out),
+        Event::Gone { worker, refusal, loss } => state.gone(worker, (&refusal, loss), &mut out),
         Event::Tick { now_ms } => state.tick(now_ms, &mut out),
         Event::Drain => state.begin_drain(),
         Event::Cut => state.cut(&mut out),

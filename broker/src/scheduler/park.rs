@@ -128,17 +128,25 @@ impl State {
         self.settle(&seat.line, out);
     }
 
-    fn wait_again(&mut self, ticket: Ticket, seat: &Seat, out: &mut Vec<Effect>) {
+    /// Counts a request that had a job among those that wait. Admitted once it is never refused,
+    /// however many wait by now.
+    pub(super) fn is_waiting_again(&mut self, ticket: Ticket) {
         let Some(request) = self.requests.get_mut(&ticket) else {
             return;
         };
         request.job = None;
         request.told = None;
-        // Admitted once it is never refused, however many wait by now.
         self.waiting += 1;
         if let Some(session) = self.sessions.get_mut(&request.conn) {
             session.waiting += 1;
         }
+    }
+
+    fn wait_again(&mut self, ticket: Ticket, seat: &Seat, out: &mut Vec<Effect>) {
+        self.is_waiting_again(ticket);
+        let Some(request) = self.requests.get_mut(&ticket) else {
+            return;
+        };
         let gained = request.emitted > seat.tokens;
         request.in_vain = if gained { 0 } else { request.in_vain + 1 };
         let tired = request.in_vain >= IN_VAIN_MAX;

@@ -11,6 +11,7 @@ use super::{
     news::News,
     priority::{Lanes, Next},
     seat::{Seat, Share},
+    spare::Spare,
     swap::Turnover,
 };
 
@@ -23,6 +24,8 @@ const HOLD_SHARE: u32 = 8;
 pub(super) struct Line {
     /// Its worker, if any.
     pub(super) station: Station,
+    /// A second one, if any.
+    pub(super) spare: Spare,
     /// Wait for a slot.
     pub(super) slots: Lanes,
     /// Wait for a moment.
@@ -62,8 +65,8 @@ impl Line {
             Turnover::Settled | Turnover::Retired => true,
             Turnover::Kept | Turnover::Held => false,
         };
-        let absent = matches!(self.station, Station::Absent);
-        settled && absent && !self.wants_worker() && self.unloads.is_empty()
+        let empty = matches!((self.station, self.spare), (Station::Absent, Spare::None));
+        settled && empty && !self.wants_worker() && self.unloads.is_empty()
     }
 
     /// Puts a request where its task waits; answers its place in a queue that has places.

@@ -9,6 +9,7 @@ use super::{
     priority::{Next, Turn},
     queue::Line,
     seat::{Seat, Share, Stay},
+    spare::Spare,
     swap::Turnover,
 };
 
@@ -38,6 +39,10 @@ impl State {
     }
 
     fn settle_absent(&mut self, id: &LineId, line: &mut Line, out: &mut Vec<Effect>) {
+        // While a spare ends, what it holds is not free yet.
+        if line.spare != Spare::None {
+            return;
+        }
         for ticket in std::mem::take(&mut line.unloads) {
             self.conclude(ticket, End::Placed, out);
         }
@@ -69,6 +74,7 @@ impl State {
         {
             line.serve(next);
             crew.take(seat.cells);
+            crew.suspect = self.is_suspect(next.place.ticket());
             self.submit(next, seat, out);
         }
         self.seat_beside(id, line, &mut crew, out);
@@ -77,6 +83,7 @@ impl State {
         if line.turnover == Turnover::Retired && crew.is_idle() && !line.wants_worker() {
             line.station = Station::Stopping(crew.worker);
             out.push(Effect::Stop(crew.worker));
+            line.drop_spare(id, out);
         }
     }
 
@@ -88,19 +95,28 @@ impl State {
         crew: &mut Crew,
         out: &mut Vec<Effect>,
     ) {
+        // Who waits to be alone is not kept waiting by what comes meanwhile.
+        let front = line.slots.next(self.now_ms);
+        if front.is_some_and(|next| self.is_suspect(next.place.ticket())) {
+            return;
+        }
         while crew.briefs < crew.briefs_max
             && let Some(next) = line.briefs.next(self.now_ms)
+            && self.may_join(*crew, next)
         {
             line.briefs.serve(next);
             crew.briefs += 1;
+            crew.suspect = self.is_suspect(next.place.ticket());
             let seat = Seat::beside(crew.worker, id, (next, Share::Brief), self.now_ms);
             self.submit(next, seat, out);
         }
         while crew.texts < crew.texts_max
             && let Some(next) = line.texts.next(self.now_ms)
+            && self.may_join(*crew, next)
         {
             line.texts.serve(next);
             crew.texts += 1;
+            crew.suspect = self.is_suspect(next.place.ticket());
             let seat = Seat::beside(crew.worker, id, (next, Share::Text), self.now_ms);
             self.submit(next, seat, out);
         }
@@ -117,7 +133,7 @@ impl State {
             Turn::Age => request.emitted.saturating_add(BLOCK),
             Turn::Class => request.stays_until,
         };
-        crew.has_room(cells).then(|| Seat {
+        (self.may_join(crew, next) && crew.has_room(cells)).then(|| Seat {
             worker: crew.worker,
             line: id.clone(),
             share: Share::Slot,
@@ -144,8 +160,9 @@ impl State {
     }
 }
 
-/// Asks the worker to end once it runs nothing.
+/// Asks the worker to end once it runs nothing, and its spare at once.
 fn settle_finishing(id: &LineId, line: &mut Line, crew: Crew, out: &mut Vec<Effect>) {
+    line.drop_spare(id, out);
     if crew.is_idle() {
         line.station = Station::Stopping(crew.worker);
         out.push(Effect::Stop(crew.worker));

@@ -162,6 +162,7 @@ impl State {
         moved.extend(swap.unloads.iter().copied());
         new.unloads = swap.unloads;
         (old.turnover, old.wanted) = (Turnover::Retired, false);
+        old.drop_spare(&from, out);
         for ticket in moved {
             if let Some(request) = self.requests.get_mut(&ticket) {
                 request.task.move_to(to);
@@ -212,9 +213,9 @@ impl Request {
     /// as that serves, and never behind another vocabulary.
     fn moves(&self, same_vocabulary: bool, old_lives: bool) -> bool {
         let may = match self.bound {
-            Bound::ToModel => true,
-            Bound::ToVocabulary => same_vocabulary,
-            Bound::ToEdition => false,
+            Bound::Model => true,
+            Bound::Vocabulary => same_vocabulary,
+            Bound::Edition => false,
         };
         may && (self.emitted == 0 || same_vocabulary && !old_lives)
     }

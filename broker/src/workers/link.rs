@@ -6,6 +6,7 @@
 //! before anything of it is used. Pure: no clock, no descriptor.
 
 mod emitted;
+mod held;
 mod jobs;
 mod probable;
 mod start;
@@ -68,6 +69,8 @@ pub(crate) struct Ledger<L> {
     n_ctx: u32,
     n_vocab: u32,
     step: u64,
+    /// Whether it has said a token.
+    spoke: bool,
     jobs: std::collections::HashMap<JobId, Job<L>>,
 }
 
@@ -160,7 +163,7 @@ pub(crate) enum Breach {
 impl<L> Ledger<L> {
     pub(crate) fn new(role: Role) -> Self {
         let jobs = Default::default();
-        Self { role, phase: Phase::Boot, n_ctx: 0, n_vocab: 0, step: 0, jobs }
+        Self { role, phase: Phase::Boot, n_ctx: 0, n_vocab: 0, step: 0, spoke: false, jobs }
     }
 
     #[cfg(test)]
@@ -181,20 +184,6 @@ impl<L> Ledger<L> {
     /// Whether it holds a job that needs cores.
     pub(crate) fn computes(&self) -> bool {
         self.wants().any(Want::computes)
-    }
-
-    /// Notes that a job was given to the worker, with the tokens that its request has got.
-    pub(crate) fn submit(&mut self, job: JobId, want: Want, emitted: Emitted, listener: L) {
-        self.jobs.insert(job, Job::new(want, emitted, listener));
-    }
-
-    pub(crate) fn job_mut(&mut self, job: JobId) -> Option<&mut Job<L>> {
-        self.jobs.get_mut(&job)
-    }
-
-    /// Forgets a job that is over.
-    pub(crate) fn remove(&mut self, job: JobId) -> Option<Job<L>> {
-        self.jobs.remove(&job)
     }
 
     /// Takes one record.

@@ -6,6 +6,7 @@
 //! and no faster than it reads. [`watch`] tells apart how processes end and reads their log, and
 //! [`recover`] says what that means for those who waited.
 
+pub(crate) mod cause;
 pub(crate) mod feed;
 pub(crate) mod lease;
 pub(crate) mod link;

@@ -1,5 +1,6 @@
 //! The client itself: one method for each thing that can be asked.
 
+mod adopt;
 mod place;
 
 use std::{fmt, path::Path, sync::Arc};
@@ -209,10 +210,7 @@ impl Client {
     }
 
     async fn open(&self, id: Option<RequestId>, request: Request) -> Result<Events, RequestError> {
-        let at_drop = match request {
-            Request::Generate(_) | Request::Embed { .. } => AtDrop::Cancel,
-            _ => AtDrop::GoOn,
-        };
+        let at_drop = AtDrop::of(&request);
         self.link.open(id, request, at_drop).await
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use core_wire::{
-    client::{Choice, Done, Event},
+    client::{Choice, Done, Event, Request},
     ids::RequestId,
     limits::ANSWER_BYTES_MAX,
 };
@@ -40,6 +40,15 @@ pub(crate) enum AtDrop {
     Cancel,
     /// It goes on: its effect is wanted by itself.
     GoOn,
+}
+
+impl AtDrop {
+    pub(crate) fn of(request: &Request) -> Self {
+        match request {
+            Request::Generate(_) | Request::Embed { .. } | Request::Attach { .. } => Self::Cancel,
+            _ => Self::GoOn,
+        }
+    }
 }
 
 impl Events {
@@ -121,6 +130,11 @@ impl Events {
             }
         }
         Err(RequestError::Lost)
+    }
+
+    /// Lets the request go on when nobody wants its events here any more.
+    pub(crate) fn outlive(&mut self) {
+        self.at_drop = AtDrop::GoOn;
     }
 
     /// Asks the broker to end the request; go on with [`Events::next`] until its terminal event,

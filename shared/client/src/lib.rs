@@ -49,6 +49,20 @@
 //! With `n` above 1 each token names its completion, each completion ends in an [`Event::Choice`],
 //! and [`Events::collect_all`] takes them apart; [`Client::embed`] gives the embedding of a text.
 //!
+//! A generation can outlive its connection: [`Client::detach`] gives a ticket for it, and with that
+//! [`Client::attach`] goes on reading where somebody stopped, also in another process.
+//!
+//! ```no_run
+//! # use core_client::{Client, Events, RequestError};
+//! # async fn example(one: Client, mut events: Events, other: Client) -> Result<(), RequestError> {
+//! let detached = one.detach(&mut events).await?;
+//! let read = 12; // tokens that `events` has given
+//! drop((events, one));
+//! let mut events = other.attach(detached.ticket, read).await?;
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! Many requests run at once on one connection. [`Client`] is cheap to clone; every request has its
 //! own [`Events`], which end in exactly one terminal event or one error, also when the connection
 //! breaks. [`Launch`] starts a broker that lives and dies with the program that started it.
@@ -74,14 +88,15 @@ mod token;
 pub use core_wire as wire;
 pub use core_wire::{
     client::{
-        Cache, ChatMessage, Choice, ContextInfo, Done, Dry, Event, Filters, FinishReason, Generate,
-        Grammar, ModelInfo, Params, Penalties, Priority, Prompt, Special, Timings, Usage, Xtc,
+        Cache, ChatMessage, Choice, ContextInfo, Detached, Done, Dry, Event, Filters, FinishReason,
+        Generate, Grammar, ModelInfo, Params, Penalties, Priority, Prompt, Special, Timings, Usage,
+        Xtc,
         audit::{AuditProcess, AuditRow},
         event::ModelState,
         status::Status,
     },
     code::{Code, Refusal},
-    ids::{InstanceId, RequestId},
+    ids::{DetachTicket, InstanceId, RequestId},
 };
 
 pub use self::{

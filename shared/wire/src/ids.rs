@@ -29,10 +29,20 @@ impl DomainId {
     pub const PUBLIC: Self = Self(0);
 }
 
-// A session id is a capability: it must not reach a log by accident.
+/// Adopts a request whose connection may end: 16 random bytes, good once and for a while.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct DetachTicket(pub [u8; 16]);
+
+// Session ids and tickets are capabilities: they must not reach a log by accident.
 impl fmt::Debug for SessionId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("SessionId(..)")
+    }
+}
+
+impl fmt::Debug for DetachTicket {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("DetachTicket(..)")
     }
 }
 

@@ -7,11 +7,12 @@ use std::{
 
 use core_wire::client::{Event, Prompt, Request};
 
-use super::{Door, End, Lie, Raw, Stream, raw};
+use super::{Door, End, Lie, Raw, Stream, VOCABULARY, raw};
 use crate::harness::{Broker, Install, Setup, install, processes};
 
 /// One thread for each worker, so that a liar and the stream beside it both compute.
-const CONFIG: &str = "[defaults]\nthreads = 1\nslots = 4\nn_ctx = 1048576\n";
+/// Silence is found three times over before its request is given up.
+const CONFIG: &str = "watchdog_ms = 4000\n[defaults]\nthreads = 1\nslots = 4\nn_ctx = 1048576\n";
 /// Tokens that are asked for; three true ones come before a lie.
 const TOKENS: u32 = 8;
 /// How soon descriptors, workers and memory are back.
@@ -106,8 +107,8 @@ impl Den {
         Ok(())
     }
 
-    /// Kills an honest worker so long after its first token; its client gets whole tokens and then
-    /// one typed end.
+    /// Kills an honest worker so long after its first token; its stream goes on with the next one,
+    /// without a token that is missing or comes twice.
     ///
     /// # Errors
     /// It ends otherwise.
@@ -115,19 +116,22 @@ impl Den {
         let model = self.add(Lie::Honest, round + 1)?;
         let mut raw = self.door.enter()?;
         raw.ask("killed", Request::Generate(Box::new(raw::generate(&model, u16::MAX.into()))))?;
-        while !matches!(raw.hear()?.event, Event::Token { .. }) {}
+        let mut told = 0;
+        while told == 0 {
+            count(&mut told, &raw.hear()?.event)?;
+        }
         let worker = self.broker.worker(&model).ok_or("a stream without a worker")?;
         std::thread::sleep(wait);
         let pid = nix::unistd::Pid::from_raw(worker.cast_signed());
         nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGKILL)?;
-        let events = raw.hear_all("killed")?;
-        fs::remove_file(self.broker.install.model(&model))?;
-        match events.last() {
-            Some(Event::Error(refusal)) if End::Lost.codes().contains(&refusal.code.name()) => {
-                Ok(())
-            }
-            last => Err(format!("{last:?}").into()),
+        let mut resumed = None;
+        while resumed.is_none_or(|resumed| told < resumed + TOKENS) {
+            resumed = count(&mut told, &raw.hear()?.event)?.or(resumed);
         }
+        raw.cancel("killed")?;
+        raw.ask("unload", Request::Unload { model: model.clone() })?;
+        raw.hear_all("unload")?;
+        Ok(fs::remove_file(self.broker.install.model(&model))?)
     }
 
     /// What a worker claims to have read is looked at when it gets more.
@@ -210,6 +214,19 @@ fn request(lie: Lie, model: &str) -> Request {
     Request::Generate(Box::new(generate))
 }
 
+/// Counts a token, which has to be the next one; answers how many there were before a new worker.
+fn count(told: &mut u32, event: &Event) -> Setup<Option<u32>> {
+    match event {
+        Event::Token { id, .. } if *id == (*told + 1) % VOCABULARY => {
+            *told += 1;
+            Ok(None)
+        }
+        Event::Resumed { tokens } if *tokens == *told => Ok(Some(*told)),
+        Event::Queued { .. } | Event::Progress { .. } => Ok(None),
+        other => Err(format!("{other:?} after {told} tokens").into()),
+    }
+}
+
 /// Whether a request ended as its worker's lie must.
 fn judge(end: End, events: &[Event]) -> Setup<()> {
     let tokens = events.iter().filter(|event| matches!(event, Event::Token { .. })).count();
@@ -217,7 +234,7 @@ fn judge(end: End, events: &[Event]) -> Setup<()> {
         (End::Done | End::Ended | End::Typed, Some(Event::Done(done))) => {
             done.usage.completion_tokens as usize == tokens
         }
-        (_, Some(Event::Error(refusal))) => end.codes().contains(&refusal.code.name()),
+        (_, Some(Event::Error(refusal))) => end.is_told_by(refusal.code.name(), &refusal.message),
         _ => false,
     };
     match (ended, events.last()) {

@@ -2,6 +2,9 @@
 
 use clap::ValueEnum;
 
+/// Ids of the vocabulary that a rogue worker says it has; an honest one says them in turn.
+pub const VOCABULARY: u32 = 1000;
+
 /// What a client of a lying worker is told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum End {
@@ -9,8 +12,11 @@ pub enum End {
     Done,
     /// The stream ended as asked before the lie; the broker killed the worker all the same.
     Ended,
-    /// The broker saw it, and killed the worker.
+    /// The broker saw it, and killed the worker. Where that had a job, the next one lies as well,
+    /// until the third death.
     Violation,
+    /// Likewise, or its time passed: with a suspect that runs alone there is less to look at.
+    Found,
     /// The worker died by itself.
     Lost,
     /// It never served: `MODEL_LOAD`.
@@ -24,17 +30,34 @@ pub enum End {
 }
 
 impl End {
-    /// The codes that tell of it; empty for a stream that ends as asked.
-    pub fn codes(self) -> &'static [&'static str] {
+    /// The codes that tell of it, each with a part of its sentence; none for a stream that ends as
+    /// asked.
+    pub fn refusals(self) -> &'static [(&'static str, &'static str)] {
         match self {
             Self::Done | Self::Ended => &[],
-            Self::Violation => &["POLICY_VIOLATION"],
-            Self::Lost => &["WORKER_LOST", "QUARANTINED"],
-            Self::NotLoaded => &["MODEL_LOAD"],
-            Self::Hung => &["WORKER_HUNG"],
-            Self::Deadline => &["DEADLINE"],
-            Self::Typed => &["POLICY_VIOLATION", "WORKER_LOST", "QUARANTINED", "MODEL_LOAD"],
+            Self::Violation => {
+                &[("POLICY_VIOLATION", "broke its protocol"), ("QUARANTINED", "broke its protocol")]
+            }
+            Self::Found => {
+                &[("QUARANTINED", "broke its protocol"), ("QUARANTINED", "no sign of life")]
+            }
+            Self::Lost => &[("QUARANTINED", "another one is started")],
+            Self::NotLoaded => &[("MODEL_LOAD", "")],
+            Self::Hung => &[("QUARANTINED", "no sign of life")],
+            Self::Deadline => &[("DEADLINE", "")],
+            Self::Typed => &[
+                ("POLICY_VIOLATION", ""),
+                ("WORKER_LOST", ""),
+                ("WORKER_HUNG", ""),
+                ("QUARANTINED", ""),
+                ("MODEL_LOAD", ""),
+            ],
         }
+    }
+
+    /// Whether a refusal is one of these.
+    pub fn is_told_by(self, code: &str, message: &str) -> bool {
+        self.refusals().iter().any(|(of, part)| *of == code && message.contains(part))
     }
 }
 
@@ -69,9 +92,9 @@ lies! {
     TailWraps "H02" Violation,
     TailBackwards "H02" Violation,
     TailOdd "H02" Violation,
-    HeadBeyond "H02" Violation,
-    HeadBackwards "H02" Violation,
-    HeadOdd "H02" Violation,
+    HeadBeyond "H02" Found,
+    HeadBackwards "H02" Found,
+    HeadOdd "H02" Found,
     WakeWords "H02" Done,
     // Headers and bytes of records.
     LengthHuge "H09" Violation,
@@ -172,7 +195,7 @@ impl Lie {
         Some((Self::from_str(name, false).ok()?, seed.parse().ok()?))
     }
 
-    /// Whether it takes half a minute until it is seen.
+    /// Whether it is only found by the clock.
     pub fn is_slow(self) -> bool {
         matches!(self.end(), End::Hung | End::Deadline)
     }

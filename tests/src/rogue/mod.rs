@@ -10,6 +10,6 @@ mod tests;
 
 pub use broken::load_broken;
 pub use den::{Den, Footprint};
-pub use lie::{End, Lie};
+pub use lie::{End, Lie, VOCABULARY};
 pub use raw::{Door, Raw, generate};
 pub use stream::{Gaps, Stream};

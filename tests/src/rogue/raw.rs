@@ -111,6 +111,23 @@ impl Raw {
         Ok(frame::read_body(&body)?)
     }
 
+    /// Cancels a request, and hears both to their ends.
+    ///
+    /// # Errors
+    /// It ends otherwise, or the broker has closed.
+    pub fn cancel(&mut self, id: &str) -> Setup<()> {
+        self.ask("cancel", Request::Cancel { target: id.into() })?;
+        let mut ends = 0;
+        while ends < 2 {
+            match self.hear()?.event {
+                Event::Done(_) => ends += 1,
+                Event::Token { .. } => {}
+                other => return Err(format!("{other:?} instead of an end").into()),
+            }
+        }
+        Ok(())
+    }
+
     /// All events of a request up to its terminal one, and none behind it: the answer to a later
     /// question comes next.
     ///

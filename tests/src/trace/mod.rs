@@ -5,6 +5,7 @@
 //! the thread at the exit of the call, with the call's own number in `rax`; so a harmless second
 //! call follows, and only a thread that gets that far is said to have returned.
 
+mod calls;
 mod edit;
 mod memory;
 mod state;
@@ -17,12 +18,12 @@ use nix::{
     sys::{
         ptrace::{self, Options},
         signal::{Signal, kill},
-        wait::{WaitPidFlag, WaitStatus, waitpid},
+        wait::WaitStatus,
     },
     unistd::Pid,
 };
 
-use self::state::{called, ended, registers, replaced, restarted};
+use self::state::{called, ended, registers, restarted};
 pub use self::types::{Arg, Call, Outcome, Verdict};
 use crate::harness::Setup;
 
@@ -201,43 +202,6 @@ impl Tracee {
                 signal = Some(received);
             }
         }
-    }
-
-    fn call(
-        &self,
-        before: &user_regs_struct,
-        at: u64,
-        number: u64,
-        values: [u64; 6],
-    ) -> Setup<Result<i64, Outcome>> {
-        ptrace::setregs(self.pid, registers(before, at, number, values))?;
-        for _ in ["entry", "exit"] {
-            ptrace::syscall(self.pid, None)?;
-            let status = self.wait()?;
-            if let Some(outcome) = ended(status).or(replaced(status)) {
-                return Ok(Err(outcome));
-            }
-        }
-        Ok(Ok(ptrace::getregs(self.pid)?.rax.cast_signed()))
-    }
-
-    fn next_syscall_stop(&self) -> Setup<()> {
-        let mut signal = None;
-        loop {
-            ptrace::syscall(self.pid, signal.take())?;
-            match self.wait()? {
-                WaitStatus::PtraceSyscall(_) => return Ok(()),
-                WaitStatus::Stopped(_, received) => signal = Some(received),
-                other => match ended(other) {
-                    Some(outcome) => return Err(format!("the process ended: {outcome:?}").into()),
-                    None => continue,
-                },
-            }
-        }
-    }
-
-    fn wait(&self) -> Setup<WaitStatus> {
-        Ok(waitpid(self.pid, Some(WaitPidFlag::__WALL))?)
     }
 }
 

@@ -155,7 +155,7 @@ fn a_directory_that_cannot_be_read_is_told_as_the_reason() {
     let broker = Broker::start(install(""), &[]).expect("a broker");
     let models = broker.install.root().join("models");
     assert_eq!(told(&broker, "tiny")["state"], "unloaded");
-    fs::set_permissions(&models, fs::Permissions::from_mode(0)).expect("closed");
+    fs::set_permissions(&models, fs::Permissions::from_mode(0o000)).expect("closed");
     let tiny = told(&broker, "tiny");
     let (name, message) = refused(&broker, &["run", "tiny", "x"]);
     let (other, why) = refused(&broker, &["run", "other", "x"]);

@@ -31,6 +31,8 @@ pub(crate) struct Heard {
     pub(crate) waits_ms: Vec<u32>,
     /// How many tokens there were whenever it was told to wait in its middle.
     pub(crate) parked: Vec<usize>,
+    /// How many tokens there were whenever it went on after its worker was lost.
+    pub(crate) resumed: Vec<usize>,
     pub(crate) said: Vec<Said>,
     pub(crate) text: String,
     pub(crate) choices: Vec<Choice>,
@@ -57,6 +59,16 @@ pub(crate) fn broker_with(config: &str) -> Broker {
     std::fs::write(install.root().join("core.toml"), config).expect("written");
     let broker = Broker::start(install, &[]).expect("a broker");
     broker.load("long");
+    broker
+}
+
+/// A broker with `core.toml` and the model `story`, which is loaded.
+pub(crate) fn story_with(config: &str) -> Broker {
+    let install = Install::new().expect("an installation");
+    install.add_story().expect("a model");
+    std::fs::write(install.root().join("core.toml"), config).expect("written");
+    let broker = Broker::start(install, &[]).expect("a broker");
+    broker.load("story");
     broker
 }
 
@@ -128,6 +140,7 @@ impl Heard {
             positions: Vec::new(),
             waits_ms: Vec::new(),
             parked: Vec::new(),
+            resumed: Vec::new(),
             said: Vec::new(),
             text: String::new(),
             choices: Vec::new(),
@@ -174,6 +187,10 @@ impl Heard {
             }
             Ok(Event::Choice(choice)) => self.choices.push(choice),
             Ok(Event::Progress { .. }) => {}
+            Ok(Event::Resumed { tokens }) => {
+                assert_eq!(tokens as usize, self.said.len(), "it knows what was told");
+                self.resumed.push(self.said.len());
+            }
             end => self.end = end,
         }
     }

@@ -7,7 +7,6 @@ use llama_cpp_sys_2 as sys;
 
 use super::context::{Context, SequenceError};
 
-#[allow(dead_code, reason = "whoever saves and restores contexts comes with another change")]
 impl Context<'_> {
     /// The last position of `sequence`; `None` while it has no cells.
     ///

@@ -33,6 +33,7 @@ impl Outbox {
             self.write_batch(sink, &batch).await?;
             self.0.writing.set(Load::default());
             self.0.written.notify_one();
+            self.0.room.notify_waiters();
             batch.clear();
             batch.shrink_to(IDLE_BYTES_MAX);
         }

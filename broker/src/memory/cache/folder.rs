@@ -1,6 +1,7 @@
 //! What lies in cache/: contexts, oldest first to go, and the key.
 
 use std::{
+    cmp::Reverse,
     fs::File,
     io::{self, Write as _},
     os::fd::{AsFd as _, BorrowedFd, OwnedFd},
@@ -148,11 +149,14 @@ impl Folder {
     }
 
     /// Deletes the oldest contexts but `name` until no more than `bytes_max` are left, and answers
-    /// how many bytes they have. Ends with the list: every turn takes one off it.
+    /// how many bytes they have: those of the same user first, so that who saves much loses own
+    /// ones before others do. Ends with the list: every turn takes one off it.
     fn make_room(&self, name: &str, bytes_max: u64) -> Result<u64, CacheError> {
         let mut others = self.list()?;
         others.retain(|other| other.name != name);
-        others.sort_by(|one, other| (other.modified, &other.name).cmp(&(one.modified, &one.name)));
+        let owner = user_of(name);
+        let order = |one: &Listed| (user_of(&one.name) != owner, one.modified, one.name.clone());
+        others.sort_by_key(|one| Reverse(order(one)));
         while total(&others) > bytes_max || others.len() >= CONTEXTS_MAX {
             let Some(oldest) = others.pop() else {
                 break;
@@ -238,4 +242,9 @@ pub(super) fn remove(dir: BorrowedFd<'_>, name: &str) -> Result<(), CacheError> 
 /// Makes a new name last.
 pub(super) fn sync(dir: BorrowedFd<'_>) -> io::Result<()> {
     open(dir, ".", OFlag::O_RDONLY | OFlag::O_DIRECTORY)?.sync_all()
+}
+
+/// The user that a context's file name starts with.
+fn user_of(name: &str) -> &str {
+    name.split_once('-').map_or("", |(user, _)| user)
 }

@@ -94,7 +94,7 @@ impl Core {
         let held = Rc::new(Held::new(restored.state, charge));
         let queued = worker.feed.push_state(head, &held);
         let (outbox, name) = (live.outbox.clone(), live.id.clone());
-        let listener = Listener { ticket, outbox, id: name, choice: 0 };
+        let listener = Listener { ticket, outbox, id: name, choice: 0, journal: None };
         worker.ledger.submit(job, Want::Count, Emitted::default(), listener);
         worker.sent(queued);
         self.demand(id);

@@ -9,7 +9,7 @@ mod carry;
 mod published;
 mod saved;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use core_wire::{
     client::Cache,
@@ -18,7 +18,7 @@ use core_wire::{
 };
 
 use self::published::Published;
-use super::{Core, worker::Stage};
+use super::{Core, arrive::After, worker::Stage};
 use crate::{
     config::CacheConfig,
     ipc::{ConnId, Outbox},
@@ -72,6 +72,8 @@ pub(super) struct Contexts {
     /// Bytes of all that are saved, as the last look at cache/ found.
     saved_bytes: u64,
     last_domain: DomainId,
+    /// Of sessions that are over, while something that was detached goes on.
+    outlived: BTreeSet<DomainId>,
     /// By model; forgotten with the broker's end, or when they are withdrawn.
     published: BTreeMap<ModelId, Vec<Published>>,
     /// How often a prefix was given to a new worker: their requests are named by it.
@@ -114,6 +116,7 @@ impl Contexts {
             budget: Budget::of_contexts(held_max(&setup.config.cache)),
             saved_bytes: saved_bytes.unwrap_or(0),
             last_domain: DomainId::PUBLIC,
+            outlived: BTreeSet::new(),
             published: BTreeMap::new(),
             given: 0,
         }
@@ -142,6 +145,29 @@ fn held_max(config: &CacheConfig) -> usize {
 }
 
 impl Core {
+    /// A session is over: its domain is forgotten, at the latest once what it has detached has
+    /// ended.
+    pub(super) fn forget_unless_used(&mut self, domain: DomainId) {
+        if self.is_used(domain) {
+            self.contexts.outlived.insert(domain);
+        } else {
+            self.forget(domain);
+        }
+    }
+
+    /// A request of a domain has ended. If it was the last one of a session that is over, nothing
+    /// of it is left, once its job was told to end.
+    pub(super) fn left_domain(&mut self, domain: DomainId) {
+        if self.contexts.outlived.contains(&domain) && !self.is_used(domain) {
+            self.contexts.outlived.remove(&domain);
+            self.after.push_back(After::Forget(domain));
+        }
+    }
+
+    fn is_used(&self, domain: DomainId) -> bool {
+        self.live.values().any(|live| live.session.domain == domain)
+    }
+
     /// A session is over: nothing of it may be found any more in any worker that had a job of it.
     pub(super) fn forget(&mut self, domain: DomainId) {
         for worker in self.workers.values_mut() {

@@ -63,7 +63,7 @@ impl Core {
         let task = Task::Generate(self.registry.line(model.clone(), Part::Whole));
         let cost = Cost { prompt: tokens, max_tokens: 0 };
         // It may be ids, and only its sender knows which text they were for.
-        Place { task, ask: Ask::Job(work), cost, bound: Bound::ToVocabulary }
+        Place { task, ask: Ask::Job(work), cost, bound: Bound::Vocabulary }
     }
 
     /// A worker has computed a prefix: the next ones of its model get it as well.
@@ -155,7 +155,9 @@ impl Core {
         };
         for worker in self.workers.values_mut() {
             let is_meant = worker.whole().is_some_and(|line| line.model == model);
-            if is_meant && worker.stage != Stage::Gone && worker.domains.remove(&DomainId::PUBLIC) {
+            // The mark stays: what is being computed now may be kept after this and be meant next.
+            if is_meant && worker.stage != Stage::Gone && worker.domains.contains(&DomainId::PUBLIC)
+            {
                 worker.say(&ToWorker::Forget(DomainId::PUBLIC));
             }
         }

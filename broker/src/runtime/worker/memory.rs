@@ -19,8 +19,10 @@ impl Worker {
     pub(in crate::runtime) fn memory_due(&self) -> Option<Instant> {
         let watched = match self.stage {
             Stage::Loading { .. } => true,
-            Stage::Serving => self.is_awaited(),
-            Stage::Stopping { .. } | Stage::Gone => false,
+            // Where the kernel holds it to no limit, an idle one is looked at as well.
+            Stage::Serving => self.is_awaited() || self.expect.data_max.is_none(),
+            Stage::Stopping { .. } => self.expect.data_max.is_none(),
+            Stage::Gone => false,
         };
         watched.then(|| self.memory_at + LOOK_EACH)
     }

@@ -5,15 +5,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::{Stage, Worker};
-use crate::{
-    runtime::cores::Cores,
-    scheduler::Part,
-    workers::{link::Want, recover::Verdict},
-};
-
-/// How long a worker with work may give no sign of life: many times the longest step of a model
-/// that fits the machine (a 512-token slice at depth 4k takes 4.4 s on two cores).
-pub(in crate::runtime) const HUNG_AFTER: Duration = Duration::from_secs(30);
+use crate::{runtime::cores::Cores, scheduler::Part, workers::recover::Verdict};
 
 /// How long a grammar may take to compile: the worker's own limits end it within 2 s on two cores,
 /// and a machine that is busy with other models takes twice that.
@@ -39,14 +31,14 @@ impl Worker {
     }
 
     fn serving_due(&self) -> Option<Instant> {
-        let silent = self.is_awaited().then(|| self.waited_since() + HUNG_AFTER);
+        let silent = self.is_awaited().then(|| self.waited_since() + self.hung_after());
         silent.into_iter().chain(self.cores_due()).chain(self.part_due()).min()
     }
 
     /// When its answer to PAUSE is late.
     fn cores_due(&self) -> Option<Instant> {
         match self.cores {
-            Cores::Asked { at } => Some(at + HUNG_AFTER),
+            Cores::Asked { at } => Some(at + self.hung_after()),
             Cores::Without { .. } | Cores::With => None,
         }
     }
@@ -66,32 +58,11 @@ impl Worker {
         idle && self.part_due().is_some_and(|due| due <= now)
     }
 
-    /// Whether a sign of life is waited for.
-    pub(in crate::runtime) fn is_awaited(&self) -> bool {
-        self.ledger.wants().any(|want| self.owes(want))
-    }
-
-    /// Whether it can be expected to go on with such a job: without cores it computes nothing.
-    fn owes(&self, want: Want) -> bool {
-        match self.cores {
-            Cores::Without { .. } => !want.computes(),
-            Cores::With | Cores::Asked { .. } => true,
-        }
-    }
-
-    /// Since when its next word is waited for. A worker that was taken over can show signs of life
-    /// for ever, so they do not count for a job that it only has to let go of.
-    fn waited_since(&self) -> Instant {
-        let left = self.ledger.left_since(|want| self.owes(want));
-        left.map_or(self.alive_at, |left| left.min(self.alive_at))
-    }
-
     /// Looks whether its time is over.
     pub(in crate::runtime) fn check_time(&mut self, heartbeat: u64) {
         let now = Instant::now();
         if heartbeat != self.heartbeat {
-            self.heartbeat = heartbeat;
-            self.alive_at = now;
+            self.lives(heartbeat, now);
         }
         self.check_memory(now);
         if self.time_due().is_none_or(|due| due > now) || self.is_unused(now) {
@@ -104,9 +75,9 @@ impl Worker {
                 Verdict::Late { compile_ms: millis(COMPILE_WITHIN) }
             }
             Stage::Serving if self.cores_due().is_some_and(|due| due <= now) => {
-                Verdict::Greedy { asked_ms: millis(HUNG_AFTER) }
+                Verdict::Greedy { asked_ms: millis(self.hung_after()) }
             }
-            Stage::Serving if self.alive_at + HUNG_AFTER <= now => {
+            Stage::Serving if self.alive_at + self.hung_after() <= now => {
                 Verdict::Hung { silent_ms: millis(now - self.alive_at) }
             }
             Stage::Serving => Verdict::Stuck { held_ms: millis(now - self.waited_since()) },

@@ -25,7 +25,12 @@ impl State {
     }
 
     /// Whether the new worker would fit in the place of the old one; then that gets nothing new.
-    pub(in crate::scheduler) fn clear_for(&mut self, line: &LineId, bytes: u64) -> bool {
+    pub(in crate::scheduler) fn clear_for(
+        &mut self,
+        line: &LineId,
+        bytes: u64,
+        out: &mut Vec<Effect>,
+    ) -> bool {
         let Some(swap) = self.swaps.get(&line.model).filter(|swap| swap.to == *line) else {
             return false;
         };
@@ -34,6 +39,7 @@ impl State {
         }
         let old = self.lines.get_mut(&swap.from);
         let vocabulary = old.map_or(0, |old| {
+            old.drop_spare(&swap.from, out);
             old.turnover = Turnover::Held;
             old.tenure.vocabulary
         });
@@ -98,12 +104,13 @@ impl State {
                 }
                 return self.settle(&from, out);
             }
-            Plan::Evict(lines) => lines.iter().for_each(|id| self.evict(id, out)),
+            Plan::Evict(leavers) => self.evict_all(&leavers, out),
             Plan::Grant | Plan::Wait => {}
         }
         if let (Some(line), Some(crew)) = (self.lines.get_mut(&from), crew) {
             line.station = Station::Stopping(crew.worker);
             out.push(Effect::Stop(crew.worker));
+            line.drop_spare(&from, out);
         }
         self.memory.wish_first(to, bytes);
     }
@@ -123,7 +130,7 @@ impl State {
         let seats = self.jobs.iter_mut().filter(|(_, seat)| seat.worker == crew.worker);
         for (&job, seat) in seats.filter(|(_, seat)| seat.share == Share::Slot) {
             let request = seat.ticket.and_then(|ticket| self.requests.get(&ticket));
-            let moves = request.is_some_and(|request| request.bound != Bound::ToEdition);
+            let moves = request.is_some_and(|request| request.bound != Bound::Edition);
             if moves && seat.stay != Stay::Leaves {
                 seat.stay = Stay::Leaves;
                 out.push(Effect::Park { worker: crew.worker, job });

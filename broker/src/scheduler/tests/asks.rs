@@ -41,8 +41,8 @@ impl World {
         let joins = ticket.0.is_multiple_of(2) && is_open;
         let entry = if joins { Entry::Joins } else { Entry::Opens };
         let Arrival { task, class, bound, cost: Cost { prompt, .. }, .. } = arrival.clone();
-        let (job, told, home, emitted) = (None, None, None, 0);
-        let open = Open { task, class, prompt, emitted, job, told, bound, home };
+        let (job, told, home, emitted, deaths) = (None, None, None, 0, (0, 0));
+        let open = Open { task, class, prompt, emitted, job, told, deaths, bound, home };
         self.open.insert(ticket, open);
         self.step(Event::Arrived(Arrival { ticket, entry, ..arrival }));
     }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use core_wire::{client::Priority, ids::JobId};
 
 use super::{
-    loads::{Stage, vocabulary},
+    loads::vocabulary,
     world::{Job, Mark, World},
 };
 use crate::scheduler::{Bound, Effect, LineId, Task, Ticket, WorkerId, cells::needed};
@@ -31,13 +31,12 @@ impl World {
                 assert!(open.job.is_none(), "told though it does not wait");
                 assert_ne!(open.told.replace(position), Some(position), "told twice");
             }
-            Effect::Load(line) => {
-                let mut workers = self.workers.values();
-                assert!(workers.all(|worker| worker.line != line), "a second worker");
-                self.note_swap(&line);
-                let first = self.loading.insert(line, Stage::Prepared);
-                assert!(first.is_none(), "a second load");
+            Effect::Load(line) => self.check_load(line),
+            Effect::LoadSpare(line) => self.check_load_spare(line),
+            Effect::DropSpare(line) => {
+                assert_eq!(self.spares.insert(line, true), Some(false), "dropped once");
             }
+            Effect::Promote { line, worker } => self.check_promote(&line, worker),
             Effect::Submit { worker, ticket, job, class } => {
                 self.check_submit(worker, ticket, job, class);
             }
@@ -67,8 +66,10 @@ impl World {
         assert!(worker.jobs.is_empty(), "stopped while it runs");
         assert!(!worker.stopping, "stopped once");
         worker.stopping = true;
-        let line = worker.line.clone();
-        self.check_needless(&line);
+        if !worker.spare {
+            let line = worker.line.clone();
+            self.check_needless(&line);
+        }
     }
 
     fn check_submit(&mut self, worker: WorkerId, ticket: Ticket, job: JobId, class: Priority) {
@@ -82,9 +83,10 @@ impl World {
         if let Some(home) = home.filter(|home| *home != crew.line && open.emitted > 0) {
             let (old, new) = (vocabulary(&home), vocabulary(&crew.line));
             assert!(old == new && old != 0, "tokens behind those of another vocabulary");
-            assert_ne!(open.bound, Bound::ToEdition);
+            assert_ne!(open.bound, Bound::Edition);
         }
         let generates = matches!(open.task, Task::Generate(_));
+        let suspect = open.deaths.0 >= 2 && open.emitted <= open.deaths.1;
         let mark = match open.task {
             Task::Generate(_) => Mark::Runs,
             Task::Embed(_) => Mark::Text,
@@ -93,6 +95,8 @@ impl World {
         let cells = if generates { needed(open.prompt, open.emitted) } else { 0 };
         let crew = self.workers.get_mut(&worker).expect("submitted to a live worker");
         assert!(!crew.stopping, "submitted to a worker that ends");
+        assert!(!crew.spare, "submitted to a spare");
+        assert!(!suspect || crew.jobs.is_empty(), "a suspect is not alone");
         crew.jobs.insert(job, Job { mark, class, cells, ticket });
         let slots = crew.jobs.values().filter(|job| job.mark.takes_slot()).count();
         assert!(slots <= crew.slots, "more jobs than slots");

@@ -7,8 +7,8 @@ use super::{
     world::{line, lost},
 };
 use crate::scheduler::{
-    Arrival, Cost, Edition, Effect, Event, Limits, LineId, State, Task, Tenure, Ticket, WorkerId,
-    step,
+    Arrival, Cost, Edition, Effect, Event, Limits, LineId, Loss, State, Task, Tenure, Ticket,
+    WorkerId, step,
 };
 
 /// Milliseconds that a swap gives what runs.
@@ -76,7 +76,8 @@ impl Desk {
     }
 
     pub(super) fn gone(&mut self, worker: u64) -> Vec<Effect> {
-        self.step(Event::Gone { worker: WorkerId(worker), refusal: lost() })
+        let (worker, loss) = (WorkerId(worker), Loss::Innocent);
+        self.step(Event::Gone { worker, refusal: lost(), loss })
     }
 
     pub(super) fn fails(&mut self, line: &LineId, refusal: Refusal) -> Vec<Effect> {

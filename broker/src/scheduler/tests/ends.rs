@@ -9,7 +9,7 @@ use super::{
     small::{CONN, WORKER, arrival, codes, generate, ready, state, submitted},
     world::{line, request},
 };
-use crate::scheduler::{Arrival, Deadline, Effect, End, Event, Task, Ticket, step};
+use crate::scheduler::{Arrival, Deadline, Effect, End, Event, Loss, Task, Ticket, step};
 
 #[test]
 fn a_cancelled_job_keeps_its_slot_until_the_worker_lets_go() {
@@ -45,13 +45,13 @@ fn a_deadline_ends_what_waits_and_what_runs() {
 }
 
 #[test]
-fn a_lost_worker_ends_what_ran_and_is_replaced_for_what_waits() {
+fn what_cannot_go_on_ends_with_its_worker_and_what_waits_gets_another() {
     let mut state = state();
     generate(&mut state, 1, Priority::Normal);
     generate(&mut state, 2, Priority::Normal);
     ready(&mut state, 1);
     let refusal = Refusal::new(Code::WorkerLost, "killed");
-    let effects = step(&mut state, Event::Gone { worker: WORKER, refusal });
+    let effects = step(&mut state, Event::Gone { worker: WORKER, refusal, loss: Loss::Final });
     assert_eq!(codes(&effects), [(1, Code::WorkerLost)]);
     assert!(effects.contains(&Effect::Load(line(0))));
 }
@@ -80,7 +80,7 @@ fn a_closed_session_leaves_nothing_behind() {
         effects.iter().filter(|effect| matches!(effect, Effect::Finish { end: End::Unheard, .. }));
     assert_eq!(unheard.count(), 2);
     assert!(effects.iter().any(|effect| matches!(effect, Effect::CancelJob { .. })));
-    assert_eq!((state.sessions(), state.waiting()), (0, 0));
+    assert_eq!((state.sessions.len(), state.waiting()), (0, 0));
 }
 
 #[test]
@@ -99,7 +99,7 @@ fn unload_waits_for_what_runs_and_a_later_request_loads_again() {
     let effects = step(&mut state, Event::JobEnded { job, end });
     assert!(effects.contains(&Effect::Stop(WORKER)), "{effects:?}");
     let refusal = Refusal::new(Code::WorkerLost, "stopped");
-    let effects = step(&mut state, Event::Gone { worker: WORKER, refusal });
+    let effects = step(&mut state, Event::Gone { worker: WORKER, refusal, loss: Loss::Final });
     assert!(effects.contains(&Effect::Finish { ticket: Ticket(2), end: End::Placed }));
     assert!(effects.contains(&Effect::Load(line(0))));
 }

@@ -50,7 +50,10 @@ impl World {
             }
             waits @ Stage::Sized(_) => drop(self.loading.insert(line, waits)),
             Stage::Started => self.is_ready(line, slots),
-            Stage::Refused(refusal) => self.step(Event::LoadFailed { line, refusal }),
+            Stage::Refused(refusal) => {
+                self.spares.remove(&line);
+                self.step(Event::LoadFailed { line, refusal });
+            }
         }
     }
 
@@ -62,12 +65,15 @@ impl World {
             _ => Keep::Normal,
         };
         let (jobs, cells) = (BTreeMap::new(), CELLS);
-        let (full, stopping) = (false, false);
-        let crew = Worker { line: line.clone(), keep, slots, cells, jobs, full, stopping };
+        let (full, stopping, dropped) = (false, false, self.spares.remove(&line));
+        let (of, spare) = (line.clone(), dropped.is_some());
+        let crew = Worker { line: of, keep, slots, cells, jobs, full, stopping, spare };
         self.workers.insert(worker, crew);
         let idle_ms = worker.0.is_multiple_of(3).then_some(worker.0 % 8);
         let tenure = Tenure { keep, idle_ms, vocabulary: vocabulary(&line) };
         self.step(Event::Ready { line, worker, slots, cells, tenure });
+        let stopped = self.workers.get(&worker).is_some_and(|worker| worker.stopping);
+        assert!(stopped || dropped != Some(true), "a spare that nobody wants stays");
     }
 
     pub(super) fn load_fails(&mut self, number: u8) {
@@ -76,7 +82,10 @@ impl World {
         if let Some((line, _)) = pick(able.into_iter(), number) {
             let line = line.clone();
             self.loading.remove(&line);
-            self.held.remove(&line);
+            match self.spares.remove(&line) {
+                Some(_) => self.spared.remove(&line),
+                None => self.held.remove(&line),
+            };
             self.step(Event::LoadFailed { line, refusal: lost() });
         }
     }
@@ -93,21 +102,36 @@ impl World {
             task: Task::Swap { from, to },
             class: Priority::Normal,
             cost: Cost::default(),
-            bound: Bound::ToModel,
+            bound: Bound::Model,
             deadline: None,
         });
+    }
+
+    pub(super) fn check_load(&mut self, line: LineId) {
+        assert!(self.workers.values().all(|worker| worker.line != line), "a second worker");
+        assert!(!self.spares.contains_key(&line), "a load beside that of a spare");
+        self.note_swap(&line);
+        let first = self.loading.insert(line, Stage::Prepared);
+        assert!(first.is_none(), "a second load");
     }
 
     pub(super) fn check_start(&mut self, line: LineId) {
         let Some(Stage::Sized(bytes)) = self.loading.insert(line.clone(), Stage::Started) else {
             panic!("{line:?} was not asked for memory");
         };
-        assert!(self.held.insert(line, bytes).is_none(), "granted twice");
-        assert!(self.held.values().sum::<u64>() <= BUDGET, "beyond the budget: {:?}", self.held);
+        let spare = self.spares.get(&line);
+        assert_ne!(spare, Some(&true), "started for nobody");
+        let held = if spare.is_some() { &mut self.spared } else { &mut self.held };
+        assert!(held.insert(line, bytes).is_none(), "granted twice");
+        assert!(self.granted() <= BUDGET, "beyond the budget: {:?}", (&self.held, &self.spared));
+    }
+
+    fn granted(&self) -> u64 {
+        self.held.values().chain(self.spared.values()).sum()
     }
 
     pub(super) fn check_memory(&self, granted: u64) {
-        assert_eq!(granted, self.held.values().sum::<u64>(), "{:?}", self.held);
+        assert_eq!(granted, self.granted(), "{:?}", (&self.held, &self.spared));
     }
 
     pub(super) fn check_no_room(&mut self, line: LineId, refusal: Refusal) {
@@ -116,19 +140,30 @@ impl World {
         };
         assert_eq!(refusal.code, Code::Memory);
         assert_eq!(refusal.retry_after_ms.is_none(), *bytes > BUDGET, "{refusal:?}");
-        let held: u64 = self.held.values().sum();
-        let goes = |worker: &&Worker| worker.stopping || self.is_needless(worker);
-        let going = self.workers.values().filter(goes).map(|worker| self.held[&worker.line]);
-        let room = BUDGET - held + going.sum::<u64>();
-        let awaited = self.awaited(&line) || self.swaps.values().any(|(_, to)| *to == line);
-        assert!(*bytes > room || !awaited, "{bytes} would have had room in {room}");
+        let free = BUDGET - self.granted();
+        match self.spares.get(&line) {
+            Some(dropped) => assert!(*dropped || *bytes > free, "{bytes} fit the free {free}"),
+            None => {
+                let room = free + self.going();
+                let awaited = self.awaited(&line) || self.swaps.values().any(|(_, to)| *to == line);
+                assert!(*bytes > room || !awaited, "{bytes} would have had room in {room}");
+            }
+        }
         self.loading.insert(line, Stage::Refused(refusal));
+    }
+
+    /// Bytes of those that end, or may be asked to for another model.
+    fn going(&self) -> u64 {
+        let goes =
+            |worker: &&Worker| !worker.spare && (worker.stopping || self.is_needless(worker));
+        let going = self.workers.values().filter(goes).map(|worker| self.held[&worker.line]);
+        going.sum::<u64>() + self.going_spares()
     }
 
     /// Whether a worker may be asked to end for another model.
     fn is_needless(&self, worker: &Worker) -> bool {
         let swapped = self.swaps.contains_key(&worker.line.model);
-        let free = worker.jobs.is_empty() && !self.awaited(&worker.line);
+        let free = worker.jobs.is_empty() && !worker.spare && !self.awaited(&worker.line);
         free && !swapped && worker.keep != Keep::Pinned && !self.unloaded(&worker.line)
     }
 
@@ -170,7 +205,7 @@ impl World {
     pub(super) fn check_swapped(&mut self, from: &LineId, to: &LineId) {
         let swap = self.swaps.remove(&to.model);
         assert_eq!(swap, Some((from.clone(), to.clone())), "a swap that was asked for");
-        let lives = self.workers.values().any(|worker| worker.line == *from && !worker.stopping);
+        let lives = self.is_served(from);
         let new = self.workers.values().find(|worker| worker.line == *to);
         assert!(new.is_some_and(|worker| !worker.stopping), "the new worker serves");
         // Of a file that had no worker of late nothing is known.
@@ -178,9 +213,9 @@ impl World {
         let same = known == vocabulary(to) && known != 0;
         for open in self.open.values_mut().filter(|open| open.job.is_none()) {
             let bound = match open.bound {
-                Bound::ToModel => false,
-                Bound::ToVocabulary => !same,
-                Bound::ToEdition => true,
+                Bound::Model => false,
+                Bound::Vocabulary => !same,
+                Bound::Edition => true,
             };
             let stays = bound || open.emitted > 0 && (lives || !same);
             let loads = matches!(open.task, Task::Load(_) | Task::Unload(_));

@@ -33,7 +33,7 @@ fn arrival(number: u64) -> Arrival {
         task: Task::Generate(line(0)),
         class: classes[usize::try_from(number % 3).unwrap()],
         cost: Cost { prompt: small % 97, max_tokens: 1 + small % 31 },
-        bound: Bound::ToModel,
+        bound: Bound::Model,
         deadline: None,
     }
 }

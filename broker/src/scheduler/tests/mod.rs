@@ -1,5 +1,6 @@
 //! Every order of events keeps the promises; single cases say what the promises are.
 
+mod adopt;
 mod asks;
 mod checks;
 mod desk;
@@ -12,9 +13,11 @@ mod ops;
 mod parks;
 mod places;
 mod ranks;
+mod recover;
 mod room;
 mod sim;
 mod small;
+mod spares;
 mod swaps;
 mod texts;
 mod told;
@@ -56,6 +59,7 @@ fn op() -> impl Strategy<Value = Op> {
         1 => (0..MODELS).prop_map(Op::Wanted),
         2 => (0..3u8, 0..6u8).prop_map(|(conn, id)| Op::Cancel(conn, id)),
         2 => any::<u8>().prop_map(Op::Abandon),
+        3 => (any::<u8>(), 0..3u8, 0..6u8).prop_map(|(pick, conn, id)| Op::Move(pick, conn, id)),
         9 => (any::<u8>(), 1..4u8).prop_map(|(pick, slots)| Op::LoadEnds(pick, slots)),
         1 => any::<u8>().prop_map(Op::LoadFails),
         6 => any::<u8>().prop_map(Op::JobEnds),
@@ -63,9 +67,11 @@ fn op() -> impl Strategy<Value = Op> {
         4 => any::<(u8, u8)>().prop_map(|(pick, by)| Op::Grown(pick, by)),
         4 => any::<u8>().prop_map(Op::Parked),
         1 => any::<u8>().prop_map(Op::WorkerDies),
-        2 => any::<u8>().prop_map(Op::WorkerGone),
+        4 => (any::<u8>(), 0..4u8).prop_map(|(pick, loss)| Op::WorkerGone(pick, loss)),
         2 => (1..20u8).prop_map(Op::Tick),
         1 => (0..MODELS).prop_map(Op::Dismiss),
+        4 => (0..MODELS).prop_map(Op::WantSpare),
+        1 => (0..MODELS).prop_map(Op::DropSpare),
         1 => small.prop_map(Op::Drain),
     ]
 }
@@ -78,10 +84,11 @@ proptest! {
     })]
 
     /// Exactly one end for each arrival and nothing after it, slots and cells never exceeded by
-    /// what is given, one worker for a line at most, every queue position told and right, parks
-    /// only where they help somebody or make room for a swap, memory never above the budget, nobody
-    /// evicted who is needed, nobody refused who could have had room, tokens only behind tokens of
-    /// their own vocabulary, and nobody waits for ever.
+    /// what is given, one worker and one idle spare for a line at most, every queue position told
+    /// and right, parks only where they help somebody or make room for a swap, memory never above
+    /// the budget, nobody evicted who is needed, nobody refused who could have had room, tokens
+    /// only behind tokens of their own vocabulary, each session with its own requests whoever
+    /// moves, and nobody waits for ever.
     #[test]
     fn every_history_keeps_the_promises(ops in proptest::collection::vec(op(), 1..OPS_MAX)) {
         let mut world = World::new();

@@ -9,6 +9,7 @@ pub(super) enum Op {
     Close(u8),
     Arrive(Asked),
     Cancel(u8, u8),
+    Move(u8, u8, u8),
     Abandon(u8),
     LoadEnds(u8, u8),
     LoadFails(u8),
@@ -17,9 +18,11 @@ pub(super) enum Op {
     Grown(u8, u8),
     Parked(u8),
     WorkerDies(u8),
-    WorkerGone(u8),
+    WorkerGone(u8, u8),
     Tick(u8),
     Dismiss(u8),
+    WantSpare(u8),
+    DropSpare(u8),
     Drain(u8),
     /// Session, request and model.
     Swap(u8, u8, u8),
@@ -53,8 +56,8 @@ pub(super) fn task_of(number: u8, line: LineId) -> Task {
 /// Mostly nothing in particular.
 pub(super) fn bound_of(number: u8) -> Bound {
     match number {
-        0 => Bound::ToEdition,
-        1 => Bound::ToVocabulary,
-        _ => Bound::ToModel,
+        0 => Bound::Edition,
+        1 => Bound::Vocabulary,
+        _ => Bound::Model,
     }
 }

@@ -132,20 +132,7 @@ fn one_that_is_given_up_for_ever_without_a_token_ends() {
 #[test]
 fn cells_are_charged_by_blocks_and_a_large_prompt_is_not_passed() {
     assert_eq!([needed(0, 0), needed(1, 0), needed(64, 1), needed(60, 4)], [64, 128, 192, 128]);
-    let mut state = state();
-    let load = Arrival { task: Task::Load(line(0)), ..arrival(9, Priority::Normal) };
-    step(&mut state, Event::Arrived(load));
-    let slots = 4;
-    step(
-        &mut state,
-        Event::Ready {
-            line: line(0),
-            worker: WORKER,
-            slots,
-            cells: 512,
-            tenure: Tenure::default(),
-        },
-    );
+    let mut state = four_slots();
     let mut ask = |number, prompt| {
         let cost = Cost { prompt, max_tokens: 1_000 };
         let arrival = Arrival { cost, ..arrival(number, Priority::Normal) };
@@ -163,22 +150,19 @@ fn cells_are_charged_by_blocks_and_a_large_prompt_is_not_passed() {
     assert_eq!(submitted(&effects), [3]);
 }
 
-/// 512 cells and four slots, and what is asked for them in this order.
-fn crowded(asked: &[(u8, Priority, u32)]) -> (State, Vec<Vec<Effect>>) {
+/// A worker of 512 cells and four slots.
+fn four_slots() -> State {
     let mut state = state();
     let load = Arrival { task: Task::Load(line(0)), ..arrival(99, Priority::Normal) };
     step(&mut state, Event::Arrived(load));
-    let slots = 4;
-    step(
-        &mut state,
-        Event::Ready {
-            line: line(0),
-            worker: WORKER,
-            slots,
-            cells: 512,
-            tenure: Tenure::default(),
-        },
-    );
+    let (worker, slots, cells, tenure) = (WORKER, 4, 512, Tenure::default());
+    step(&mut state, Event::Ready { line: line(0), worker, slots, cells, tenure });
+    state
+}
+
+/// 512 cells and four slots, and what is asked for them in this order.
+fn crowded(asked: &[(u8, Priority, u32)]) -> (State, Vec<Vec<Effect>>) {
+    let mut state = four_slots();
     let effects = asked.iter().map(|&(number, class, prompt)| {
         let cost = Cost { prompt, max_tokens: 1_000 };
         step(&mut state, Event::Arrived(Arrival { cost, ..arrival(number, class) }))

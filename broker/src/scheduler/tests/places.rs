@@ -129,7 +129,8 @@ fn a_grammar_worker_has_one_grammar_at_a_time() {
         },
     );
     assert_eq!(submitted(&first), [1]);
-    let died = Event::Gone { worker: WORKER, refusal: Refusal::new(Code::BadGrammar, "it died") };
+    let refusal = Refusal::new(Code::BadGrammar, "it died");
+    let died = Event::Gone { worker: WORKER, refusal, loss: crate::scheduler::Loss::Final };
     let effects = step(&mut state, died);
     assert_eq!(codes(&effects), [(1, Code::BadGrammar)], "the other one gets another worker");
     assert!(matches!(effects.last(), Some(Effect::Load(_))), "{effects:?}");

@@ -99,7 +99,7 @@ impl Sim {
             task,
             class: kind.class,
             cost: kind.cost,
-            bound: Bound::ToModel,
+            bound: Bound::Model,
             deadline: None,
         }));
         number

@@ -36,7 +36,7 @@ pub(super) fn arrival(number: u8, class: Priority) -> Arrival {
         task: Task::Generate(line(0)),
         class,
         cost: Cost { prompt: 8, max_tokens: 8 },
-        bound: Bound::ToModel,
+        bound: Bound::Model,
         deadline: None,
     }
 }

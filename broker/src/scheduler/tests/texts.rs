@@ -30,7 +30,7 @@ fn ask(state: &mut State, (conn, number): (u64, u64), task: Task, tokens: u32) -
             task,
             class: Priority::Normal,
             cost: Cost { prompt: tokens, max_tokens: 0 },
-            bound: Bound::ToModel,
+            bound: Bound::Model,
             deadline: None,
         }),
     )

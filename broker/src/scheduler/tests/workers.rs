@@ -2,8 +2,8 @@
 
 use core_wire::ids::JobId;
 
-use super::world::{Job, Mark, Open, World, lost, pick};
-use crate::scheduler::{End, Event, WorkerId, cells::needed};
+use super::world::{Job, Mark, Open, Worker, World, lost, pick};
+use crate::scheduler::{End, Event, LineId, Loss, WorkerId, cells::needed};
 
 impl World {
     pub(super) fn job_ends(&mut self, number: u8) {
@@ -77,17 +77,42 @@ impl World {
         self.step(Event::Dying(worker));
     }
 
-    pub(super) fn worker_gone(&mut self, number: u8) {
+    pub(super) fn worker_gone(&mut self, number: u8, loss: u8) {
         if let Some(worker) = pick(self.workers.keys().copied(), number) {
-            self.lose(worker);
+            let losses = [Loss::Innocent, Loss::Suspect, Loss::Suspect, Loss::Final];
+            self.lose(worker, losses[usize::from(loss)]);
         }
     }
 
-    pub(super) fn lose(&mut self, worker: WorkerId) {
-        if let Some(gone) = self.workers.remove(&worker) {
-            self.held.remove(&gone.line);
-            self.draining.remove(&gone.line);
+    fn has_lost(&mut self, line: &LineId) {
+        self.held.remove(line);
+        self.draining.remove(line);
+        if self.spares.get(line) == Some(&false) {
+            // What was begun for the spare is for those who wait from now on.
+            self.spares.remove(line);
+            self.succeeds(line);
         }
-        self.step(Event::Gone { worker, refusal: lost() });
+    }
+
+    /// The world's view of a worker that is lost: what ran there waits again, unless it ends.
+    pub(super) fn lose(&mut self, worker: WorkerId, loss: Loss) {
+        let crew = self.workers.remove(&worker);
+        for job in crew.iter().flat_map(|crew| crew.jobs.values()) {
+            if let Some(open) = self.open.get_mut(&job.ticket) {
+                (open.job, open.told) = (None, None);
+                let alive = open.emitted > open.deaths.1;
+                let count =
+                    if alive { 0 } else { open.deaths.0 } + u32::from(loss == Loss::Suspect);
+                open.deaths = (count, open.emitted);
+            }
+        }
+        match crew {
+            Some(Worker { line, spare: true, .. }) => drop(self.spared.remove(&line)),
+            Some(Worker { line, .. }) => self.has_lost(&line),
+            None => {}
+        }
+        self.step(Event::Gone { worker, refusal: lost(), loss });
+        let mut open = self.open.values();
+        assert!(open.all(|open| open.deaths.0 < 3), "at the third death in a row it is refused");
     }
 }

@@ -13,7 +13,7 @@ use super::{loads::Stage, ops::Op};
 use crate::{
     config::Keep,
     ipc::ConnId,
-    scheduler::{Bound, Edition, Event, Limits, LineId, State, Task, Ticket, WorkerId, step},
+    scheduler::{Bound, Edition, Event, Limits, LineId, Loss, State, Task, Ticket, WorkerId, step},
 };
 
 /// Bytes that all workers may be granted.
@@ -60,6 +60,8 @@ pub(super) struct Open {
     pub(super) emitted: u32,
     pub(super) job: Option<JobId>,
     pub(super) told: Option<u32>,
+    /// Deaths in a row without a token, and the tokens at the last of them.
+    pub(super) deaths: (u32, u32),
     pub(super) bound: Bound,
     /// The line that it was given to last.
     pub(super) home: Option<LineId>,
@@ -74,6 +76,8 @@ pub(super) struct Worker {
     /// It gave a job up unasked, and nothing has left it since.
     pub(super) full: bool,
     pub(super) stopping: bool,
+    /// It may be given nothing.
+    pub(super) spare: bool,
 }
 
 pub(super) struct World {
@@ -83,7 +87,11 @@ pub(super) struct World {
     pub(super) open: BTreeMap<Ticket, Open>,
     pub(super) ended: BTreeSet<Ticket>,
     pub(super) loading: BTreeMap<LineId, Stage>,
-    /// What was granted and not given back.
+    /// Lines that load a spare, and whether it was dropped.
+    pub(super) spares: BTreeMap<LineId, bool>,
+    /// What spares were granted and have not given back.
+    pub(super) spared: BTreeMap<LineId, u64>,
+    /// What others were granted and not given back.
     pub(super) held: BTreeMap<LineId, u64>,
     /// Whose workers take nothing new because of an unload, even if its asker has gone.
     pub(super) draining: BTreeSet<LineId>,
@@ -124,6 +132,8 @@ impl World {
             open: BTreeMap::new(),
             ended: BTreeSet::new(),
             loading: BTreeMap::new(),
+            spares: BTreeMap::new(),
+            spared: BTreeMap::new(),
             held: BTreeMap::new(),
             draining: BTreeSet::new(),
             current: BTreeMap::new(),
@@ -137,13 +147,14 @@ impl World {
     pub(super) fn apply(&mut self, op: Op) {
         match op {
             Op::Open(conn) => self.step(Event::Opened(ConnId(conn.into()))),
-            Op::Close(conn) => self.step(Event::Closed(ConnId(conn.into()))),
+            Op::Close(conn) => self.close(ConnId(conn.into())),
             Op::Arrive(asked) => self.arrive(&asked),
             Op::Cancel(conn, id) => {
                 let (conn, id) = (ConnId(conn.into()), request(id));
                 self.step(Event::Cancelled { conn, target: id.clone().into() });
                 assert!(!self.state.is_open(conn, &id), "all that share a name end with it");
             }
+            Op::Move(number, conn, id) => self.move_one(number, ConnId(conn.into()), request(id)),
             Op::Abandon(number) => {
                 if let Some(ticket) = pick(self.open.keys().copied(), number) {
                     self.step(Event::Abandoned { ticket, refusal: lost() });
@@ -156,9 +167,11 @@ impl World {
             Op::Grown(number, by) => self.grown(number, by.into()),
             Op::Parked(number) => self.parked(number),
             Op::WorkerDies(number) => self.worker_dies(number),
-            Op::WorkerGone(number) => self.worker_gone(number),
+            Op::WorkerGone(number, loss) => self.worker_gone(number, loss),
             Op::Tick(ms) => self.tick(ms.into()),
             Op::Dismiss(number) => self.step(Event::Dismissed(self.line(number))),
+            Op::WantSpare(number) => self.step(Event::SpareWanted(self.line(number))),
+            Op::DropSpare(number) => self.step(Event::SpareUnwanted(self.line(number))),
             Op::Wanted(number) => self.step(Event::Wanted(self.line(number))),
             Op::Swap(conn, id, model) => self.swap(conn, id, model),
             Op::Drain(0) => self.step(Event::Drain),
@@ -190,7 +203,7 @@ impl World {
             self.job_ends(0);
             let stopping = self.workers.iter().find(|(_, worker)| worker.stopping);
             if let Some((&worker, _)) = stopping {
-                self.lose(worker);
+                self.lose(worker, Loss::Innocent);
             }
         }
         assert!(self.open.is_empty(), "left waiting: {:?}", self.open);
@@ -219,6 +232,7 @@ impl World {
         let lines: BTreeSet<_> =
             self.open.values().filter_map(|open| open.task.line().cloned()).collect();
         lines.iter().for_each(|line| self.check_positions(line));
+        self.check_sessions();
         self.check_memory(self.state.granted());
     }
 }

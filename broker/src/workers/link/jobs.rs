@@ -134,7 +134,9 @@ impl<L> Ledger<L> {
         at_most("the number of tokens", job.sent, max)?;
         // What is kept of an answer so that it can continue is bounded by this as well.
         let length = u64::from(started.prompt_tokens) + u64::from(job.sent);
-        at_most("the length of a sequence", length, n_ctx)
+        at_most("the length of a sequence", length, n_ctx)?;
+        self.spoke = true;
+        Ok(())
     }
 
     fn ended(&mut self, ended: &Ended) -> Result<(), Breach> {

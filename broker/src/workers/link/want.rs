@@ -44,6 +44,20 @@ impl Want {
         }
     }
 
+    /// Tokens that it may get.
+    pub(crate) fn tokens_max(self) -> u32 {
+        match self {
+            Self::Tokens { max, .. } => max,
+            Self::Floats
+            | Self::Ids
+            | Self::Text
+            | Self::Nothing
+            | Self::State { .. }
+            | Self::Count
+            | Self::Published => 0,
+        }
+    }
+
     /// Whether a job that wants this takes a slot: its prompt is counted, and it may be given up.
     pub(super) fn is_seated(self) -> bool {
         match self {

@@ -20,6 +20,7 @@ pub(super) enum Answers {
     Audit,
     Embedding,
     Context,
+    Detached,
     Done,
 }
 
@@ -29,6 +30,9 @@ impl Answers {
         match request {
             Request::Generate(generate) => Self::Generation { choices: generate.params.n },
             Request::Load { .. } | Request::Unload { .. } | Request::Swap { .. } => Self::Loading,
+            // The broker knows how many completions it has; one is what can be detached.
+            Request::Attach { .. } => Self::Generation { choices: 1 },
+            Request::Detach { .. } => Self::Detached,
             Request::Save { .. }
             | Request::Restore { .. }
             | Request::Publish { .. }
@@ -71,6 +75,8 @@ impl Answers {
             Event::Audit(_) => self == Self::Audit,
             Event::Embedding(_) => self == Self::Embedding,
             Event::Context(_) => self == Self::Context,
+            Event::Detached(_) => self == Self::Detached,
+            Event::Resumed { .. } => matches!(self, Self::Generation { .. }),
         }
     }
 

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{audit::AuditProcess, status::Status};
-use crate::code::Refusal;
+use crate::{code::Refusal, ids::DetachTicket};
 
 /// One thing that happened to a request.
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
@@ -56,6 +56,13 @@ pub enum Event {
     Embedding(Vec<f32>),
     /// Terminal: a context was saved, restored, published or withdrawn.
     Context(ContextInfo),
+    /// The worker was lost; the request goes on with another, behind the tokens that were told.
+    Resumed {
+        /// Tokens that the client has been told so far.
+        tokens: u32,
+    },
+    /// Terminal: the generation that was named outlives its connection.
+    Detached(Detached),
 }
 
 impl Event {
@@ -63,7 +70,11 @@ impl Event {
     pub fn is_terminal(&self) -> bool {
         !matches!(
             self,
-            Self::Queued { .. } | Self::Token { .. } | Self::Progress { .. } | Self::Choice(_)
+            Self::Queued { .. }
+                | Self::Token { .. }
+                | Self::Progress { .. }
+                | Self::Choice(_)
+                | Self::Resumed { .. }
         )
     }
 }
@@ -86,6 +97,8 @@ impl std::fmt::Debug for Event {
             Self::Choice(_) => "Choice",
             Self::Embedding(_) => "Embedding(..)",
             Self::Context(_) => "Context",
+            Self::Resumed { .. } => "Resumed",
+            Self::Detached(_) => "Detached",
         })
     }
 }
@@ -99,6 +112,15 @@ pub struct Done {
     pub usage: Usage,
     /// Where its time went.
     pub timings: Timings,
+}
+
+/// How a detached generation is adopted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Detached {
+    /// What `Attach` needs.
+    pub ticket: DetachTicket,
+    /// Milliseconds that it is kept for after its connection has ended.
+    pub keep_ms: u32,
 }
 
 /// A context that was saved, restored, published or withdrawn.

@@ -13,7 +13,7 @@ pub mod status;
 use serde::{Deserialize, Serialize};
 
 pub use self::{
-    event::{Choice, ContextInfo, Done, Event, FinishReason, ModelInfo, Timings, Usage},
+    event::{Choice, ContextInfo, Detached, Done, Event, FinishReason, ModelInfo, Timings, Usage},
     params::{Cache, Dry, Filters, Grammar, Params, Penalties, Priority, Xtc},
     request::{ChatMessage, Generate, Prompt, Request, Special},
 };

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::params::{Params, bad};
 use crate::{
     code::Refusal,
+    ids::DetachTicket,
     limits::{CHAT_MESSAGES_MAX, CHAT_ROLE_BYTES_MAX},
 };
 
@@ -98,6 +99,21 @@ pub enum Request {
         /// The model.
         model: String,
     },
+    /// Let a generation of this session outlive its connection; answered by `Detached`. It goes on
+    /// here as long as the connection does.
+    Detach {
+        /// The request's name.
+        target: String,
+    },
+    /// Adopt a detached generation: it goes on under the name of this request, from the token with
+    /// the index `from` on; what came before is not told again. Any session of the same user may,
+    /// once, until the ticket expires. Answered as the generation is.
+    Attach {
+        /// What `Detached` gave.
+        ticket: DetachTicket,
+        /// Tokens that the client has got.
+        from: u32,
+    },
 }
 
 // A request may hold a prompt; its debug form tells what it is and never what it says.
@@ -121,6 +137,8 @@ impl std::fmt::Debug for Request {
             Self::Restore { .. } => "Restore",
             Self::Publish { .. } => "Publish(..)",
             Self::Withdraw { .. } => "Withdraw",
+            Self::Detach { .. } => "Detach",
+            Self::Attach { .. } => "Attach",
         })
     }
 }

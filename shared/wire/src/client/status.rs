@@ -21,6 +21,33 @@ pub struct Status {
     pub requests: RequestCounts,
     /// What may be used, and what is.
     pub memory: MemoryStatus,
+    /// Workers that ended without being asked, since the start.
+    pub deaths: DeathCounts,
+}
+
+/// Workers that ended without being asked, by cause.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeathCounts {
+    /// They made a call that their filter kills for (SIGSYS).
+    pub policy: u64,
+    /// They broke the protocol of their rings.
+    pub protocol: u64,
+    /// A memory error (SIGSEGV).
+    pub segfault: u64,
+    /// An assertion (SIGABRT).
+    pub abort: u64,
+    /// An instruction that the CPU does not deliver (SIGILL).
+    pub illegal: u64,
+    /// A model file that changed or could not be read (SIGBUS).
+    pub bus: u64,
+    /// They took more memory than they were granted, or the kernel had none left.
+    pub memory: u64,
+    /// They gave no sign of life.
+    pub hung: u64,
+    /// Somebody else killed them.
+    pub killed: u64,
+    /// They ended by themselves, or otherwise.
+    pub exit: u64,
 }
 
 /// Memory in bytes.
@@ -98,6 +125,8 @@ pub struct WorkerStatus {
     pub profile: String,
     /// Whether it serves a file that was swapped for another.
     pub outdated: bool,
+    /// Whether it only waits to replace another that is lost.
+    pub standby: bool,
 }
 
 /// What a worker is doing.

@@ -24,7 +24,7 @@ const WAIT: Duration = Duration::from_secs(30);
 /// Bytes of a file that are read for its lie.
 const FILE_BYTES_MAX: usize = 64;
 /// Bells that the eventfd takes before it blocks who cleared O_NONBLOCK: a few tokens' worth.
-const BELLS_LEFT: u64 = 8;
+const BELLS_LEFT: u64 = 4;
 
 /// What the process is once it knows what it is for.
 pub(crate) struct Rogue {
@@ -102,14 +102,15 @@ fn claims(rows: &[Row]) -> Vec<Claim> {
 impl Rogue {
     fn serve(&mut self, config: &WorkerConfig, plan: &Serve, models: Vec<OwnedFd>) -> Fallible<()> {
         self.lock(config, plan, &models)?;
+        if self.lie == Lie::Scribbles {
+            // Before LOAD, which lets the engine's threads start and none of Rust's.
+            self.scribbler = Some(Scribbler::start(self.link.forger.clone(), self.seed));
+        }
         let rows = match self.lie {
             Lie::Visible => vec![seccomp::install(Stage::Load)?],
             Lie::Unlocked => Vec::new(),
             _ => filter()?,
         };
-        if self.lie == Lie::Scribbles {
-            self.scribbler = Some(Scribbler::start(self.link.forger.clone(), self.seed));
-        }
         self.load(plan)?;
         drop(models);
         let mut claimed = claims(&rows);

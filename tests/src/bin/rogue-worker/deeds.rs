@@ -72,7 +72,8 @@ pub(crate) fn lie(rogue: &mut Rogue, job: JobId, step: &mut u64) -> Fallible<()>
                 thread::sleep(Duration::from_millis(10));
             }
         }
-        Lie::BellStorm => loop {
+        // The bell of the second takes a few more and blocks then.
+        Lie::BellStorm | Lie::BellFull => loop {
             rogue.link.forger.ring();
         },
         Lie::FloodSteps => flood(&mut rogue.link, step, 0)?,

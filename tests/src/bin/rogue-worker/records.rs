@@ -1,6 +1,6 @@
 //! Records: true ones, and those that mean something impossible.
 
-use core_tests::rogue::Lie;
+use core_tests::rogue::{Lie, VOCABULARY};
 use core_wire::{
     client::FinishReason,
     code::Code,
@@ -11,9 +11,6 @@ use core_wire::{
         Started, Step, StepToken, ToBroker, config::Serve,
     },
 };
-
-/// Ids of the vocabulary that it says it has.
-pub(crate) const VOCABULARY: u32 = 1000;
 
 pub(crate) fn facts(plan: &Serve) -> ModelFacts {
     ModelFacts {

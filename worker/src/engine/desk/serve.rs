@@ -52,7 +52,10 @@ impl Desk<'_> {
             }
             JobKind::Save => self.take_context(job, domain, What::Save)?,
             JobKind::Restore => self.take_context(job, domain, What::Restore(state))?,
-            JobKind::Publish => return self.publishes(job, class, &prompt, length_max).map(Some),
+            JobKind::Publish => {
+                let head = Head { job, class, reuse, domain };
+                return self.publishes(head, &prompt, length_max).map(Some);
+            }
             JobKind::Generate(sampling) => {
                 let head = Head { job, class, reuse, domain };
                 return self.generates(head, *sampling, (&prompt, emitted), length_max).map(Some);
@@ -85,8 +88,7 @@ impl Desk<'_> {
     /// What computes a prefix for everybody.
     fn publishes(
         &self,
-        job: JobId,
-        class: Priority,
+        Head { job, class, domain, .. }: Head,
         prompt: &Prompt,
         length_max: u32,
     ) -> Result<Prepared, Refusal> {
@@ -97,7 +99,8 @@ impl Desk<'_> {
             job,
             class,
             reuse: None,
-            domain: Some(DomainId::PUBLIC),
+            // None once everybody's was withdrawn, which ends it.
+            domain,
             aim: Aim::Publish,
             prompt: tokens.len(),
             tokens: tokens.into(),

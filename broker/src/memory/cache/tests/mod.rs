@@ -131,6 +131,17 @@ fn the_oldest_give_way_and_never_the_one_that_is_saved() {
 }
 
 #[test]
+fn who_saves_much_loses_own_contexts_before_others_do() {
+    let (dir, folder) = folder();
+    let other = Place { uid: 1001, ..place("theirs") };
+    let bytes = folder.save(&other, belongs(), &state(5000), QUOTA).unwrap().file_bytes;
+    age(dir.path(), &other, 30);
+    folder.save(&place("a"), belongs(), &state(5000), QUOTA).unwrap();
+    folder.save(&place("b"), belongs(), &state(5000), 3 * bytes - 100).unwrap();
+    assert_eq!((folder.size(&place("a")), folder.size(&other)), (None, Some(bytes)));
+}
+
+#[test]
 fn what_is_half_written_or_not_ours_is_left_alone_or_deleted() {
     let (dir, folder) = folder();
     fs::write(dir.path().join(".saving"), [0; 100]).unwrap();

@@ -47,6 +47,8 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Continue a prompt and stream the text; Ctrl-C cancels
     Run(RunArgs),
+    /// Go on with a run that was detached; Ctrl-C cancels
+    Attach(AttachArgs),
     /// Talk to a model, with its own chat template
     Chat(ChatArgs),
     /// Show the tokens of a text
@@ -111,8 +113,20 @@ pub(crate) struct RunArgs {
     /// Save prompt and answer under this name, for a later --restore
     #[arg(long, value_name = "NAME", help_heading = CONTEXTS)]
     pub(crate) save: Option<String>,
+    /// Leave it running after its first token, and print the ticket for `corectl attach`
+    #[arg(long, help_heading = MORE)]
+    pub(crate) detach: bool,
     #[command(flatten)]
     tuning: TuningArgs,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct AttachArgs {
+    /// What `corectl run --detach` printed
+    pub(crate) ticket: String,
+    /// Tokens that were read already
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub(crate) from: u32,
 }
 
 #[derive(Args, Debug)]

@@ -36,6 +36,8 @@ fn what_the_contract_lists_can_be_typed() {
         "corectl run m p --repeat-penalty 1.1 --repeat-last-n 8 --frequency-penalty -1 \
          --presence-penalty 1 --dry-multiplier 0.8 --dry-base 2 --dry-allowed-length 3 \
          --dry-last-n 9 --dry-breaker : --dry-breaker - --regex [a-z]+",
+        "corectl run m p --detach --json",
+        "corectl attach 000102030405060708090a0b0c0d0e0f --from 3",
         "corectl chat m --temp 0 --grammar f --dry-multiplier 1",
         "corectl embed m text --json",
         "corectl tokenize m text --plain",

@@ -4,6 +4,7 @@ mod audit;
 mod chat;
 mod choices;
 mod contexts;
+mod detach;
 mod generate;
 mod models;
 mod orders;
@@ -39,6 +40,7 @@ pub(crate) async fn run(cli: Cli) -> Exit {
 async fn perform(command: Command, target: Target, out: &mut Out) -> Result<Exit, Failure> {
     match command {
         Command::Run(args) => run::run(args, target, out).await,
+        Command::Attach(args) => detach::attach(&args, target, out).await,
         Command::Chat(args) => chat::run(args, target, out).await,
         Command::Tokenize(args) => text::tokenize(args, target, out).await,
         Command::Detokenize(args) => text::detokenize(args, target, out).await,

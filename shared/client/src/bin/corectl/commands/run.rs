@@ -3,7 +3,7 @@
 use core_client::{Generate, Prompt};
 
 use super::{
-    contexts,
+    contexts, detach,
     generate::{self, Asked, End},
     session::Target,
 };
@@ -28,6 +28,9 @@ pub(crate) async fn run(mut args: RunArgs, target: Target, out: &mut Out) -> Res
     let asked = Asked { model: &args.model, choices: params.n };
     let request = Generate { model: args.model.clone(), prompt, params };
     let events = session.client.generate(request).await?;
+    if args.detach {
+        return detach::detach(events, &session, out).await;
+    }
     let shown = generate::show(events, asked, &session, out).await?;
     if let (Format::Human, End::Done(done)) = (out.format(), &shown.end) {
         out::note(&generate::summary(done));

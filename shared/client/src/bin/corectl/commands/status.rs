@@ -43,6 +43,7 @@ fn broker(status: &Status, style: Style) -> String {
     let broker = &status.broker;
     let queue = &status.queue;
     let requests = &status.requests;
+    let memory = &status.memory;
     let state = match broker.draining {
         true => style.odd("draining"),
         false => style.good("serving"),
@@ -50,7 +51,8 @@ fn broker(status: &Status, style: Style) -> String {
     format!(
         "{} {} {state}, pid {}, uid {}, up {}, {}\n  \
          sessions {}, waiting {} (interactive {}, normal {}, batch {})\n  \
-         requests: {} done, {} failed, {} cancelled, {} resumed; log lines dropped: {}\n",
+         requests: {} done, {} failed, {} cancelled, {} resumed; log lines dropped: {}\n  \
+         memory: workers were granted {} of {}; saved contexts take {}\n",
         style.heading("Broker"),
         clean::line(&broker.version),
         broker.pid,
@@ -67,6 +69,9 @@ fn broker(status: &Status, style: Style) -> String {
         requests.cancelled,
         requests.resumed,
         broker.log_lines_dropped,
+        bytes(memory.granted_bytes),
+        bytes(memory.budget_bytes),
+        bytes(memory.saved_bytes),
     )
 }
 

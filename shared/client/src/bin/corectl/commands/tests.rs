@@ -9,11 +9,15 @@ use super::{
     audit,
     chat::Said,
     contexts::sentence,
+    detach,
     generate::{End, summary},
     status::{duration, page},
     status_line::waiting,
 };
-use crate::{failure::Exit, out::style::Style};
+use crate::{
+    failure::{Exit, Failure},
+    out::style::Style,
+};
 
 fn done(reason: FinishReason, tokens: u32, decode_ms: f64) -> Done {
     Done {
@@ -136,6 +140,16 @@ fn a_wait_is_told_in_units_that_fit_it() {
     ];
     for (position, wait_ms, expected) in cases {
         assert_eq!(waiting(position, wait_ms), expected);
+    }
+}
+
+#[test]
+fn a_ticket_is_read_as_it_was_written() {
+    let ticket =
+        core_client::DetachTicket([0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 254, 255]);
+    assert_eq!(detach::read(&detach::written(ticket)).expect("a ticket"), ticket);
+    for bad in ["", "00", "+0000000000000000000000000000001", &"g".repeat(32), &"0".repeat(33)] {
+        assert!(matches!(detach::read(bad), Err(Failure::Usage(_))), "{bad}");
     }
 }
 

@@ -30,6 +30,11 @@ pub(crate) enum Line<'a> {
     Choice(ChoiceLine),
     Loaded(&'a ModelInfo),
     Done(DoneLine),
+    /// The ticket in hexadecimal digits.
+    Detached {
+        ticket: String,
+        keep_ms: u32,
+    },
     Context {
         tokens: u32,
         bytes: u64,
@@ -115,7 +120,9 @@ impl<'a> Line<'a> {
             | Event::Models(_)
             | Event::Status(_)
             | Event::Audit(_)
-            | Event::Embedding(_) => None,
+            | Event::Embedding(_)
+            | Event::Resumed { .. }
+            | Event::Detached(_) => None,
         }
     }
 

@@ -1,0 +1,43 @@
+use super::{adopt::within, *};
+use crate::{config::Config, ipc::Outbox, memory::Budget};
+
+const SECRET: DetachTicket = DetachTicket([9; 16]);
+
+fn keep(secret: DetachTicket, peer_uid: u32, until_ms: Option<u64>) -> Keep {
+    let (budget, id) = (Budget::of_prompts(), RequestId::try_from(NAME.to_owned()).unwrap());
+    let outbox = Outbox::new(Config::default().outbox);
+    let journal = Journal::new(budget.charge(1).unwrap(), 3, outbox, id);
+    Keep { secret, peer_uid, journal, home: Home::Over, until_ms }
+}
+
+#[test]
+fn a_ticket_is_good_for_its_user_alone() {
+    let mut kept = Kept::default();
+    kept.requests.insert(Ticket(1), keep(SECRET, 1000, None));
+    kept.requests.insert(Ticket(2), keep(DetachTicket([8; 16]), 1000, None));
+    assert_eq!(kept.find(1000, SECRET), Some(Ticket(1)));
+    assert_eq!(kept.find(1001, SECRET), None);
+    assert_eq!(kept.find(1000, DetachTicket([7; 16])), None);
+}
+
+#[test]
+fn the_first_to_be_forgotten_is_waited_for() {
+    let mut kept = Kept::default();
+    assert_eq!(kept.next_due_ms(), None);
+    kept.requests.insert(Ticket(1), keep(SECRET, 1000, None));
+    assert_eq!(kept.next_due_ms(), None, "it goes on in its session");
+    kept.requests.insert(Ticket(2), keep(SECRET, 1000, Some(70)));
+    kept.requests.insert(Ticket(3), keep(SECRET, 1000, Some(50)));
+    assert_eq!(kept.next_due_ms(), Some(50));
+}
+
+#[test]
+fn what_is_not_kept_is_said_with_its_bounds() {
+    let keep = keep(SECRET, 1000, None);
+    assert!(within(3, &keep.journal).is_ok());
+    for from in [0, 2, 4] {
+        let refusal = within(from, &keep.journal).unwrap_err();
+        assert_eq!(refusal.code, Code::BadParameter);
+        assert!(refusal.message.contains("from index 3"), "{}", refusal.message);
+    }
+}

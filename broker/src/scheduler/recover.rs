@@ -1,0 +1,171 @@
+//! A worker is lost: what it ran waits again in front, and whoever was there too often ends.
+//!
+//! Who killed a worker cannot be seen from outside, but who was there each time can: a request that
+//! was present at two deaths without a token in between runs next alone, and at a third death,
+//! which nobody else can have caused, it is quarantined. A token shows that a worker survives it.
+
+use core_wire::{
+    code::{Code, Refusal},
+    ids::JobId,
+};
+
+use super::{
+    Effect, End, Loss, State, Ticket, WorkerId,
+    batch::{Crew, Station},
+    priority::Next,
+    seat::{Seat, Share},
+};
+
+/// Deaths at which a request that was present runs next alone: one may be chance.
+const ALONE_AT: u32 = 2;
+
+/// Deaths at which it is refused: at the last one it was alone.
+const QUARANTINE_AT: u32 = 3;
+
+/// Deaths that are counted against a request.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Deaths {
+    count: u32,
+    /// Tokens that it had at the last one.
+    emitted: u32,
+}
+
+impl Deaths {
+    /// A worker died of something while it ran this, when it had so many tokens.
+    fn note(&mut self, emitted: u32) {
+        self.clear_if_alive(emitted);
+        *self = Self { count: self.count + 1, emitted };
+    }
+
+    /// A token since the last death clears the count.
+    pub(super) fn clear_if_alive(&mut self, emitted: u32) {
+        if emitted > self.emitted {
+            *self = Self { count: 0, emitted };
+        }
+    }
+
+    fn is_suspect(self) -> bool {
+        self.count >= ALONE_AT
+    }
+
+    fn is_convicted(self) -> bool {
+        self.count >= QUARANTINE_AT
+    }
+}
+
+impl State {
+    /// A worker is no more: what ran there goes on with another or ends, what waits gets another.
+    pub(super) fn gone(
+        &mut self,
+        worker: WorkerId,
+        (refusal, loss): (&Refusal, Loss),
+        out: &mut Vec<Effect>,
+    ) {
+        let jobs = self.jobs.iter().filter(|(_, seat)| seat.worker == worker);
+        let jobs: Vec<_> = jobs.map(|(&job, _)| job).collect();
+        for job in jobs {
+            self.lose(job, (refusal, loss), out);
+        }
+        let mut lines = self.lines.iter_mut();
+        if let Some((id, line)) = lines.find(|(_, line)| line.has(worker)) {
+            let id = id.clone();
+            let stood_by = line.spare.worker() == Some(worker);
+            let promoted = line.loses(&id, worker, out);
+            match line.station {
+                _ if stood_by => self.memory.release_spare(&id),
+                // What its spare was granted, or will be, is its worker's from now on.
+                Station::Serving(_) | Station::Loading => self.memory.succeed(&id),
+                Station::Absent | Station::Finishing(_) | Station::Stopping(_) => {
+                    self.memory.release(&id);
+                }
+            }
+            self.settle(&id, out);
+            if promoted {
+                self.want_spare(&id, out);
+            }
+        }
+    }
+
+    fn lose(&mut self, job: JobId, (refusal, loss): (&Refusal, Loss), out: &mut Vec<Effect>) {
+        let Some(seat) = self.leave(job) else {
+            return;
+        };
+        let Some(ticket) = seat.ticket else {
+            return;
+        };
+        let request = self.requests.get_mut(&ticket);
+        let convicted = request.is_some_and(|request| {
+            if loss == Loss::Suspect {
+                request.deaths.note(request.emitted);
+            }
+            request.deaths.is_convicted()
+        });
+        match loss {
+            Loss::Final => self.conclude(ticket, End::Refused(refusal.clone()), out),
+            Loss::Innocent | Loss::Suspect if convicted => {
+                self.conclude(ticket, End::Refused(quarantined(refusal)), out);
+            }
+            Loss::Innocent | Loss::Suspect => self.wait_anew(ticket, &seat),
+        }
+    }
+
+    /// Lets a request wait again where it stood, whatever share of a worker it had.
+    fn wait_anew(&mut self, ticket: Ticket, seat: &Seat) {
+        let now_ms = self.now_ms;
+        self.is_waiting_again(ticket);
+        let (Some(request), Some(line)) =
+            (self.requests.get(&ticket), self.lines.get_mut(&seat.line))
+        else {
+            return;
+        };
+        let Some(place) = request.place else {
+            return;
+        };
+        match seat.share {
+            Share::Slot => line.put_back(request.class, place, now_ms),
+            Share::Brief => line.briefs.lane_mut(request.class).put(place, now_ms),
+            Share::Text => line.texts.lane_mut(request.class).put(place, now_ms),
+        }
+    }
+
+    /// Whether the worker may take somebody beside what it holds: nobody beside a suspect, and a
+    /// suspect beside nobody.
+    pub(super) fn may_join(&self, crew: Crew, next: Next) -> bool {
+        let request = self.requests.get(&next.place.ticket());
+        let suspect = request.is_some_and(|request| request.deaths.is_suspect());
+        if suspect { crew.is_idle() } else { !crew.suspect }
+    }
+
+    /// Whether a request has to run alone.
+    pub(super) fn is_suspect(&self, ticket: Ticket) -> bool {
+        self.requests.get(&ticket).is_some_and(|request| request.deaths.is_suspect())
+    }
+
+    /// A request got a token; answers whether others may join its worker from now on.
+    pub(super) fn acquit(&mut self, ticket: Ticket) -> bool {
+        let Some(request) = self.requests.get_mut(&ticket) else {
+            return false;
+        };
+        let suspect = request.deaths.is_suspect();
+        request.deaths.clear_if_alive(request.emitted);
+        suspect && !request.deaths.is_suspect()
+    }
+}
+
+impl Station {
+    /// What the worker holds is no longer suspected.
+    pub(super) fn clear(&mut self) {
+        if let Self::Serving(crew) | Self::Finishing(crew) = self {
+            crew.suspect = false;
+        }
+    }
+}
+
+fn quarantined(last: &Refusal) -> Refusal {
+    let message = format!(
+        "{QUARANTINE_AT} workers died while they ran this request, the last one alone with it: \
+         do not send it again; of the last: {}",
+        last.message
+    );
+    Refusal::new(Code::Quarantined, message)
+}

@@ -1,0 +1,36 @@
+//! Workers that die, hang and come back under load: a crash loses nothing.
+//!
+//! Each has a short form for `make test` and a full one for `make chaos`, which sets `CORE_CHAOS`.
+//! What is asserted is the same in both.
+
+mod kills;
+mod poison;
+mod stalls;
+mod vanish;
+
+use core_client::{Client, Generate, Params};
+use core_wire::client::status::{WorkerState, WorkerStatus};
+
+use crate::talk::{Given, greedy};
+
+/// How often something is done: `short` times in a usual run, `full` times in `make chaos`.
+fn times(short: usize, full: usize) -> usize {
+    match std::env::var_os("CORE_CHAOS") {
+        Some(_) => full,
+        None => short,
+    }
+}
+
+/// The worker of a model, if one serves.
+async fn serving(client: &Client, model: &str) -> Option<WorkerStatus> {
+    let status = client.status().await.expect("a state");
+    let serves = |worker: &WorkerStatus| worker.model == model && !worker.standby;
+    let mut workers = status.workers.into_iter().filter(serves);
+    workers.find(|worker| worker.state == WorkerState::Ready)
+}
+
+/// A greedy request that tells its two likeliest tokens, for comparing runs.
+fn compared(model: &str, prompt: impl Into<Given>, max_tokens: u32) -> Generate {
+    let request = greedy(model, prompt, max_tokens);
+    Generate { params: Params { logprobs: Some(2), ..request.params }, ..request }
+}

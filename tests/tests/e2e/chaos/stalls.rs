@@ -1,0 +1,72 @@
+//! A worker that stands still, for shorter and for longer than the watchdog allows.
+
+use std::time::{Duration, Instant};
+
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
+
+use super::{compared, serving, times};
+use crate::{
+    compare::same_to_a_border,
+    talk::{Heard, ask, broker_with, connect, talk},
+};
+
+/// What the watchdog is set to.
+const WATCHDOG: Duration = Duration::from_secs(2);
+const CONFIG: &str = "watchdog_ms = 2000\n";
+/// Tokens of the stream: some seconds of them.
+const TOKENS: u32 = 4_000;
+
+#[test]
+fn a_short_stop_is_no_hang() {
+    assert!(!stopped_for(WATCHDOG / 2), "the worker was replaced");
+}
+
+#[test]
+fn a_hang_is_cured_like_a_crash() {
+    assert!(stopped_for(WATCHDOG * 3), "the worker was not replaced");
+}
+
+/// Stops the worker in mid-stream for a time; answers whether another one went on. Either way the
+/// stream is as if nothing had happened.
+fn stopped_for(time: Duration) -> bool {
+    let broker = broker_with(CONFIG);
+    talk(async {
+        let client = connect(&broker).await;
+        let expected = ask(&client, compared("long", "Once", TOKENS)).await;
+        let mut events = client.generate(compared("long", "Once", TOKENS)).await.expect("sent");
+        let mut heard = Heard::new(Instant::now());
+        heard.until(&mut events, |heard| heard.said.len() > 100).await;
+        let worker = serving(&client, "long").await.expect("it serves").pid;
+        let pid = Pid::from_raw(worker.cast_signed());
+        kill(pid, Signal::SIGSTOP).expect("it runs");
+        tokio::time::sleep(time).await;
+        // It may be gone by now.
+        let _ = kill(pid, Signal::SIGCONT);
+        let heard = heard.rest(events).await;
+        heard.done();
+        same_to_a_border(&expected, &heard);
+        let after = serving(&client, "long").await.expect("it serves").pid;
+        let status = client.status().await.expect("a state");
+        assert_eq!(status.deaths.hung, u64::from(after != worker), "{:?}", status.deaths);
+        after != worker
+    })
+}
+
+/// A heartbeat comes with each slice of a prompt, so a prefill of any length is alive.
+#[test]
+fn a_long_prefill_is_alive() {
+    let broker = broker_with("watchdog_ms = 1000\n[models.long]\nn_ctx = 32768\n");
+    talk(async {
+        let client = connect(&broker).await;
+        let worker = serving(&client, "long").await.expect("it serves").pid;
+        let began = Instant::now();
+        let heard = ask(&client, compared("long", times(14_000, 31_000), 2)).await;
+        heard.done();
+        let took = began.elapsed();
+        assert!(took > Duration::from_secs(2), "a prefill of {took:?} shows nothing");
+        assert_eq!(serving(&client, "long").await.expect("it serves").pid, worker);
+    });
+}

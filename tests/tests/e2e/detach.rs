@@ -1,0 +1,249 @@
+//! Requests that outlive their connection.
+
+use std::time::Instant;
+
+use core_client::{
+    Client, DetachTicket, Detached, Done, Event, Events, FinishReason, Generate, Params,
+    RequestError,
+};
+use core_tests::harness::Broker;
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
+use serde_json::Value;
+
+use crate::{
+    compare::same_to_a_border,
+    talk::{Heard, PATIENCE, ask, broker_with, connect, endless, greedy, story_with, talk, until},
+};
+
+/// Tokens of a request that is detached in its middle.
+const TOKENS: u32 = 400;
+const PROMPT: &str = "Once upon a time";
+/// Tokens of a request that leaves no memory for a second one to be kept: 384 bytes are set aside
+/// for each, of 256 MiB.
+const LARGE: u32 = 400_000;
+
+/// Reads `tokens` of a request, detaches it, reads some more, and drops the connection.
+async fn left(broker: &Broker, tokens: usize) -> (Heard, Detached) {
+    let client = connect(broker).await;
+    let request = client.generate(compared()).await;
+    let mut events = request.expect("it can be sent");
+    let mut heard = Heard::new(Instant::now());
+    heard.until(&mut events, |heard| heard.said.len() >= tokens).await;
+    let detached = client.detach(&mut events).await.expect("a ticket");
+    // What was on its way before the ticket is not kept: it has to be read here.
+    let first = first_kept(&refused(&client, detached.ticket, u32::MAX).await.1);
+    let enough = first.max(tokens + 20);
+    heard.until(&mut events, |heard| heard.said.len() >= enough).await;
+    (heard, detached)
+}
+
+/// A request that tells its two likeliest tokens, for comparing runs.
+fn compared() -> Generate {
+    let request = greedy("story", PROMPT, TOKENS);
+    Generate { params: Params { logprobs: Some(2), ..request.params }, ..request }
+}
+
+async fn adopt(client: &Client, detached: Detached, heard: &Heard) -> Events {
+    let from = u32::try_from(heard.said.len()).expect("few");
+    client.attach(detached.ticket, from).await.expect("it can be sent")
+}
+
+/// How an attach that is refused ends.
+async fn refused(client: &Client, ticket: DetachTicket, from: u32) -> (&'static str, String) {
+    let events = client.attach(ticket, from).await.expect("it can be sent");
+    match events.finish().await {
+        Err(RequestError::Refused(refusal)) => (refusal.code.name(), refusal.message),
+        other => panic!("no refusal but {other:?}"),
+    }
+}
+
+fn is_whole(heard: &Heard, expected: &Heard) {
+    assert_eq!(heard.said.len(), TOKENS as usize, "tokens are missing or doubled");
+    assert_eq!(heard.done().usage.completion_tokens, TOKENS);
+    assert_eq!(heard.done().finish_reason, Some(FinishReason::Length));
+    same_to_a_border(expected, heard);
+}
+
+/// What the same request says to somebody who stays.
+async fn expected(broker: &Broker) -> Heard {
+    ask(&connect(broker).await, compared()).await
+}
+
+#[test]
+fn another_connection_reads_on_where_the_first_stopped() {
+    let broker = story_with("");
+    talk(async {
+        let expected = expected(&broker).await;
+        let (heard, detached) = left(&broker, 50).await;
+        let client = connect(&broker).await;
+        until(&client, |status| status.sessions == 1).await;
+        let events = adopt(&client, detached, &heard).await;
+        let heard = heard.rest(events).await;
+        is_whole(&heard, &expected);
+        let (code, sentence) = refused(&client, detached.ticket, 0).await;
+        assert_eq!(code, "BAD_PARAMETER", "a ticket is good once");
+        let never = refused(&client, DetachTicket([7; 16]), 0).await;
+        assert_eq!(never, (code, sentence), "who tries tickets learns nothing");
+    });
+}
+
+#[test]
+fn what_ended_meanwhile_is_told_as_well() {
+    let broker = story_with("");
+    talk(async {
+        let expected = expected(&broker).await;
+        let (heard, detached) = left(&broker, 5).await;
+        let client = connect(&broker).await;
+        until(&client, |status| status.workers.iter().all(|worker| worker.active == 0)).await;
+        let events = adopt(&client, detached, &heard).await;
+        is_whole(&heard.rest(events).await, &expected);
+    });
+}
+
+#[test]
+fn a_worker_that_is_killed_meanwhile_costs_no_token() {
+    let broker = story_with("");
+    talk(async {
+        let expected = expected(&broker).await;
+        let worker = broker.worker("story").expect("it serves");
+        let (heard, detached) = left(&broker, 5).await;
+        kill(Pid::from_raw(worker.cast_signed()), Signal::SIGKILL).expect("it serves");
+        let client = connect(&broker).await;
+        let events = adopt(&client, detached, &heard).await;
+        is_whole(&heard.rest(events).await, &expected);
+        assert_ne!(broker.worker("story"), Some(worker));
+    });
+}
+
+#[test]
+fn a_backlog_that_is_larger_than_an_outbox_is_told_in_portions() {
+    let broker = story_with("[outbox]\nframes_max = 256\n");
+    talk(async {
+        let expected = expected(&broker).await;
+        let (heard, detached) = left(&broker, 5).await;
+        let client = connect(&broker).await;
+        until(&client, |status| status.workers.iter().all(|worker| worker.active == 0)).await;
+        let events = adopt(&client, detached, &heard).await;
+        is_whole(&heard.rest(events).await, &expected);
+    });
+}
+
+#[test]
+fn nobody_comes_and_nothing_is_left() {
+    let broker = broker_with("detach_ms = 300\n");
+    talk(async {
+        let client = connect(&broker).await;
+        let mut events = endless(&client).await;
+        let detached = client.detach(&mut events).await.expect("a ticket");
+        assert_eq!(detached.keep_ms, 300);
+        drop((events, client));
+        let client = connect(&broker).await;
+        until(&client, |status| status.sessions == 1).await;
+        let status = client.status().await.expect("a state");
+        assert_eq!(status.workers[0].active, 1, "it runs on");
+        until(&client, |status| status.requests.cancelled == 1).await;
+        until(&client, |status| status.workers[0].active == 0).await;
+        assert_eq!(refused(&client, detached.ticket, 1).await.0, "BAD_PARAMETER");
+    });
+}
+
+#[test]
+fn what_is_kept_is_counted_and_given_back() {
+    let broker = broker_with("detach_ms = 60000\n");
+    talk(async {
+        let client = connect(&broker).await;
+        let ask = || client.generate(greedy("long", 8, LARGE));
+        let (mut one, mut two) = (ask().await.expect("sent"), ask().await.expect("sent"));
+        let detached = client.detach(&mut one).await.expect("a ticket");
+        let refusal = client.detach(&mut two).await.expect_err("no memory is left");
+        assert!(matches!(&refusal, RequestError::Refused(r) if r.code.name() == "MEMORY"));
+        client.cancel(one.id()).await.expect("heard");
+        let end = one.finish().await.expect("cancelled");
+        let Event::Done(Done { usage, .. }) = end else { panic!("{end:?}") };
+        // Its end is kept for who has the ticket, and so is its memory.
+        let adopted = client.attach(detached.ticket, usage.completion_tokens).await.expect("sent");
+        adopted.finish().await.expect("the same end");
+        client.detach(&mut two).await.expect("there is memory again");
+    });
+}
+
+#[test]
+fn who_adopts_it_takes_it_from_a_connection_that_lives() {
+    let broker = broker_with("");
+    talk(async {
+        let (one, other) = (connect(&broker).await, connect(&broker).await);
+        let mut events = endless(&one).await;
+        let detached = one.detach(&mut events).await.expect("a ticket");
+        let again = one.detach(&mut events).await.expect("another ticket");
+        assert_eq!(refused(&other, detached.ticket, 1).await.0, "BAD_PARAMETER", "it is void");
+        let (_, sentence) = refused(&other, again.ticket, 0).await;
+        assert!(sentence.contains("are kept from index"), "{sentence}");
+        let mut adopted = other.attach(again.ticket, 10_000).await.expect("sent");
+        assert!(adopted.next().await.expect("an end").is_err(), "nobody has read so far");
+        let first = u32::try_from(first_kept(&sentence)).expect("few");
+        let mut adopted = other.attach(again.ticket, first).await.expect("sent");
+        let token = tokio::time::timeout(PATIENCE, adopted.next()).await.expect("in time");
+        assert!(matches!(token, Some(Ok(Event::Token { .. }))), "{token:?}");
+        let end = events.finish().await.expect("its old name ends well");
+        let cancelled = |event: &Event| {
+            matches!(event, Event::Done(done)
+            if done.finish_reason == Some(FinishReason::Cancelled))
+        };
+        assert!(cancelled(&end), "{end:?}");
+        other.cancel(adopted.id()).await.expect("heard");
+        assert!(cancelled(&adopted.finish().await.expect("an end")));
+    });
+}
+
+#[test]
+fn what_cannot_be_detached_is_refused() {
+    let broker = story_with("");
+    talk(async {
+        let client = connect(&broker).await;
+        let mut request = greedy("story", PROMPT, TOKENS);
+        request.params.n = 2;
+        let mut events = client.generate(request).await.expect("sent");
+        let refusal = client.detach(&mut events).await.expect_err("two completions");
+        assert!(refusal.to_string().contains("several completions"), "{refusal}");
+        events.cancel();
+        let mut events = client.generate(greedy("story", PROMPT, 1)).await.expect("sent");
+        while events.next().await.is_some() {}
+        let refusal = client.detach(&mut events).await.expect_err("it is over");
+        assert!(refusal.to_string().contains("no request of this name"), "{refusal}");
+    });
+}
+
+#[test]
+fn corectl_leaves_a_run_and_reads_it_on() {
+    let broker = story_with("");
+    let whole = broker.corectl(&["run", "story", PROMPT, "-n", "60", "--temp", "0"]);
+    let left = broker.corectl(&["run", "story", PROMPT, "-n", "60", "--temp", "0", "--detach"]);
+    assert_eq!(left.code, 0, "{left:?}");
+    let ticket = left.lines.last().expect("a line");
+    assert_eq!((&ticket["event"], &ticket["keep_ms"]), (&"detached".into(), &60_000.into()));
+    let ticket = ticket["ticket"].as_str().expect("a ticket");
+    // A token may have come between the first one and the detach, so the start is asked for.
+    let first = broker.corectl(&["attach", ticket, "--from", "0"]);
+    let from = if first.code == 0 { 0 } else { first_kept(&first.lines[0].to_string()) };
+    let rest = match from {
+        0 => first,
+        from => broker.corectl(&["attach", ticket, "--from", &from.to_string()]),
+    };
+    let expected = &ids(&whole.lines)[from..];
+    assert_eq!(ids(&rest.lines), expected, "{:?}", rest.lines.last());
+    assert_eq!(rest.lines.last().expect("an end")["event"], "done");
+}
+
+fn ids(lines: &[Value]) -> Vec<u64> {
+    let tokens = lines.iter().filter(|line| line["event"] == "token");
+    tokens.map(|line| line["id"].as_u64().expect("an id")).collect()
+}
+
+/// The index that the sentence of a refused attach names.
+fn first_kept(sentence: &str) -> usize {
+    let number = sentence.split("from index ").nth(1).and_then(|rest| rest.split(' ').next());
+    number.and_then(|number| number.parse().ok()).expect("a number")
+}

@@ -73,6 +73,9 @@ impl Bench<'_> {
         }
         rings.jobs.publish();
         let (mut log, log_in_worker) = std::io::pipe()?;
+        // As a broker's, which has the worker's user.
+        let owner = Some(self.install.uid);
+        std::os::unix::fs::fchown(&log_in_worker, owner, owner)?;
         let mappings = vec![
             mapping(given.bell, fds::BELL),
             mapping(given.b, fds::RING_B),

@@ -1,8 +1,13 @@
-//! Mutants of the policy files: each rule deleted, and each condition of each rule dropped.
+//! Mutants of the policy files, tried on what ships: each rule deleted, each alternative of a rule,
+//! and each condition of each alternative dropped.
 //!
 //! A rule that is deleted takes a call away: what must work has to stop working. A condition that
 //! is dropped gives something: an attack of the conformance suite has to get through. A rule of
 //! SERVE is a rule of LOAD too, because that includes it; both change, as they would in the file.
+//!
+//! A broker's filter answers EPERM to what it does not list, and libraries swallow that. So a broker
+//! that lacks a rule dies of the call instead: none that is refused goes unseen. With every rule it
+//! lives, which is tried first.
 
 use std::{path::Path, rc::Rc};
 
@@ -15,6 +20,7 @@ use nix::sys::signal::Signal;
 use crate::{
     Mutant, Shared, VARIANT, alive,
     attack::Attack,
+    changes::{Change, changes},
     compiled::{FILES, Policies, Swap, policies},
     live::{
         abort_of,
@@ -24,7 +30,7 @@ use crate::{
     names,
     report::Fate,
     rows,
-    schema::{Policy, Rule},
+    schema::Default,
     started,
     world::World,
 };
@@ -38,6 +44,7 @@ const BROKER: usize = 2;
 /// A file cannot be read, or a change does not compile.
 pub(crate) fn all(world: &Shared) -> Setup<Vec<Mutant>> {
     let shipped = policies()?;
+    control(&shipped)?;
     let mut mutants = Vec::new();
     for file in 0..FILES.len() {
         for (what, changed) in changes(&shipped[file]) {
@@ -53,73 +60,23 @@ pub(crate) fn all(world: &Shared) -> Setup<Vec<Mutant>> {
     Ok(mutants)
 }
 
-/// What was done to a file.
-#[derive(Clone)]
-enum Change {
-    /// The rule for this call is gone.
-    Deleted(String),
-    /// Calls of this name get no errno any more.
-    Answers(String),
-    /// One condition of a rule is gone: the call, and where the condition stood.
-    Dropped(String, String),
-}
-
-/// Every change of one file.
-fn changes(policy: &Policy) -> Vec<(Change, Policy)> {
-    let mut changes = Vec::new();
-    for index in 0..policy.allow.len() {
-        let mut changed = policy.clone();
-        let rule = changed.allow.remove(index);
-        changes.push((Change::Deleted(rule.syscall.clone()), changed));
-        for (place, without) in dropped(&rule) {
-            let mut changed = policy.clone();
-            changed.allow[index] = without;
-            changes.push((Change::Dropped(rule.syscall.clone(), place), changed));
-        }
+/// A broker that dies of the first call that is refused passes everything.
+fn control(shipped: &Policies) -> Setup<()> {
+    let mut strict = shipped.clone();
+    strict[BROKER].default = Default::KillProcess;
+    match without_in_broker(&Swap::new(shipped, &strict)?)? {
+        Fate::Survived => Ok(()),
+        Fate::Killed(error) => Err(format!("a broker that lacks no rule: {error}").into()),
     }
-    for answer in 0..policy.errno.len() {
-        for index in 0..policy.errno[answer].rules.len() {
-            let mut changed = policy.clone();
-            let rule = changed.errno[answer].rules.remove(index);
-            changes.push((Change::Answers(rule.syscall), changed));
-        }
-    }
-    changes
-}
-
-/// A rule without one of its conditions; without its last one it holds for any arguments.
-fn dropped(rule: &Rule) -> Vec<(String, Rule)> {
-    let mut all = Vec::new();
-    let alternatives = rule.args.as_deref().unwrap_or_default();
-    for (index, conditions) in alternatives.iter().enumerate() {
-        for (place, condition) in conditions.iter().enumerate() {
-            let mut without = rule.clone();
-            let Some(list) = &mut without.args else { continue };
-            list[index].remove(place);
-            if list[index].is_empty() {
-                without.args = None;
-            }
-            all.push((format!("alternative {index} argument {}", condition.arg), without));
-        }
-    }
-    all
 }
 
 impl Change {
-    fn text(&self) -> String {
-        match self {
-            Self::Deleted(call) => format!("{call}: deleted"),
-            Self::Answers(call) => format!("{call}: no errno"),
-            Self::Dropped(call, place) => format!("{call}: any {place}"),
-        }
-    }
-
     fn tried(&self, file: usize, swap: &Swap, world: &mut World) -> Setup<Fate> {
         let fate = match (file, self) {
-            (BROKER, Self::Deleted(_)) => without_in_broker(swap),
-            (BROKER, Self::Answers(_) | Self::Dropped(..)) => open_in_broker(swap),
-            (_, Self::Deleted(call)) => without(call, swap, world),
-            (_, Self::Answers(call) | Self::Dropped(call, _)) => open(call, swap, world),
+            (BROKER, Self::Deleted(_) | Self::Narrowed(..)) => without_in_broker(swap),
+            (BROKER, Self::Answers(..) | Self::Dropped(..)) => open_in_broker(swap),
+            (_, Self::Deleted(call) | Self::Narrowed(call, _)) => without(call, swap, world),
+            (_, Self::Answers(call, _) | Self::Dropped(call, _)) => open(call, swap, world),
         }?;
         swap.was_made()?;
         Ok(fate)
@@ -141,7 +98,7 @@ fn without(call: &str, swap: &Swap, world: &mut World) -> Setup<Fate> {
         bench.hold_edited(Path::new(&world.model), stage, edit)
     };
     for stage in [Stage::Load, Stage::Serve] {
-        if let Err(error) = needs::are_met(&hold(stage)?, stage) {
+        if let Err(error) = needs::are_met(&hold(stage)?.tracee, stage) {
             return Ok(Fate::Killed(format!("S10: {error}")));
         }
     }
@@ -193,9 +150,24 @@ fn without_in_broker(swap: &Swap) -> Setup<Fate> {
         alive::alive(&broker, worker)?;
         let worker = broker.try_load("long")?;
         alive::is_replaced(&broker, worker)?;
+        needs_are_met(&broker)?;
         alive::ends(&mut broker)
     });
     Ok(served.err().map_or(Fate::Survived, |error| Fate::Killed(format!("S10: {error}"))))
+}
+
+/// What only some machines or moments need, of a broker and of workers that inherit its filter.
+fn needs_are_met(broker: &Broker) -> Setup<()> {
+    let worker = Tracee::seize_running(broker.try_load("long")?)?;
+    needs::are_met(&worker, Stage::Serve)?;
+    let worker = Tracee::seize_running(broker.try_load("long")?)?;
+    let outcome = worker.end_by_jump(abort_of(worker.pid())?, &[])?;
+    if outcome != Outcome::Killed(Signal::SIGABRT) {
+        return Err(format!("abort() ends by {outcome:?}").into());
+    }
+    let tracee = Tracee::seize_running(broker.pid())?;
+    needs::of_broker_are_met(&tracee)?;
+    tracee.detach()
 }
 
 /// A broker that may do more.

@@ -20,6 +20,7 @@ mod alive;
 #[path = "../conformance/attack.rs"]
 mod attack;
 mod boot;
+mod changes;
 #[allow(dead_code, reason = "the build needs more of it")]
 #[path = "../../../policy/build/compile.rs"]
 mod compile;

@@ -37,6 +37,9 @@ fn writing(world: &World) -> Vec<Attack> {
     vec![
         denied_write("F03", model, libc::O_RDWR),
         denied_write("F03", "/proc/self/fd/8", libc::O_RDWR),
+        // No right of the domain is about a pipe: only the filter answers.
+        denied_write("F03", "/proc/self/fd/2", libc::O_RDWR),
+        denied_write("F03", "/proc/self/fd/2", libc::O_WRONLY),
         files("F04", "truncate own model", libc::SYS_truncate, vec![text(model), num(1)]),
         files("F04", "open own model O_TRUNC", libc::SYS_openat, open_at(model, truncating)),
         files("F04", "truncate a file", libc::SYS_truncate, vec![text(canary), num(1)]),

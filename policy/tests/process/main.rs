@@ -17,6 +17,7 @@ mod chain_worker;
 mod domain;
 mod gpu_attacks;
 mod layout;
+mod lying;
 mod orphan;
 mod outcome;
 mod process;
@@ -54,6 +55,7 @@ fn main() -> ExitCode {
         process::cases(),
         user::cases(),
         absent::cases(),
+        lying::cases(),
         chain::cases(),
     ]
     .into_iter()

@@ -14,7 +14,7 @@ pub use self::{
     bench::{Bench, Held},
     broker::{Broker, Output},
     install::Install,
-    layers::{Layer, Layers, Stage},
+    layers::{Edit, Layer, Layers, Stage},
 };
 
 /// Why a test could not be set up; never a verdict about what is tested.

@@ -6,6 +6,7 @@
 //! call follows, and only a thread that gets that far is said to have returned.
 
 mod calls;
+mod edit;
 mod memory;
 mod state;
 mod types;

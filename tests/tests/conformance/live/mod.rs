@@ -14,7 +14,9 @@ mod layers;
 mod life;
 pub(crate) mod look;
 mod memory;
+mod needs;
 mod reading;
+mod rights;
 mod rings;
 mod symbols;
 
@@ -43,6 +45,7 @@ fn looked_at() -> Vec<Row> {
     vec![
         row("D01", "descriptors at READY are exactly 0 to 3", look::descriptors),
         row("D03", "no terminal, no controlling terminal", look::no_terminal),
+        row("F06", "what is made by mistake is for its user alone", look::umask),
         row("D05", "argv names nothing but the program", look::arguments),
         row("R01", "limits, hard and soft alike", look::limits),
         row("R06", "the worker is the kernel's first choice", look::oom_score),
@@ -61,7 +64,7 @@ fn held() -> Vec<Row> {
         row("S01", "the shipped filters, 20 calls at most, on all threads", filters::narrow),
         row("S01", "numbers and arguments as reviewed", filters::golden),
         row("S02", "no x32 and no i386 call passes them", filters::other_abis_are_closed),
-        row("N17", "what the kernel holds for a broker", filters::broker_has_unix_sockets_only),
+        row("N17", "what the kernel holds for a broker", filters::broker_makes_no_socket),
         row("H04", "the rings keep their size", rings::no_resize),
         row("H06", "a worker cannot write what the broker writes", rings::no_write),
         row("H07", "the seals are these and no others", rings::seals),
@@ -78,6 +81,10 @@ fn attacked() -> Vec<Row> {
         row("N01", "a live worker opens a socket: it dies, its client is told", attack::socket),
         row("N17", "a broker tries every address family", domain::sockets),
         row("F07", "the broker writes temp/ and cache/ only", domain::writes),
+        row("F06", "each right of a worker's domain denies by itself", rights::of_a_worker),
+        row("M02", "memory becomes no code without any filter", rights::memory_of_a_worker),
+        row("H08", "the mappings of both rings stay as they are", rights::rings_of_a_worker),
+        row("P18", "each condition of the broker's filter denies", rights::of_a_broker),
         row("F12", "a broker executes nothing else", domain::executes),
         row("F12", "the interpreter gains a broker nothing", domain::the_interpreter_gains_nothing),
         row("P14", "a crash leaves no core", crash::no_core_is_left),
@@ -96,8 +103,10 @@ fn attacked() -> Vec<Row> {
 fn asked() -> Vec<Row> {
     vec![
         row("F22", "names that would be paths", alive::names),
-        row("S10", "tokens, prompts, cancels and refusals, on two threads", alive::alive),
+row("S10", "tokens, prompts, cancels and refusals, on two threads", alive::alive),
         row("S10", "the same on one thread, without OpenMP's team", alive::alive_alone),
+        row("S10", "calls that only some machines make", needs::of_a_worker),
+        row("S10", "calls that a broker makes on some machines only", needs::of_a_broker),
         row("S10", "the same tokens as without a sandbox", alive::same_tokens),
         row("P22", "two hundred starts", alive::starts),
         row("I01", "another user", door::another_user),

@@ -44,6 +44,11 @@ impl Core {
         let Ask::Job(work) = &live.ask else {
             return None;
         };
+        if live.writes {
+            // Its worker was lost after it had told all: only the file is waited for.
+            live.job = Some((id, job));
+            return live.written().map(|end| Event::JobEnded { job, end });
+        }
         if let Some(refusal) = misplaced(live, work, worker) {
             return Some(Event::JobEnded { job, end: End::Refused(refusal) });
         }

@@ -7,14 +7,12 @@ use std::{
 
 use core_wire::client::{Event, Prompt, Request};
 
-use super::{Door, End, Lie, Raw, Stream, VOCABULARY, raw};
+use super::{Door, End, Lie, Raw, Stream, VOCABULARY, lie::TOKENS, raw};
 use crate::harness::{Broker, Install, Setup, install, processes};
 
 /// One thread for each worker, so that a liar and the stream beside it both compute.
 /// Silence is found three times over before its request is given up.
 const CONFIG: &str = "watchdog_ms = 4000\n[defaults]\nthreads = 1\nslots = 4\nn_ctx = 1048576\n";
-/// Tokens that are asked for; three true ones come before a lie.
-const TOKENS: u32 = 8;
 /// How soon descriptors, workers and memory are back.
 const BACK_MAX: Duration = Duration::from_secs(10);
 /// Memory that a broker may keep: caches of its allocator, and what it remembers of each model.
@@ -94,9 +92,9 @@ impl Den {
         raw.ask("liar", request(lie, model))?;
         let mut second = self.second(lie, model)?;
         let events = raw.hear_all("liar")?;
-        judge(lie.end(), &events)?;
+        judge(lie, &events)?;
         if let Some(second) = &mut second {
-            judge(lie.end(), &second.hear_all("second")?)?;
+            judge(lie, &second.hear_all("second")?)?;
         }
         // Who harmed nobody is still there; whoever did must be gone by itself.
         let harmless = matches!(lie.end(), End::Done | End::Typed);
@@ -207,7 +205,7 @@ fn request(lie: Lie, model: &str) -> Request {
         let input = Prompt::Text("Once".into());
         return Request::Embed { model: model.into(), input };
     }
-    let mut generate = raw::generate(model, TOKENS);
+    let mut generate = raw::generate(model, lie.tokens());
     if lie == Lie::Beats {
         generate.params.deadline_ms = Some(1500);
     }
@@ -228,8 +226,9 @@ fn count(told: &mut u32, event: &Event) -> Setup<Option<u32>> {
 }
 
 /// Whether a request ended as its worker's lie must.
-fn judge(end: End, events: &[Event]) -> Setup<()> {
+fn judge(lie: Lie, events: &[Event]) -> Setup<()> {
     let tokens = events.iter().filter(|event| matches!(event, Event::Token { .. })).count();
+    let end = lie.end();
     let ended = match (end, events.last()) {
         (End::Done | End::Ended | End::Typed, Some(Event::Done(done))) => {
             done.usage.completion_tokens as usize == tokens
@@ -238,7 +237,7 @@ fn judge(end: End, events: &[Event]) -> Setup<()> {
         _ => false,
     };
     match (ended, events.last()) {
-        (true, _) if tokens <= TOKENS as usize => Ok(()),
+        (true, _) if tokens <= lie.tokens() as usize => Ok(()),
         (_, Some(Event::Error(refusal))) => {
             Err(format!("{} after {tokens} tokens: {}", refusal.code.name(), refusal.message)
                 .into())

@@ -2,6 +2,7 @@
 
 mod alive;
 mod attack;
+mod causes;
 mod client;
 mod crash;
 mod degraded;
@@ -80,7 +81,9 @@ fn attacked() -> Vec<Row> {
         row("P14", "a crash leaves no core", crash::no_core_is_left),
         row("P16", "no_new_privs holds by itself", layers::set_user_id),
         row("P27", "crashes of six kinds on two kinds of thread", crash::crashes),
+        row("P27", "a worker that is refused memory", causes::refused_memory),
         row("P28", "a failed assertion of ggml", crash::assertion),
+        row("P28", "who is told which assertion it was", causes::assertion_is_told),
         row("M08", "twice the budget", layers::beyond_the_budget),
         row("R06", "memory runs out", memory::the_worker_dies_first),
         row("R03", "the limit on files holds by itself", layers::no_disk_is_filled),

@@ -69,6 +69,8 @@ pub(crate) struct Entry {
     pub(crate) spares: Attempts,
     /// Workers that were started for it, those that stood by once they served.
     pub(crate) starts: u32,
+    /// How the last of its workers ended that was not asked to.
+    pub(crate) last_death: Option<String>,
 }
 
 /// Every model, by id.

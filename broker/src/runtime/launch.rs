@@ -11,7 +11,11 @@ use core_wire::{
         config::{Load, Serve, Weights},
     },
 };
-use tokio::{process::Child, task::spawn_local, time::Instant};
+use tokio::{
+    process::Child,
+    task::{JoinHandle, spawn_local},
+    time::Instant,
+};
 
 use super::{
     Core,
@@ -22,7 +26,7 @@ use super::{
 };
 use crate::{
     config::WATCHDOG_MS,
-    memory::{gpu, pool::Grant},
+    memory::{gpu, pool::Grant, watch::OomKills},
     models::files::Files,
     report::{Seen, no_memory_cgroup, of_rings},
     scheduler::{LineId, Part, WorkerId},
@@ -30,7 +34,7 @@ use crate::{
         feed::Feed,
         link::{Ledger, Role},
         spawn::{self, Start, Started},
-        watch,
+        watch::{self, LastWords},
     },
 };
 
@@ -59,6 +63,8 @@ pub(super) struct Launched {
     pub(super) id: WorkerId,
     pub(super) child: Child,
     pub(super) tokens: TokenReceiver,
+    /// Reads its log, and what it read last.
+    pub(super) log: (JoinHandle<()>, LastWords),
 }
 
 impl Core {
@@ -69,7 +75,7 @@ impl Core {
         let settings = settings.unwrap_or_default();
         let cores = self.leases.cores();
         let slots = settings.slots.unwrap_or(defaults.slots).max(1);
-        let n_ctx = settings.n_ctx.unwrap_or(defaults.n_ctx);
+        let n_ctx = self.n_ctx_max(line);
         let idle_cells = settings.idle_cells.or(defaults.idle_cells);
         // A step has room for one token of each slot, whatever its slice of prefill.
         let n_batch = BATCH_TOKENS.max(slots);
@@ -92,6 +98,12 @@ impl Core {
         }
     }
 
+    /// Cells that a worker of a line may have at most; fewer where its model has a shorter context.
+    pub(super) fn n_ctx_max(&self, line: &LineId) -> u32 {
+        let configured = self.registry.source(line).and_then(|source| source.settings.n_ctx);
+        configured.unwrap_or(self.setup.config.defaults.n_ctx)
+    }
+
     /// Forks a worker and notes it; its task is the caller's.
     pub(super) fn launch(&mut self, plan: Plan) -> Result<Launched, Refusal> {
         if self.is_over() {
@@ -103,7 +115,8 @@ impl Core {
         let name = plan.line.as_ref().map(worker::name);
         let name = name.unwrap_or_else(|| "(throwaway)".to_owned());
         tracing::info!(pid, model = %name, "worker started");
-        spawn_local(watch::pump(log, pid, name));
+        let last = LastWords::default();
+        let log = (spawn_local(watch::pump(log, pid, name, last.clone())), last);
         let whole = plan.line.as_ref().filter(|line| line.part == Part::Whole);
         let post = match whole.is_some_and(|line| self.scheduler.loads_spare(line)) {
             true => Post::Spare,
@@ -125,7 +138,7 @@ impl Core {
         worker.seen.merge([seccomp::content(profile), cgroup], epoch_ms());
         worker.seen.merge(profile.rows(How::OutsideAtLocked), epoch_ms());
         self.workers.insert(id, worker);
-        Ok(Launched { id, child, tokens })
+        Ok(Launched { id, child, tokens, log })
     }
 
     fn fork(&self, plan: &Plan) -> Result<(Started, Expect), Refusal> {
@@ -202,6 +215,7 @@ impl Plan {
             grant: self.grant,
             gpu: self.gpu,
             memory_at: now,
+            oom_kills: OomKills::now(),
             digest: None,
             post: Post::Serves,
             ledger: Ledger::new(self.role),

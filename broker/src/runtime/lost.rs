@@ -10,7 +10,7 @@ use super::Core;
 use crate::{
     ipc::OutboxError,
     models::{files::Content, swap::Spoke},
-    scheduler::{Event, Loss, Ticket, WorkerId},
+    scheduler::{Event, LineId, Loss, Ticket, WorkerId},
     workers::{
         cause::{self, Cause},
         recover::Ended,
@@ -36,18 +36,26 @@ impl Core {
 
     /// What the end of a worker means for what it ran, and for the next worker of its model.
     pub(super) fn judge(&mut self, id: WorkerId, content: &Content, ended: &Ended) -> Loss {
-        let cause = ended.cause();
-        if cause == Cause::Asked {
-            return Loss::Innocent;
-        }
-        cause::count(&mut self.deaths, cause);
-        match cause {
+        match ended.cause() {
             Cause::Changed => Loss::Final,
             cause if cause.is_its_own() => {
                 self.note_crash(id, content, ended);
                 Loss::Suspect
             }
             _ => Loss::Innocent,
+        }
+    }
+
+    /// Counts the end of a model's worker that nobody had asked for, and keeps what there is to say
+    /// of it.
+    pub(super) fn note_death(&mut self, line: &LineId, ended: &Ended) {
+        let cause = ended.cause();
+        if cause == Cause::Asked {
+            return;
+        }
+        cause::count(&mut self.deaths, cause);
+        if let Some(entry) = self.registry.current_mut(line) {
+            entry.last_death = Some(ended.while_serving().message);
         }
     }
 

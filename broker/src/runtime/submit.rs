@@ -40,6 +40,12 @@ impl Core {
         ticket: Ticket,
         (job, class): (JobId, Priority),
     ) -> Option<Event> {
+        let live = self.live.get_mut(&ticket)?;
+        if live.writes {
+            // Its worker was lost after it had told all: only the file is waited for.
+            live.job = Some((id, job));
+            return live.written().map(|end| Event::JobEnded { job, end });
+        }
         if let Some(refusal) = self.objection(id, ticket) {
             return Some(Event::JobEnded { job, end: End::Refused(refusal) });
         }

@@ -147,6 +147,7 @@ impl Core {
             reason: entry.attempts.reason().map(|refusal| refusal.message.clone()),
             memory_bytes: entry.needs.host_total(),
             pinned: entry.source.settings.keep == Keep::Pinned,
+            last_death: entry.last_death.clone(),
         });
         models.collect()
     }

@@ -17,7 +17,7 @@ use tokio::{sync::Notify, time::Instant};
 pub(super) use self::progress::Progress;
 use super::{cores::Cores, live::Listener, spare::Post};
 use crate::{
-    memory::{gpu, pool::Grant},
+    memory::{gpu, pool::Grant, watch::OomKills},
     models::{files::Files, hash::Digest},
     report::{Seen, Verified},
     scheduler::{LineId, Part},
@@ -51,6 +51,8 @@ pub(super) struct Worker {
     pub(super) gpu: Option<gpu::Grant>,
     /// When its memory was last looked at.
     pub(super) memory_at: Instant,
+    /// How many processes the kernel had ended for lack of memory then.
+    pub(super) oom_kills: OomKills,
     /// SHA-256 of its file: grammars are compiled for that, and remembered by it.
     pub(super) digest: Option<Digest>,
     /// What it is there for, if it holds the whole of a model.

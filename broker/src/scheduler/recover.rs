@@ -3,6 +3,10 @@
 //! Who killed a worker cannot be seen from outside, but who was there each time can: a request that
 //! was present at two deaths without a token in between runs next alone, and at a third death,
 //! which nobody else can have caused, it is quarantined. A token shows that a worker survives it.
+//!
+//! A token is a worker's word, and one that lies says true ones before it does. So deaths also count
+//! for good: from the eighth on a request runs alone whatever it gets, and the eighth that it was
+//! alone with ends it. Nobody is retried for ever, and nobody ends for what others brought about.
 
 use core_wire::{
     code::{Code, Refusal},
@@ -22,34 +26,69 @@ const ALONE_AT: u32 = 2;
 /// Deaths at which it is refused: at the last one it was alone.
 const QUARANTINE_AT: u32 = 3;
 
+/// Deaths in all at which it runs alone for good, tokens or not: more than a few poisons of others
+/// bring about before each of them is refused.
+const ALONE_FOR_GOOD_AT: u32 = 8;
+
+/// Deaths with nobody beside it at which it is refused, tokens or not. A long answer on an engine
+/// that crashes now and then survives a few; a worker that lies always dies before that.
+const ALONE_MAX: u32 = 8;
+
 /// Deaths that are counted against a request.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Deaths {
+    /// Since its last token.
     count: u32,
     /// Tokens that it had at the last one.
     emitted: u32,
+    /// In all.
+    all: u32,
+    /// Those of them that nobody else was there for.
+    alone: u32,
+}
+
+/// Who else was there when a worker died.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Company {
+    /// Nobody.
+    None,
+    /// Others.
+    Others,
 }
 
 impl Deaths {
     /// A worker died of something while it ran this, when it had so many tokens.
-    fn note(&mut self, emitted: u32) {
+    fn note(&mut self, emitted: u32, company: Company) {
         self.clear_if_alive(emitted);
-        *self = Self { count: self.count + 1, emitted };
+        self.count += 1;
+        self.all += 1;
+        self.alone += u32::from(company == Company::None);
+        self.emitted = emitted;
     }
 
     /// A token since the last death clears the count.
     pub(super) fn clear_if_alive(&mut self, emitted: u32) {
         if emitted > self.emitted {
-            *self = Self { count: 0, emitted };
+            *self = Self { count: 0, emitted, ..*self };
         }
     }
 
     fn is_suspect(self) -> bool {
-        self.count >= ALONE_AT
+        self.count >= ALONE_AT || self.all >= ALONE_FOR_GOOD_AT
     }
 
-    fn is_convicted(self) -> bool {
-        self.count >= QUARANTINE_AT
+    /// Why it is refused, if it is.
+    fn conviction(self) -> Option<String> {
+        if self.count >= QUARANTINE_AT {
+            let count = self.count;
+            return Some(format!(
+                "{count} workers died while they ran this request, the last one alone with it"
+            ));
+        }
+        (self.alone >= ALONE_MAX).then(|| {
+            let alone = self.alone;
+            format!("{alone} workers died that ran nothing but this request, tokens or not")
+        })
     }
 }
 
@@ -63,8 +102,9 @@ impl State {
     ) {
         let jobs = self.jobs.iter().filter(|(_, seat)| seat.worker == worker);
         let jobs: Vec<_> = jobs.map(|(&job, _)| job).collect();
+        let company = if jobs.len() == 1 { Company::None } else { Company::Others };
         for job in jobs {
-            self.lose(job, (refusal, loss), out);
+            self.lose((job, company), (refusal, loss), out);
         }
         let mut lines = self.lines.iter_mut();
         if let Some((id, line)) = lines.find(|(_, line)| line.has(worker)) {
@@ -86,7 +126,12 @@ impl State {
         }
     }
 
-    fn lose(&mut self, job: JobId, (refusal, loss): (&Refusal, Loss), out: &mut Vec<Effect>) {
+    fn lose(
+        &mut self,
+        (job, company): (JobId, Company),
+        (refusal, loss): (&Refusal, Loss),
+        out: &mut Vec<Effect>,
+    ) {
         let Some(seat) = self.leave(job) else {
             return;
         };
@@ -94,18 +139,16 @@ impl State {
             return;
         };
         let request = self.requests.get_mut(&ticket);
-        let convicted = request.is_some_and(|request| {
-            if loss == Loss::Suspect {
-                request.deaths.note(request.emitted);
-            }
-            request.deaths.is_convicted()
+        let conviction = request.filter(|_| loss == Loss::Suspect).and_then(|request| {
+            request.deaths.note(request.emitted, company);
+            request.deaths.conviction()
         });
-        match loss {
-            Loss::Final => self.conclude(ticket, End::Refused(refusal.clone()), out),
-            Loss::Innocent | Loss::Suspect if convicted => {
-                self.conclude(ticket, End::Refused(quarantined(refusal)), out);
+        match (loss, conviction) {
+            (Loss::Final, _) => self.conclude(ticket, End::Refused(refusal.clone()), out),
+            (Loss::Innocent | Loss::Suspect, Some(why)) => {
+                self.conclude(ticket, End::Refused(quarantined(&why, refusal)), out);
             }
-            Loss::Innocent | Loss::Suspect => self.wait_anew(ticket, &seat),
+            (Loss::Innocent | Loss::Suspect, None) => self.wait_anew(ticket, &seat),
         }
     }
 
@@ -161,11 +204,7 @@ impl Station {
     }
 }
 
-fn quarantined(last: &Refusal) -> Refusal {
-    let message = format!(
-        "{QUARANTINE_AT} workers died while they ran this request, the last one alone with it: \
-         do not send it again; of the last: {}",
-        last.message
-    );
+fn quarantined(why: &str, last: &Refusal) -> Refusal {
+    let message = format!("{why}: do not send it again; of the last: {}", last.message);
     Refusal::new(Code::Quarantined, message)
 }

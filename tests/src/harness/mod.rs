@@ -8,6 +8,7 @@ pub mod bench;
 pub mod broker;
 pub mod install;
 pub mod layers;
+pub mod machine;
 pub mod processes;
 
 pub use self::{
@@ -15,6 +16,7 @@ pub use self::{
     broker::{Broker, Output},
     install::Install,
     layers::{Edit, Layer, Layers, Stage},
+    machine::Machine,
 };
 
 /// Why a test could not be set up; never a verdict about what is tested.

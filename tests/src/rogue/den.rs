@@ -8,8 +8,9 @@ use std::{
 use core_wire::client::{Event, Prompt, Request};
 
 use super::{
-    Door, Lie, Raw, Stream,
+    Door, End, Lie, Raw, Stream,
     judge::{count, judge},
+    lie::TOKENS,
     raw,
 };
 use crate::harness::{Broker, Install, Setup, install, processes};
@@ -17,8 +18,6 @@ use crate::harness::{Broker, Install, Setup, install, processes};
 /// One thread for each worker, so that a liar and the stream beside it both compute.
 /// Silence is found three times over before its request is given up.
 const CONFIG: &str = "watchdog_ms = 4000\n[defaults]\nthreads = 1\nslots = 4\nn_ctx = 1048576\n";
-/// Tokens that are asked for; three true ones come before a lie.
-pub(super) const TOKENS: u32 = 8;
 /// How soon descriptors, workers and memory are back.
 const BACK_MAX: Duration = Duration::from_secs(10);
 /// Memory that a broker may keep: caches of its allocator, and what it remembers of each model.
@@ -100,9 +99,9 @@ impl Den {
         raw.ask("liar", request(lie, model))?;
         let mut second = self.second(lie, model)?;
         let events = raw.hear_all("liar")?;
-        judge(lie.end(), &events)?;
+        judge(lie, &events)?;
         if let Some(second) = &mut second {
-            judge(lie.end(), &second.hear_all("second")?)?;
+            judge(lie, &second.hear_all("second")?)?;
         }
         // Who harmed nobody is still there; whoever did must be gone by itself.
         let harmless = matches!(lie.end(), End::Done | End::Typed);
@@ -216,7 +215,7 @@ fn request(lie: Lie, model: &str) -> Request {
         let input = Prompt::Text("Once".into());
         return Request::Embed { model: model.into(), input };
     }
-    let mut generate = raw::generate(model, TOKENS);
+    let mut generate = raw::generate(model, lie.tokens());
     if lie == Lie::Beats {
         generate.params.deadline_ms = Some(1500);
     }

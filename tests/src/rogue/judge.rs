@@ -2,7 +2,7 @@
 
 use core_wire::client::Event;
 
-use super::{End, VOCABULARY, den::TOKENS};
+use super::{End, Lie, VOCABULARY};
 use crate::harness::Setup;
 
 /// Counts a token, which has to be the next one; answers how many there were before a new worker.
@@ -19,8 +19,9 @@ pub(super) fn count(told: &mut u32, event: &Event) -> Setup<Option<u32>> {
 }
 
 /// Whether a request ended as its worker's lie must.
-pub(super) fn judge(end: End, events: &[Event]) -> Setup<()> {
+pub(super) fn judge(lie: Lie, events: &[Event]) -> Setup<()> {
     let tokens = events.iter().filter(|event| matches!(event, Event::Token { .. })).count();
+    let end = lie.end();
     let ended = match (end, events.last()) {
         (End::Done | End::Ended | End::Typed, Some(Event::Done(done))) => {
             done.usage.completion_tokens as usize == tokens
@@ -29,7 +30,7 @@ pub(super) fn judge(end: End, events: &[Event]) -> Setup<()> {
         _ => false,
     };
     match (ended, events.last()) {
-        (true, _) if tokens <= TOKENS as usize => Ok(()),
+        (true, _) if tokens <= lie.tokens() as usize => Ok(()),
         (_, Some(Event::Error(refusal))) => {
             Err(format!("{} after {tokens} tokens: {}", refusal.code.name(), refusal.message)
                 .into())

@@ -103,7 +103,7 @@ fn a_worker_that_touches_more_than_it_was_granted_is_killed() {
     let broker = Broker::with_long().expect("a broker");
     let worker = broker.load("long");
     let run = broker
-        .corectl_command(&["run", "long", "Once", "-n", "8000", "--ignore-eos"])
+        .corectl_command(&["run", "long", "Once", "-n", "2000", "--ignore-eos"])
         .stdout(Stdio::piped())
         .spawn()
         .expect("corectl starts");
@@ -122,8 +122,13 @@ fn a_worker_that_touches_more_than_it_was_granted_is_killed() {
     let output = run.wait_with_output().expect("corectl ends");
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     let last = text.lines().last().unwrap_or_default();
-    assert!(last.contains("\"MEMORY\"") && last.contains("granted"), "{last}\n{}", broker.log());
+    // One death may be chance: its request goes on with the next worker.
+    assert!(last.contains("\"done\""), "{last}\n{}", broker.log());
     assert!(!processes::alive(worker), "it lives on");
+    let status = broker.corectl(&["status"]).lines.remove(0);
+    assert_eq!(status["deaths"]["memory"], 1, "{}", status["deaths"]);
+    let told = status["models"][0]["last_death"].to_string();
+    assert!(told.contains("granted"), "{told}");
     let again = broker.corectl(&["run", "long", "Once", "-n", "4"]);
     assert_eq!(again.code, 0, "{again:?}");
 }

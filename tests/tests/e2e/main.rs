@@ -20,6 +20,7 @@ mod gpu;
 mod grammars;
 mod hostile;
 mod isolation;
+mod journal;
 mod keep;
 mod leases;
 mod lifecycle;

@@ -130,10 +130,13 @@ impl Core {
                 return self.drive(Event::JobEnded { job, end: End::Refused(refusal) });
             }
         };
-        let live = self.live.get(&ticket);
-        let held = live.and_then(|live| match &live.ask {
-            Ask::Job(work) => Some(work.prompt.clone()),
-            Ask::Place(_) | Ask::Drain => None,
+        let live = self.live.get_mut(&ticket);
+        let held = live.and_then(|live| {
+            live.writes = true;
+            match &live.ask {
+                Ask::Job(work) => Some(work.prompt.clone()),
+                Ask::Place(_) | Ask::Drain => None,
+            }
         });
         spawn_local(async move {
             let written = said(writing).await;
@@ -161,16 +164,19 @@ impl Core {
         tokens: u32,
         written: Result<Taken, Refusal>,
     ) {
-        let end = match written {
+        let (answer, end) = match written {
             Ok(Taken { file_bytes: bytes, saved_bytes }) => {
                 self.contexts.saved_bytes = saved_bytes;
-                if let Some(live) = self.live.get_mut(&ticket) {
-                    live.answer = Some(ToClient::Context(ContextInfo { tokens, bytes }));
-                }
-                End::Answered
+                (ToClient::Context(ContextInfo { tokens, bytes }), End::Answered)
             }
-            Err(refusal) => End::Refused(refusal),
+            Err(refusal) => (ToClient::Error(refusal.clone()), End::Refused(refusal)),
         };
+        let mut job = job;
+        if let Some(live) = self.live.get_mut(&ticket) {
+            // Another job by now, or none, where its worker was lost meanwhile.
+            job = live.job.map_or(job, |(_, job)| job);
+            live.answer = Some(answer);
+        }
         self.drive(Event::JobEnded { job, end });
     }
 }

@@ -178,6 +178,9 @@ pub struct ModelStatus {
     pub memory_bytes: u64,
     /// Whether it stays loaded whatever else needs memory.
     pub pinned: bool,
+    /// How the last of its workers ended that was not asked to, with the assertion that failed
+    /// where it said one: its own word, printable and cut.
+    pub last_death: Option<String>,
 }
 
 /// Requests that wait.

@@ -2,6 +2,7 @@
 
 mod alive;
 mod attack;
+mod causes;
 mod client;
 mod crash;
 mod degraded;
@@ -92,7 +93,9 @@ fn attacked() -> Vec<Row> {
         row("P27", "crashes of six kinds on the thread that serves", crash::on_main),
         row("P27", "crashes of five kinds on a thread of the team", crash::on_member),
         row("P27", "crashes of five kinds while a model is read", crash::while_loading),
+        row("P27", "a worker that is refused memory", causes::refused_memory),
         row("P28", "a failed assertion of ggml", crash::assertion),
+        row("P28", "who is told which assertion it was", causes::assertion_is_told),
         row("M08", "twice the budget, beside another worker", layers::beyond_the_budget),
         row("R06", "memory runs out", memory::the_worker_dies_first),
         row("R03", "the limit on files holds by itself", layers::no_disk_is_filled),

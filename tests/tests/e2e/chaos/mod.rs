@@ -4,9 +4,12 @@
 //! What is asserted is the same in both.
 
 mod kills;
+mod memory;
 mod poison;
+mod saves;
 mod stalls;
 mod vanish;
+mod victim;
 
 use core_client::{Client, Generate, Params};
 use core_wire::client::status::{WorkerState, WorkerStatus};

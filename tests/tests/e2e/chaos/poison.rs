@@ -1,10 +1,6 @@
 //! A request that kills every worker that it meets, and those that happen to be there.
 
-use std::{
-    cell::Cell,
-    rc::Rc,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use core_client::Client;
 use core_tests::harness::Broker;
@@ -12,54 +8,16 @@ use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,
 };
-use tokio::{
-    task::{JoinHandle, LocalSet, spawn_local},
-    time::{sleep, timeout},
-};
+use tokio::{task::LocalSet, time::sleep};
 
-use super::{compared, serving};
-use crate::talk::{Heard, PATIENCE, broker_with, connect, hear, talk, until};
+use super::{compared, serving, victim::Victim};
+use crate::talk::{broker_with, connect, hear, talk, until};
 
 /// Tokens of the prompt that kills: its prefill takes seconds, so that each death comes before its
 /// first token.
 const POISON: usize = 12_000;
 /// Tokens of the others.
 const TOKENS: u32 = 3_000;
-
-/// A stream that is read all the time, by a task.
-struct Victim {
-    said: Rc<Cell<usize>>,
-    heard: JoinHandle<Heard>,
-}
-
-impl Victim {
-    async fn start(client: &Client, prompt: &str) -> Self {
-        let mut events = client.generate(compared("long", prompt, TOKENS)).await.expect("sent");
-        let said = Rc::new(Cell::new(0));
-        let count = said.clone();
-        let heard = spawn_local(async move {
-            let mut heard = Heard::new(Instant::now());
-            let counted = |heard: &Heard| {
-                count.set(heard.said.len());
-                false
-            };
-            heard.until(&mut events, counted).await;
-            heard
-        });
-        Self { said, heard }
-    }
-
-    /// Waits for a token, which shows that it is not what kills.
-    async fn advances(&self) {
-        let before = self.said.get();
-        let more = async {
-            while self.said.get() <= before + 1 {
-                sleep(Duration::from_millis(5)).await;
-            }
-        };
-        timeout(PATIENCE, more).await.expect("it goes on");
-    }
-}
 
 /// The engine has no fault that could be asked for, so the test plays it: whenever the poison is in
 /// work, the worker gets a SIGSEGV. The broker cannot tell that from a crash of the engine.
@@ -73,7 +31,7 @@ async fn poisoned() {
     let (client, other) = (connect(&broker).await, connect(&broker).await);
     let mut victims = Vec::new();
     for prompt in ["Once upon", "Mira gave", "Tom had"] {
-        victims.push(Victim::start(&client, prompt).await);
+        victims.push(Victim::start(&client, prompt, TOKENS).await);
     }
     // It comes after them, so that it stands behind them whenever all wait again.
     for victim in &victims {

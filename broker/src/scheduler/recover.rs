@@ -9,6 +9,7 @@
 //! alone with ends it. Nobody is retried for ever, and nobody ends for what others brought about.
 
 use core_wire::{
+    client::FinishReason,
     code::{Code, Refusal},
     ids::JobId,
 };
@@ -138,6 +139,9 @@ impl State {
         let Some(ticket) = seat.ticket else {
             return;
         };
+        if self.is_complete(ticket) {
+            return self.conclude(ticket, End::Generated(FinishReason::Length), out);
+        }
         let request = self.requests.get_mut(&ticket);
         let conviction = request.filter(|_| loss == Loss::Suspect).and_then(|request| {
             request.deaths.note(request.emitted, company);

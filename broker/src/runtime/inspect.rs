@@ -18,12 +18,12 @@ use core_wire::{
 
 use tokio::sync::Semaphore;
 
-use super::{Core, Shared, launch::Plan, survey::Survey, tend};
+use super::{Core, Shared, killed::killed, launch::Plan, survey::Survey, tend};
 use crate::{
     memory::{gpu::Moment, pool::Grant},
     models::files::{Content, Files},
-    scheduler::LineId,
-    workers::link::Role,
+    scheduler::{KILLED_LOADS_MAX, LineId},
+    workers::{cause::Cause, link::Role, recover::Ended},
 };
 
 /// How long an inspector may take: it reads some megabytes of metadata, from a slow network file
@@ -107,9 +107,6 @@ pub(super) async fn inspect(
         return Ok(found);
     }
     let settled = content.is_settled();
-    let files = files.try_clone().map_err(|error| {
-        Refusal::new(Code::Internal, format!("the model's file cannot be handed on: {error}"))
-    })?;
     let role = Role::Inspect { n_ctx: asked.n_ctx, slots: asked.slots };
     let found = Rc::new(look(core, (role, files), asked.clone()).await?);
     let known = Known { content, asked, settled, found: found.clone() };
@@ -125,7 +122,7 @@ pub(super) async fn devices(core: &Shared, serve: &Serve) -> Result<Seen, Refusa
     let (load, parts, adapters) = (Load::Nothing, 0, Vec::new());
     let serve = Serve { load, parts, adapters, gpu_layers: 0, ..serve.clone() };
     let since = core.borrow().gpus.moment();
-    let found = look(core, (Role::Devices, Files::default()), serve).await?;
+    let found = look(core, (Role::Devices, &Files::default()), serve).await?;
     core.borrow_mut().devices.clone_from(&found.devices);
     Ok((found.devices, since))
 }
@@ -135,11 +132,31 @@ pub(super) fn asked(serve: &Serve) -> Serve {
     Serve { step_ms_max: 0, idle_cells_max: 0, backends: Vec::new(), ..serve.clone() }
 }
 
+/// Asks an inspector, and another one where that was killed from elsewhere.
 async fn look(
     core: &Shared,
-    (role, files): (Role, Files),
+    of: (Role, &Files),
     serve: Serve,
 ) -> Result<Inspected, Refusal> {
+    for _ in 0..=KILLED_LOADS_MAX {
+        match ask(core, of, serve.clone()).await? {
+            Ok(found) => return Ok(found),
+            Err(ended) if ended.cause() == Cause::Killed => {}
+            Err(ended) => return Err(ended.while_loading()),
+        }
+    }
+    Err(killed())
+}
+
+/// Asks one inspector; how it ended, where it said nothing.
+async fn ask(
+    core: &Shared,
+    (role, files): (Role, &Files),
+    serve: Serve,
+) -> Result<Result<Inspected, Ended>, Refusal> {
+    let files = files.try_clone().map_err(|error| {
+        Refusal::new(Code::Internal, format!("the model's file cannot be handed on: {error}"))
+    })?;
     let plan = Plan {
         role,
         purpose: Purpose::Inspect(serve),
@@ -157,7 +174,7 @@ async fn look(
     let id = launched.id;
     let ended = tend::tend(core, launched).await;
     let found = core.borrow_mut().remove(id).and_then(|worker| worker.inspected);
-    found.map(|found| *found).ok_or_else(|| ended.while_loading())
+    Ok(found.map(|found| *found).ok_or(ended))
 }
 
 impl Core {

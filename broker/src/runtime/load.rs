@@ -8,11 +8,12 @@ use core_wire::{
     worker::{Purpose, config::Serve},
 };
 
-use tokio::{sync::oneshot, time::sleep};
+use tokio::sync::oneshot;
 
 use super::{
     Core, Shared, content,
     fit::{self, Fitted},
+    killed,
     launch::Plan,
     spare::Post,
     tend, variant,
@@ -77,7 +78,7 @@ pub(super) async fn serve(core: Shared, line: LineId) {
     if !core.borrow().scheduler.loads_spare(&line) {
         core.borrow_mut().set_state(&line, ModelState::Loading);
     }
-    rest(&core, &line).await;
+    killed::rest(&core, &line).await;
     let prepared = match prepare(&core, &line).await {
         Ok(prepared) => prepared,
         Err(failure) => return core.borrow_mut().load_failed(line, failure),
@@ -100,16 +101,6 @@ pub(super) async fn serve(core: Shared, line: LineId) {
         Ok((id, ended)) => core.serving_ended(id, line, content, &ended),
         Err(refusal) => core.load_failed(line, Failure::of(refusal, content)),
     }
-}
-
-/// Waits before a model is loaded again whose workers crashed one after the other.
-async fn rest(core: &Shared, line: &LineId) {
-    let entry_ms = |core: &Core| {
-        let entry = core.registry.entry(&line.model)?;
-        Some(entry.attempts.rest_ms(core.now_ms()))
-    };
-    let rest_ms = entry_ms(&core.borrow()).unwrap_or(0);
-    sleep(Duration::from_millis(rest_ms)).await;
 }
 
 /// Waits until the memory for a line's worker is set aside.
@@ -185,7 +176,7 @@ impl Core {
     }
 
     /// Notes what a model is doing; one that was swapped for another file no longer counts.
-    fn set_state(&mut self, line: &LineId, state: ModelState) {
+    pub(super) fn set_state(&mut self, line: &LineId, state: ModelState) {
         if let Some(entry) = self.registry.current_mut(line) {
             entry.state = state;
         }
@@ -217,6 +208,9 @@ impl Core {
         let served = self.workers.get(&id).is_some_and(Worker::is_served);
         if !served {
             self.remove(id);
+            if ended.cause() == Cause::Killed {
+                return self.load_killed(&line);
+            }
             if ended.cause() == Cause::Asked && self.scheduler.began_as_spare(&line) {
                 // Its memory was needed: that is no failure to wait after.
                 return self.drive(Event::LoadFailed { line, refusal: ended.while_loading() });

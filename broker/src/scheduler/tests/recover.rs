@@ -10,10 +10,10 @@ use core_wire::{
 use proptest::prelude::*;
 
 use super::{
-    small::{WORKER, arrival, codes, generate, jobs, ready, state, submitted},
-    world::line,
+    small::{CONN, WORKER, arrival, codes, generate, jobs, ready, state, submitted},
+    world::{line, request},
 };
-use crate::scheduler::{Arrival, Effect, End, Event, Loss, State, Task, WorkerId, step};
+use crate::scheduler::{Arrival, Cost, Effect, End, Event, Loss, State, Task, Ticket, step};
 
 fn die(state: &mut State, loss: Loss) -> Vec<Effect> {
     let refusal = Refusal::new(Code::WorkerLost, "it died");
@@ -68,11 +68,27 @@ fn who_was_there_twice_runs_alone_and_at_the_third_death_is_quarantined() {
     let effects = die(&mut state, Loss::Suspect);
     assert_eq!(codes(&effects), [], "it had a token since, so it begins anew");
     let effects = ready(&mut state, 2);
-    assert_eq!(submitted(&effects), [1], "the second waits until it can be alone");
-    let effects = end_of(&mut state, &effects);
-    assert_eq!(submitted(&effects), [2]);
+    assert_eq!(submitted(&effects), [2], "the second has a worker of its own");
     let effects = die(&mut state, Loss::Suspect);
     assert_eq!(codes(&effects), [(2, Code::Quarantined)]);
+    assert_eq!(submitted(&ready(&mut state, 2)), [1]);
+}
+
+#[test]
+fn the_death_of_a_lone_suspect_is_told_from_one_that_others_may_have_caused() {
+    let mut state = state();
+    generate(&mut state, 1, Priority::Normal);
+    for _ in 0..2 {
+        ready(&mut state, 2);
+        step(&mut state, Event::Dying(WORKER));
+        assert!(!state.runs_suspect(WORKER), "it may be the model");
+        die(&mut state, Loss::Suspect);
+    }
+    let effects = ready(&mut state, 2);
+    step(&mut state, Event::Dying(WORKER));
+    assert!(state.runs_suspect(WORKER), "as well when its worker ends");
+    token(&mut state, &effects, 1);
+    assert!(!state.runs_suspect(WORKER), "a worker survived it");
 }
 
 #[test]
@@ -87,6 +103,29 @@ fn a_token_lets_others_join_again() {
     let effects = ready(&mut state, 2);
     assert_eq!(submitted(&effects), [1], "nobody beside a suspect");
     assert_eq!(submitted(&token(&mut state, &effects, 1)), [2]);
+}
+
+#[test]
+fn what_has_all_its_tokens_ends_with_its_worker_and_is_not_asked_for_one_more() {
+    for loss in [Loss::Innocent, Loss::Suspect, Loss::Final] {
+        let mut state = state();
+        let cost = Cost { prompt: 8, max_tokens: 3 };
+        step(&mut state, Event::Arrived(Arrival { cost, ..arrival(1, Priority::Normal) }));
+        let effects = ready(&mut state, 2);
+        token(&mut state, &effects, 3);
+        let end = End::Generated(FinishReason::Length);
+        let done = Effect::Finish { ticket: Ticket(1), end };
+        assert_eq!(die(&mut state, loss), [done], "{loss:?}: and no worker for nobody");
+    }
+    // A worker that gives it up instead of ending it is no better.
+    let mut state = state();
+    let cost = Cost { prompt: 8, max_tokens: 3 };
+    step(&mut state, Event::Arrived(Arrival { cost, ..arrival(1, Priority::Normal) }));
+    let effects = ready(&mut state, 2);
+    token(&mut state, &effects, 3);
+    let effects = step(&mut state, Event::Parked { job: jobs(&effects)[0] });
+    assert!(submitted(&effects).is_empty() && codes(&effects).is_empty(), "{effects:?}");
+    assert!(!state.is_open(CONN, &request(1)));
 }
 
 #[test]
@@ -183,14 +222,7 @@ fn a_worker_that_lies_after_true_tokens_is_found_as_well() {
     // Between lies that are told in company and kills from elsewhere as well.
     let beside = Life { arrives: true, ..lies };
     let killed = Life { loss: Loss::Innocent, ..lies };
-    let (deaths, end) = live(&[[beside, killed, lies, killed]; 8].concat());
+    let (deaths, end) = live(&[[beside, killed, lies, killed]; 24].concat());
     assert_eq!(end, Some(Code::Quarantined));
     assert!(deaths > 8, "those in company end nobody: {deaths}");
-}
-
-fn end_of(state: &mut State, effects: &[Effect]) -> Vec<Effect> {
-    let Some(&Effect::Submit { job, worker: WorkerId(_), .. }) = effects.first() else {
-        panic!("{effects:?}");
-    };
-    step(state, Event::JobEnded { job, end: End::Generated(FinishReason::Stop) })
 }

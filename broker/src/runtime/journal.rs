@@ -18,7 +18,7 @@ use tokio::task::{AbortHandle, spawn_local};
 
 use crate::{
     ipc::{Outbox, OutboxError},
-    memory::Charge,
+    memory::shares::Portion,
 };
 
 /// Bytes that are set aside for each token that may come: 80 for itself, 160 for its 20 likeliest
@@ -39,7 +39,7 @@ struct Kept {
     end: Option<ToClient>,
     reader: Option<Reader>,
     retention: Retention,
-    charge: Charge,
+    charge: Portion,
 }
 
 /// What is kept of what was told.
@@ -73,7 +73,7 @@ enum Told {
 
 impl Journal {
     /// Keeps what comes after `told` tokens, which the reader has got.
-    pub(super) fn new(charge: Charge, told: u32, outbox: Outbox, id: RequestId) -> Self {
+    pub(super) fn new(charge: Portion, told: u32, outbox: Outbox, id: RequestId) -> Self {
         let reader = Some(Reader { outbox, id, next: told, pump: None });
         Self(Rc::new(RefCell::new(Kept {
             tokens: VecDeque::new(),
@@ -117,9 +117,13 @@ impl Journal {
         Ok(())
     }
 
-    /// Adds its end.
+    /// Adds its end: what was set aside for more is given back.
     pub(super) fn end(&self, event: ToClient) {
-        self.0.borrow_mut().end = Some(event);
+        {
+            let mut kept = self.0.borrow_mut();
+            kept.end = Some(event);
+            kept.settle();
+        }
         self.tell();
     }
 
@@ -200,7 +204,15 @@ impl Kept {
                 self.first += 1;
             }
         }
+        self.settle();
         told
+    }
+
+    /// Once nothing more can come, no more is held than what is kept.
+    fn settle(&mut self) {
+        if self.end.is_some() {
+            self.charge.shrink(self.bytes);
+        }
     }
 
     fn tell_reader(&mut self) -> Told {

@@ -69,7 +69,7 @@ impl Core {
         let settings = settings.unwrap_or_default();
         let cores = self.leases.cores();
         let slots = settings.slots.unwrap_or(defaults.slots).max(1);
-        let n_ctx = settings.n_ctx.unwrap_or(defaults.n_ctx);
+        let n_ctx = self.n_ctx_max(line);
         let idle_cells = settings.idle_cells.or(defaults.idle_cells);
         // A step has room for one token of each slot, whatever its slice of prefill.
         let n_batch = BATCH_TOKENS.max(slots);
@@ -90,6 +90,12 @@ impl Core {
             weights: self.weights(line).unwrap_or(Weights::Repacked),
             gpu_layers: 0,
         }
+    }
+
+    /// Cells that a worker of a line may have at most; fewer where its model has a shorter context.
+    pub(super) fn n_ctx_max(&self, line: &LineId) -> u32 {
+        let configured = self.registry.source(line).and_then(|source| source.settings.n_ctx);
+        configured.unwrap_or(self.setup.config.defaults.n_ctx)
     }
 
     /// Forks a worker and notes it; its task is the caller's.

@@ -2,7 +2,7 @@
 
 use core_wire::ids::RequestId;
 
-use super::{Session, State, Task, Ticket};
+use super::{LineId, Session, State, Task, Ticket};
 use crate::ipc::ConnId;
 
 impl State {
@@ -10,6 +10,18 @@ impl State {
     pub(crate) fn open_as(&self, conn: ConnId, id: &RequestId) -> &[Ticket] {
         let session = self.sessions.get(&conn);
         session.and_then(|session| session.open.get(id)).map_or(&[], Vec::as_slice)
+    }
+
+    /// The line that a request waits in or runs for.
+    pub(crate) fn line_of(&self, ticket: Ticket) -> Option<&LineId> {
+        match &self.requests.get(&ticket)?.task {
+            Task::Generate(line)
+            | Task::Brief(line)
+            | Task::Embed(line)
+            | Task::Load(line)
+            | Task::Unload(line) => Some(line),
+            Task::Swap { .. } | Task::Drain => None,
+        }
     }
 
     /// Moves a request to another session that is open, under a name that is free there. It keeps

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use core_client::{
     Client, DetachTicket, Detached, Done, Event, Events, FinishReason, Generate, Params,
-    RequestError,
+    RequestError, Special,
 };
 use core_tests::harness::Broker;
 use nix::{
@@ -21,9 +21,11 @@ use crate::{
 /// Tokens of a request that is detached in its middle.
 const TOKENS: u32 = 400;
 const PROMPT: &str = "Once upon a time";
-/// Tokens of a request that leaves no memory for a second one to be kept: 384 bytes are set aside
-/// for each, of 256 MiB.
-const LARGE: u32 = 400_000;
+/// Tokens of a request that asks for as many as may be.
+const LARGE: u32 = 1 << 20;
+/// Answers that fill a context of 8,192 tokens, for each of which 384 bytes are set aside, in a
+/// session's share of 64 MiB.
+const SHARE_ANSWERS: usize = 21;
 
 /// Reads `tokens` of a request, detaches it, reads some more, and drops the connection.
 async fn left(broker: &Broker, tokens: usize) -> (Heard, Detached) {
@@ -151,22 +153,37 @@ fn nobody_comes_and_nothing_is_left() {
 }
 
 #[test]
-fn what_is_kept_is_counted_and_given_back() {
+fn what_is_kept_is_counted_for_its_session_and_given_back() {
     let broker = broker_with("detach_ms = 60000\n");
     talk(async {
-        let client = connect(&broker).await;
-        let ask = || client.generate(greedy("long", 8, LARGE));
-        let (mut one, mut two) = (ask().await.expect("sent"), ask().await.expect("sent"));
-        let detached = client.detach(&mut one).await.expect("a ticket");
-        let refusal = client.detach(&mut two).await.expect_err("no memory is left");
-        assert!(matches!(&refusal, RequestError::Refused(r) if r.code.name() == "MEMORY"));
+        let (client, other) = (connect(&broker).await, connect(&broker).await);
+        let ask = |client: &Client| client.generate(greedy("long", 8, LARGE));
+        let (mut kept, mut tickets) = (Vec::new(), Vec::new());
+        let refusal = loop {
+            let mut events = ask(&client).await.expect("sent");
+            match client.detach(&mut events).await {
+                Ok(detached) => tickets.push(detached.ticket),
+                Err(refusal) => break refusal.to_string(),
+            }
+            kept.push(events);
+        };
+        // Each is counted with what its context has room for, however much it asks for.
+        assert!((SHARE_ANSWERS..=SHARE_ANSWERS + 1).contains(&kept.len()), "{}", kept.len());
+        assert!(refusal.contains("of its 67108864"), "{refusal}");
+        // Neither others' tickets nor anybody's prompts have to do with that.
+        let mut theirs = ask(&other).await.expect("sent");
+        other.detach(&mut theirs).await.expect("their own share");
+        let large = "a".repeat(500_000);
+        other.tokenize("long", &large, Special::Plain).await.expect("a large prompt");
+        let one = kept.remove(0);
         client.cancel(one.id()).await.expect("heard");
         let end = one.finish().await.expect("cancelled");
         let Event::Done(Done { usage, .. }) = end else { panic!("{end:?}") };
-        // Its end is kept for who has the ticket, and so is its memory.
-        let adopted = client.attach(detached.ticket, usage.completion_tokens).await.expect("sent");
+        let mut again = ask(&client).await.expect("sent");
+        client.detach(&mut again).await.expect("there is memory again");
+        // Its end is kept for who has the ticket.
+        let adopted = client.attach(tickets[0], usage.completion_tokens).await.expect("sent");
         adopted.finish().await.expect("the same end");
-        client.detach(&mut two).await.expect("there is memory again");
     });
 }
 

@@ -1,13 +1,16 @@
 use super::{adopt::within, *};
-use crate::{config::Config, ipc::Outbox, memory::Budget};
+use crate::{config::Config, ipc::Outbox};
+use core_wire::code::Code;
 
 const SECRET: DetachTicket = DetachTicket([9; 16]);
 
+const ONE: DomainId = DomainId(1);
+
 fn keep(secret: DetachTicket, peer_uid: u32, until_ms: Option<u64>) -> Keep {
-    let (budget, id) = (Budget::of_prompts(), RequestId::try_from(NAME.to_owned()).unwrap());
+    let (mut shares, id) = (Shares::of_answers(), RequestId::try_from(NAME.to_owned()).unwrap());
     let outbox = Outbox::new(Config::default().outbox);
-    let journal = Journal::new(budget.charge(1).unwrap(), 3, outbox, id);
-    Keep { secret, peer_uid, journal, home: Home::Over, until_ms }
+    let journal = Journal::new(shares.charge(ONE, 1).unwrap(), 3, outbox, id);
+    Keep { secret, peer_uid, domain: ONE, journal, home: Home::Over, until_ms }
 }
 
 #[test]
@@ -40,4 +43,22 @@ fn what_is_not_kept_is_said_with_its_bounds() {
         assert_eq!(refusal.code, Code::BadParameter);
         assert!(refusal.message.contains("from index 3"), "{}", refusal.message);
     }
+}
+
+#[test]
+fn a_session_that_detaches_all_it_may_leaves_tickets_to_others() {
+    let mut kept = Kept::default();
+    for number in 0..64 {
+        assert_eq!(kept.has_room(ONE), Ok(()));
+        kept.requests.insert(Ticket(number), keep(SECRET, 1000, None));
+    }
+    let refusal = kept.has_room(ONE).unwrap_err();
+    assert_eq!(refusal.code, Code::Memory);
+    assert!(refusal.message.contains("64 requests of this session"), "{}", refusal.message);
+    assert_eq!(kept.has_room(DomainId(2)), Ok(()));
+    for number in 64..256 {
+        let domain = DomainId(number / 64 + 1);
+        kept.requests.insert(Ticket(number), Keep { domain, ..keep(SECRET, 1000, None) });
+    }
+    assert!(kept.has_room(DomainId(9)).unwrap_err().message.contains("256 of all sessions"));
 }

@@ -1,7 +1,13 @@
-use core_wire::ids::JobId;
+use core_wire::{
+    client::Done,
+    ids::{DomainId, JobId},
+};
 
 use super::*;
-use crate::{config::OutboxConfig, memory::Budget};
+use crate::{config::OutboxConfig, memory::shares::Shares};
+
+/// Bytes that one session may hold.
+const SHARE: usize = 64 << 20;
 
 fn outbox(frames_max: u32) -> Outbox {
     Outbox::new(OutboxConfig { frames_max, bytes_max: 1 << 20 })
@@ -16,16 +22,16 @@ fn token(id: u32) -> StepToken {
 }
 
 /// A journal from the token `told` on, with memory for so many more.
-fn journal(told: u32, tokens: usize, outbox: &Outbox) -> (Journal, Budget) {
-    let budget = Budget::of_prompts();
-    let charge = budget.charge(tokens * KEPT_BYTES_EACH).unwrap();
-    (Journal::new(charge, told, outbox.clone(), id()), budget)
+fn journal(told: u32, tokens: usize, outbox: &Outbox) -> (Journal, Shares) {
+    let mut shares = Shares::of_answers();
+    let charge = shares.charge(DomainId(1), tokens * KEPT_BYTES_EACH).unwrap();
+    (Journal::new(charge, told, outbox.clone(), id()), shares)
 }
 
 #[test]
 fn all_is_kept_while_there_is_a_ticket_and_told_to_whoever_reads() {
     let reader = outbox(100);
-    let (journal, _budget) = journal(5, 10, &reader);
+    let (journal, _shares) = journal(5, 10, &reader);
     for n in 5..8 {
         journal.say(token(n)).unwrap();
     }
@@ -42,19 +48,34 @@ fn all_is_kept_while_there_is_a_ticket_and_told_to_whoever_reads() {
 
 #[test]
 fn it_never_holds_more_than_was_set_aside() {
-    let (journal, budget) = journal(0, 1, &outbox(100));
+    let (journal, mut shares) = journal(0, 1, &outbox(100));
     let long = StepToken { text: "a".repeat(KEPT_BYTES_EACH), ..token(1) };
     let refusal = journal.say(long).unwrap_err();
     assert_eq!(refusal.code, Code::Memory);
-    let all = (256 << 20) - KEPT_BYTES_EACH;
-    assert!(budget.charge(all + 1).is_err());
+    assert!(shares.charge(DomainId(1), SHARE).is_err());
     drop(journal);
-    assert!(budget.charge(all + 1).is_ok(), "what was set aside is given back");
+    assert!(shares.charge(DomainId(1), SHARE).is_ok(), "what was set aside is given back");
+}
+
+#[test]
+fn what_was_set_aside_for_more_is_given_back_at_the_end() {
+    let (journal, mut shares) = journal(0, SHARE / KEPT_BYTES_EACH, &outbox(100));
+    journal.silence();
+    for n in 0..10 {
+        journal.say(token(n)).unwrap();
+    }
+    assert!(shares.charge(DomainId(1), SHARE / 2).is_err());
+    journal.end(ToClient::Done(Done::default()));
+    let kept = journal.0.borrow().bytes;
+    assert!(shares.charge(DomainId(1), SHARE - kept).is_ok(), "it holds what it keeps");
+    assert!(shares.charge(DomainId(1), SHARE - kept + 1).is_err(), "and no less");
+    journal.read_by(outbox(100), id(), 0);
+    assert!(shares.charge(DomainId(1), SHARE).is_ok(), "all was told, and nothing is kept");
 }
 
 #[tokio::test(flavor = "current_thread")]
 async fn half_of_the_room_is_left_to_other_requests() {
-    let (journal, _budget) = journal(0, 100, &outbox(100));
+    let (journal, _shares) = journal(0, 100, &outbox(100));
     journal.silence();
     for n in 0..20 {
         journal.say(token(n)).unwrap();
@@ -70,7 +91,7 @@ async fn half_of_the_room_is_left_to_other_requests() {
 async fn a_connection_that_ends_ends_the_waiting() {
     let tasks = tokio::task::LocalSet::new();
     let reader = outbox(8);
-    let (journal, budget) = journal(0, 100, &outbox(100));
+    let (journal, mut shares) = journal(0, 100, &outbox(100));
     for n in 0..20 {
         journal.say(token(n)).unwrap();
     }
@@ -81,7 +102,7 @@ async fn a_connection_that_ends_ends_the_waiting() {
     });
     waiting.await;
     drop(journal);
-    assert!(budget.charge(256 << 20).is_ok(), "no task holds it any more");
+    assert!(shares.charge(DomainId(1), SHARE).is_ok(), "no task holds it any more");
 }
 
 /// Lets tasks run until it is so; a failure to get there hangs, and the runner ends it.

@@ -15,9 +15,9 @@ use std::collections::BTreeMap;
 use core_wire::ids::{DetachTicket, DomainId, RequestId};
 use tokio::time::Instant;
 
-use super::{Core, arrive::After, journal::Journal};
+use super::{Core, arrive::After, journal::Journal, perform::slow};
 use crate::{
-    ipc::ConnId,
+    ipc::{ConnId, Outbox},
     memory::shares::Shares,
     scheduler::{Event, Ticket},
 };
@@ -102,8 +102,27 @@ impl Core {
             keep.home = Home::Nobody(nobody);
             self.drive(Event::Opened(nobody));
             self.drive(Event::Moved { ticket, conn: nobody, id: name });
+            self.falls_silent(ticket);
         }
         self.retime.notify_one();
+    }
+
+    /// Its old name may be another's by now: nothing is sent there any more.
+    fn falls_silent(&mut self, ticket: Ticket) {
+        let closed = Outbox::new(self.setup.config.outbox);
+        closed.finish();
+        if let Some(live) = self.live.get_mut(&ticket) {
+            live.outbox = closed;
+        }
+    }
+
+    /// A request's reader took nothing for too long, and has heard so. With a ticket it goes on as
+    /// if its session had ended; without one nobody wants it.
+    pub(super) fn reader_given_up(&mut self, ticket: Ticket) {
+        if self.kept.requests.contains_key(&ticket) {
+            return self.leave_one_behind(ticket);
+        }
+        self.drive(Event::Abandoned { ticket, refusal: slow() });
     }
 
     fn forget_at_ms(&self) -> u64 {

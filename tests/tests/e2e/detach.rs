@@ -1,5 +1,8 @@
 //! Requests that outlive their connection.
 
+mod command;
+mod readers;
+
 use std::time::Instant;
 
 use core_client::{
@@ -11,7 +14,6 @@ use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,
 };
-use serde_json::Value;
 
 use crate::{
     compare::same_to_a_border,
@@ -51,6 +53,11 @@ fn compared() -> Generate {
 async fn adopt(client: &Client, detached: Detached, heard: &Heard) -> Events {
     let from = u32::try_from(heard.said.len()).expect("few");
     client.attach(detached.ticket, from).await.expect("it can be sent")
+}
+
+/// A request for as many tokens as may be.
+async fn large(client: &Client) -> Events {
+    client.generate(greedy("long", 8, LARGE)).await.expect("it can be sent")
 }
 
 /// How an attach that is refused ends.
@@ -157,10 +164,9 @@ fn what_is_kept_is_counted_for_its_session_and_given_back() {
     let broker = broker_with("detach_ms = 60000\n");
     talk(async {
         let (client, other) = (connect(&broker).await, connect(&broker).await);
-        let ask = |client: &Client| client.generate(greedy("long", 8, LARGE));
         let (mut kept, mut tickets) = (Vec::new(), Vec::new());
         let refusal = loop {
-            let mut events = ask(&client).await.expect("sent");
+            let mut events = large(&client).await;
             match client.detach(&mut events).await {
                 Ok(detached) => tickets.push(detached.ticket),
                 Err(refusal) => break refusal.to_string(),
@@ -171,15 +177,15 @@ fn what_is_kept_is_counted_for_its_session_and_given_back() {
         assert!((SHARE_ANSWERS..=SHARE_ANSWERS + 1).contains(&kept.len()), "{}", kept.len());
         assert!(refusal.contains("of its 67108864"), "{refusal}");
         // Neither others' tickets nor anybody's prompts have to do with that.
-        let mut theirs = ask(&other).await.expect("sent");
+        let mut theirs = large(&other).await;
         other.detach(&mut theirs).await.expect("their own share");
-        let large = "a".repeat(500_000);
-        other.tokenize("long", &large, Special::Plain).await.expect("a large prompt");
+        let text = "a".repeat(500_000);
+        other.tokenize("long", &text, Special::Plain).await.expect("a large prompt");
         let one = kept.remove(0);
         client.cancel(one.id()).await.expect("heard");
         let end = one.finish().await.expect("cancelled");
         let Event::Done(Done { usage, .. }) = end else { panic!("{end:?}") };
-        let mut again = ask(&client).await.expect("sent");
+        let mut again = large(&client).await;
         client.detach(&mut again).await.expect("there is memory again");
         // Its end is kept for who has the ticket.
         let adopted = client.attach(tickets[0], usage.completion_tokens).await.expect("sent");
@@ -231,32 +237,6 @@ fn what_cannot_be_detached_is_refused() {
         let refusal = client.detach(&mut events).await.expect_err("it is over");
         assert!(refusal.to_string().contains("no request of this name"), "{refusal}");
     });
-}
-
-#[test]
-fn corectl_leaves_a_run_and_reads_it_on() {
-    let broker = story_with("");
-    let whole = broker.corectl(&["run", "story", PROMPT, "-n", "60", "--temp", "0"]);
-    let left = broker.corectl(&["run", "story", PROMPT, "-n", "60", "--temp", "0", "--detach"]);
-    assert_eq!(left.code, 0, "{left:?}");
-    let ticket = left.lines.last().expect("a line");
-    assert_eq!((&ticket["event"], &ticket["keep_ms"]), (&"detached".into(), &60_000.into()));
-    let ticket = ticket["ticket"].as_str().expect("a ticket");
-    // A token may have come between the first one and the detach, so the start is asked for.
-    let first = broker.corectl(&["attach", ticket, "--from", "0"]);
-    let from = if first.code == 0 { 0 } else { first_kept(&first.lines[0].to_string()) };
-    let rest = match from {
-        0 => first,
-        from => broker.corectl(&["attach", ticket, "--from", &from.to_string()]),
-    };
-    let expected = &ids(&whole.lines)[from..];
-    assert_eq!(ids(&rest.lines), expected, "{:?}", rest.lines.last());
-    assert_eq!(rest.lines.last().expect("an end")["event"], "done");
-}
-
-fn ids(lines: &[Value]) -> Vec<u64> {
-    let tokens = lines.iter().filter(|line| line["event"] == "token");
-    tokens.map(|line| line["id"].as_u64().expect("an id")).collect()
 }
 
 /// The index that the sentence of a refused attach names.

@@ -1,6 +1,9 @@
-use super::{adopt::within, *};
-use crate::{config::Config, ipc::Outbox};
+use std::{rc::Weak, time::Duration};
+
 use core_wire::code::Code;
+
+use super::{adopt::within, *};
+use crate::{config::Config, runtime::journal::Owner};
 
 const SECRET: DetachTicket = DetachTicket([9; 16]);
 
@@ -9,7 +12,8 @@ const ONE: DomainId = DomainId(1);
 fn keep(secret: DetachTicket, peer_uid: u32, until_ms: Option<u64>) -> Keep {
     let (mut shares, id) = (Shares::of_answers(), RequestId::try_from(NAME.to_owned()).unwrap());
     let outbox = Outbox::new(Config::default().outbox);
-    let journal = Journal::new(shares.charge(ONE, 1).unwrap(), 3, outbox, id);
+    let owner = Owner::new(Weak::new(), Ticket(1), Duration::ZERO);
+    let journal = Journal::new(shares.charge(ONE, 1).unwrap(), 3, (outbox, id), owner);
     Keep { secret, peer_uid, domain: ONE, journal, home: Home::Over, until_ms }
 }
 

@@ -1,5 +1,7 @@
 //! A session asks for a ticket.
 
+use std::time::Duration;
+
 use core_wire::{
     client::{Detached, Event as ToClient},
     code::{Code, Refusal},
@@ -12,7 +14,7 @@ use crate::{
     runtime::{
         Core,
         contexts::Session,
-        journal::{Journal, KEPT_BYTES_EACH},
+        journal::{Journal, KEPT_BYTES_EACH, Owner},
         live::{Ask, Form, Live},
     },
     scheduler::Ticket,
@@ -119,7 +121,10 @@ impl Core {
         let left = asked(live).min(self.room_of(ticket, live)).saturating_sub(told);
         let bytes = usize::try_from(left).unwrap_or(usize::MAX).saturating_mul(KEPT_BYTES_EACH);
         let portion = self.kept.answers.charge(domain, bytes)?;
-        let journal = Journal::new(portion, told, live.outbox.clone(), live.id.clone());
+        let reader = (live.outbox.clone(), live.id.clone());
+        let keep = Duration::from_millis(self.setup.config.detach_ms.into());
+        let journal =
+            Journal::new(portion, told, reader, Owner::new(self.me.clone(), ticket, keep));
         self.speaks_through(ticket, &journal);
         Ok(journal)
     }

@@ -1,10 +1,18 @@
+use std::{rc::Weak, time::Duration};
+
 use core_wire::{
     client::Done,
+    code::Code,
     ids::{DomainId, JobId},
 };
 
-use super::*;
-use crate::{config::OutboxConfig, memory::shares::Shares};
+use tokio::time::sleep;
+
+use super::{reader::told, *};
+use crate::{config::OutboxConfig, memory::shares::Shares, scheduler::Ticket};
+
+/// How long a reader is waited for.
+const PATIENCE: Duration = Duration::from_millis(200);
 
 /// Bytes that one session may hold.
 const SHARE: usize = 64 << 20;
@@ -21,11 +29,24 @@ fn token(id: u32) -> StepToken {
     StepToken { job: JobId(1), token: id, text: "abc".into(), logprob: None, top: Vec::new() }
 }
 
+/// The errors that a client reads.
+fn codes(reader: &Outbox) -> Vec<Code> {
+    let ends = reader.read_all().into_iter().filter(ToClient::is_terminal);
+    let codes = ends.map(|end| match end {
+        ToClient::Error(refusal) => refusal.code,
+        other => panic!("no error but {other:?}"),
+    });
+    codes.collect()
+}
+
 /// A journal from the token `told` on, with memory for so many more.
 fn journal(told: u32, tokens: usize, outbox: &Outbox) -> (Journal, Shares) {
     let mut shares = Shares::of_answers();
     let charge = shares.charge(DomainId(1), tokens * KEPT_BYTES_EACH).unwrap();
-    (Journal::new(charge, told, outbox.clone(), id()), shares)
+    let owner = Owner::new(Weak::new(), Ticket(1), PATIENCE);
+    let journal = Journal::new(charge, told, (outbox.clone(), id()), owner);
+    journal.0.borrow_mut().owner.patience = PATIENCE;
+    (journal, shares)
 }
 
 #[test]
@@ -105,8 +126,76 @@ async fn a_connection_that_ends_ends_the_waiting() {
     assert!(shares.charge(DomainId(1), SHARE).is_ok(), "no task holds it any more");
 }
 
+#[tokio::test(flavor = "current_thread")]
+async fn a_reader_that_takes_nothing_is_given_up_and_nothing_is_kept() {
+    let done = ToClient::Done(Done::default());
+    for end in [None, Some(done)] {
+        let tasks = tokio::task::LocalSet::new();
+        let reader = outbox(8);
+        let (journal, mut shares) = journal(0, 100, &outbox(100));
+        journal.silence();
+        for n in 0..20 {
+            journal.say(token(n)).unwrap();
+        }
+        let waiting = tasks.run_until(async {
+            end.into_iter().for_each(|end| journal.end(end));
+            journal.read_by(reader.clone(), id(), 0);
+            sleep(PATIENCE / 4).await;
+            assert_eq!(journal.first(), 5, "it is waited for");
+            until(|| journal.0.borrow().reader.is_none()).await;
+        });
+        waiting.await;
+        assert_eq!((journal.first(), journal.count()), (20, 20));
+        assert!(shares.charge(DomainId(1), SHARE).is_ok(), "nothing is kept nor set aside");
+        assert_eq!(codes(&reader), [Code::SlowClient], "it hears that, and nothing else");
+    }
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn what_has_a_ticket_is_kept_without_a_reader_that_takes_nothing() {
+    let tasks = tokio::task::LocalSet::new();
+    let reader = outbox(8);
+    let (journal, _shares) = journal(0, 100, &reader);
+    let waiting = tasks.run_until(async {
+        for n in 0..20 {
+            journal.say(token(n)).unwrap();
+        }
+        sleep(2 * PATIENCE).await;
+    });
+    waiting.await;
+    assert_eq!((journal.first(), journal.count()), (0, 20));
+    assert!(journal.0.borrow().reader.is_none());
+    assert_eq!(codes(&reader), [Code::SlowClient]);
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn a_token_that_fits_no_half_empty_outbox_is_waited_with_and_not_spun_on() {
+    let tasks = tokio::task::LocalSet::new();
+    let reader = Outbox::new(OutboxConfig { frames_max: 100, bytes_max: 200 });
+    let (journal, _shares) = journal(0, 100, &outbox(100));
+    journal.silence();
+    for n in 0..3 {
+        journal.say(StepToken { text: "a".repeat(150), ..token(n) }).unwrap();
+    }
+    // Less than half, and too much for another frame of 150 bytes.
+    reader.send(&id(), &told(&StepToken { text: "a".repeat(60), ..token(9) })).unwrap();
+    let waiting = tasks.run_until(async {
+        journal.read_by(reader.clone(), id(), 0);
+        let mut turns = 0;
+        until(|| {
+            turns += 1;
+            drop(reader.read_all());
+            journal.is_told()
+        })
+        .await;
+        assert!(turns > 1, "it had room at once");
+    });
+    waiting.await;
+    assert_eq!(journal.first(), 3);
+}
+
 /// Lets tasks run until it is so; a failure to get there hangs, and the runner ends it.
-async fn until(so: impl Fn() -> bool) {
+async fn until(mut so: impl FnMut() -> bool) {
     while !so() {
         tokio::task::yield_now().await;
     }

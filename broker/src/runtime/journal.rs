@@ -11,7 +11,12 @@ mod tests;
 
 use std::{cell::RefCell, rc::Rc};
 
-use core_wire::{client::Event as ToClient, code::Refusal, ids::RequestId, worker::StepToken};
+use core_wire::{
+    client::{Done, Event as ToClient, FinishReason, Timings, Usage},
+    code::Refusal,
+    ids::RequestId,
+    worker::StepToken,
+};
 use tokio::task::spawn_local;
 
 pub(super) use self::reader::Owner;
@@ -95,6 +100,18 @@ impl Journal {
     /// Nobody hears it any more.
     pub(super) fn silence(&self) {
         self.0.borrow_mut().reader = None;
+    }
+
+    /// Its reader loses it to somebody else: there it is over, with what it used until then.
+    pub(super) fn leave_reader(&self, so_far: Option<(Usage, Timings)>) {
+        let mut kept = self.0.borrow_mut();
+        let all = match &kept.end {
+            Some(ToClient::Done(done)) => Some((done.usage, done.timings)),
+            Some(_) | None => so_far,
+        };
+        let (usage, timings) = all.unwrap_or_default();
+        let finish_reason = Some(FinishReason::Cancelled);
+        kept.dismiss(&ToClient::Done(Done { finish_reason, usage, timings }));
     }
 
     /// Tells somebody else from the token `next` on, once: what was told is not kept any longer.

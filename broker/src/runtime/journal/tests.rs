@@ -152,6 +152,37 @@ async fn a_reader_that_takes_nothing_is_given_up_and_nothing_is_kept() {
 }
 
 #[tokio::test(flavor = "current_thread")]
+async fn a_reader_that_loses_it_to_another_is_told_once_whether_it_has_ended_or_not() {
+    let usage = Usage { completion_tokens: 20, ..Usage::default() };
+    let done = Done { finish_reason: Some(FinishReason::Length), usage, ..Done::default() };
+    for end in [None, Some(ToClient::Done(done))] {
+        let tasks = tokio::task::LocalSet::new();
+        let (slow, quick) = (outbox(8), outbox(100));
+        let (journal, _shares) = journal(0, 100, &slow);
+        let telling = tasks.run_until(async {
+            for n in 0..20 {
+                journal.say(token(n)).unwrap();
+            }
+            end.iter().cloned().for_each(|end| journal.end(end));
+            journal.leave_reader(Some((usage, Timings::default())));
+            journal.read_by(quick.clone(), id(), 3);
+        });
+        telling.await;
+        let lost = slow.read_all();
+        assert_eq!(lost.len(), 6, "what it had, and an end");
+        let cancelled = Some(FinishReason::Cancelled);
+        let last = Done { finish_reason: cancelled, usage, ..Done::default() };
+        assert!(lost.last() == Some(&ToClient::Done(last)));
+        let ends = usize::from(end.is_some());
+        assert_eq!(quick.read_all().len(), 17 + ends, "all of it, and its own end");
+        journal.leave_reader(None);
+        journal.read_by(outbox(100), id(), 20);
+        assert_eq!(slow.read_all().len(), 0, "nothing more");
+        assert_eq!(quick.read_all().len(), 1 - ends);
+    }
+}
+
+#[tokio::test(flavor = "current_thread")]
 async fn what_has_a_ticket_is_kept_without_a_reader_that_takes_nothing() {
     let tasks = tokio::task::LocalSet::new();
     let reader = outbox(8);

@@ -1,6 +1,6 @@
 //! Those who adopt a request and do not read it.
 
-use core_client::{DetachTicket, Generate, Params};
+use core_client::{DetachTicket, FinishReason, Generate, Params, Status};
 use core_tests::{
     harness::Broker,
     rogue::{Door, Raw},
@@ -9,8 +9,8 @@ use core_wire::client::{Detached, Event, Request};
 
 use crate::talk::{broker_with, connect, greedy, talk, until};
 
-/// Tokens of an answer that fits no socket: some 200 bytes each, and 212,992 in its buffer.
-const TOKENS: u32 = 6_000;
+/// Tokens of an answer that fits no socket: some 160 bytes each, and 212,992 in its buffer.
+const TOKENS: u32 = 3_000;
 
 /// A session that reads when it is asked to.
 fn raw(broker: &Broker) -> Raw {
@@ -73,6 +73,29 @@ fn who_adopts_and_takes_nothing_is_given_up() {
             matches!(&end, Event::Error(refusal) if refusal.code.name() == "SLOW_CLIENT"),
             "{end:?}"
         );
+        assert!(told + tokens < TOKENS, "it was read to its end");
+    });
+}
+
+#[test]
+fn who_loses_what_it_reads_slowly_hears_that_it_is_over_there() {
+    let broker = broker_with("[outbox]\nframes_max = 256\n");
+    talk(async {
+        let mut one = raw(&broker);
+        one.ask("r", Request::Generate(Box::new(wordy()))).expect("sent");
+        let (detached, told) = detach(&mut one);
+        let client = connect(&broker).await;
+        let over = |status: &Status| status.workers.iter().all(|worker| worker.active == 0);
+        until(&client, |status| over(status) && status.queue.depth == 0).await;
+        // It has ended, and who detached it has not read so far yet.
+        let (end, tokens) = rest(&mut attach(&broker, detached.ticket, told));
+        let whole = |event: &Event, reason: FinishReason| {
+            matches!(event, Event::Done(done) if done.finish_reason == Some(reason)
+                && done.usage.completion_tokens == TOKENS)
+        };
+        assert!(whole(&end, FinishReason::Length) && told + tokens == TOKENS, "{end:?}");
+        let (end, tokens) = rest(&mut one);
+        assert!(whole(&end, FinishReason::Cancelled), "{end:?}");
         assert!(told + tokens < TOKENS, "it was read to its end");
     });
 }

@@ -38,8 +38,7 @@ async fn left(broker: &Broker, tokens: usize) -> (Heard, Detached) {
     heard.until(&mut events, |heard| heard.said.len() >= tokens).await;
     let detached = client.detach(&mut events).await.expect("a ticket");
     // What was on its way before the ticket is not kept: it has to be read here.
-    let first = first_kept(&refused(&client, detached.ticket, u32::MAX).await.1);
-    let enough = first.max(tokens + 20);
+    let enough = usize::try_from(detached.first).expect("few").max(tokens + 20);
     heard.until(&mut events, |heard| heard.said.len() >= enough).await;
     (heard, detached)
 }
@@ -203,11 +202,11 @@ fn who_adopts_it_takes_it_from_a_connection_that_lives() {
         let again = one.detach(&mut events).await.expect("another ticket");
         assert_eq!(refused(&other, detached.ticket, 1).await.0, "BAD_PARAMETER", "it is void");
         let (_, sentence) = refused(&other, again.ticket, 0).await;
-        assert!(sentence.contains("are kept from index"), "{sentence}");
+        let first = format!("are kept from index {} on", again.first);
+        assert!(again.first > 0 && sentence.contains(&first), "{sentence}");
         let mut adopted = other.attach(again.ticket, 10_000).await.expect("sent");
         assert!(adopted.next().await.expect("an end").is_err(), "nobody has read so far");
-        let first = u32::try_from(first_kept(&sentence)).expect("few");
-        let mut adopted = other.attach(again.ticket, first).await.expect("sent");
+        let mut adopted = other.attach(again.ticket, again.first).await.expect("sent");
         let token = tokio::time::timeout(PATIENCE, adopted.next()).await.expect("in time");
         assert!(matches!(token, Some(Ok(Event::Token { .. }))), "{token:?}");
         let end = events.finish().await.expect("its old name ends well");
@@ -237,10 +236,4 @@ fn what_cannot_be_detached_is_refused() {
         let refusal = client.detach(&mut events).await.expect_err("it is over");
         assert!(refusal.to_string().contains("no request of this name"), "{refusal}");
     });
-}
-
-/// The index that the sentence of a refused attach names.
-fn first_kept(sentence: &str) -> usize {
-    let number = sentence.split("from index ").nth(1).and_then(|rest| rest.split(' ').next());
-    number.and_then(|number| number.parse().ok()).expect("a number")
 }

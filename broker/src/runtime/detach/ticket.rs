@@ -70,6 +70,7 @@ impl Core {
         }
         let journal = self.journal_of(ticket, domain)?;
         journal.keep_all();
+        let first = journal.first();
         let mut secret = [0; 16];
         getrandom::fill(&mut secret)
             .map_err(|_| Refusal::new(Code::Internal, "the kernel gives no random ticket"))?;
@@ -78,7 +79,7 @@ impl Core {
         let keep = Keep { secret, peer_uid, domain, journal, home, until_ms: None };
         self.kept.requests.insert(ticket, keep);
         let keep_ms = self.setup.config.detach_ms;
-        Ok(ToClient::Detached(Detached { ticket: secret, keep_ms }))
+        Ok(ToClient::Detached(Detached { ticket: secret, keep_ms, first }))
     }
 
     /// The one request that is to be detached.

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{PROMPT, first_kept};
+use super::PROMPT;
 use crate::talk::story_with;
 
 #[test]
@@ -13,17 +13,27 @@ fn corectl_leaves_a_run_and_reads_it_on() {
     assert_eq!(left.code, 0, "{left:?}");
     let ticket = left.lines.last().expect("a line");
     assert_eq!((&ticket["event"], &ticket["keep_ms"]), (&"detached".into(), &60_000.into()));
-    let ticket = ticket["ticket"].as_str().expect("a ticket");
-    // A token may have come between the first one and the detach, so the start is asked for.
-    let first = broker.corectl(&["attach", ticket, "--from", "0"]);
-    let from = if first.code == 0 { 0 } else { first_kept(&first.lines[0].to_string()) };
-    let rest = match from {
-        0 => first,
-        from => broker.corectl(&["attach", ticket, "--from", &from.to_string()]),
-    };
-    let expected = &ids(&whole.lines)[from..];
-    assert_eq!(ids(&rest.lines), expected, "{:?}", rest.lines.last());
+    let told = ids(&left.lines);
+    assert_eq!(ticket["first"], told.len(), "it has printed all that is not kept");
+    let (ticket, from) = (ticket["ticket"].as_str().expect("a ticket"), told.len().to_string());
+    let early = broker.corectl(&["attach", ticket, "--from", "0"]);
+    assert_eq!(early.lines[0]["name"], "BAD_PARAMETER", "the first one was told: {early:?}");
+    let rest = broker.corectl(&["attach", ticket, "--from", &from]);
+    let all: Vec<_> = told.into_iter().chain(ids(&rest.lines)).collect();
+    assert_eq!(all, ids(&whole.lines), "{:?}", rest.lines.last());
     assert_eq!(rest.lines.last().expect("an end")["event"], "done");
+}
+
+#[test]
+fn corectl_loses_nothing_of_a_run_that_is_over_before_it_can_leave_it() {
+    let broker = story_with("");
+    let whole = broker.corectl(&["run", "story", PROMPT, "-n", "1", "--temp", "0"]);
+    for _ in 0..5 {
+        let left = broker.corectl(&["run", "story", PROMPT, "-n", "1", "--temp", "0", "--detach"]);
+        assert_eq!(left.code, 0, "{left:?}");
+        assert_eq!(ids(&left.lines), ids(&whole.lines));
+        assert_eq!(left.lines.last().expect("an end")["event"], "done");
+    }
 }
 
 fn ids(lines: &[Value]) -> Vec<u64> {

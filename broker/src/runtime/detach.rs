@@ -6,6 +6,7 @@
 //! that it is cancelled and forgotten when its time is over.
 
 mod adopt;
+mod rest;
 #[cfg(test)]
 mod tests;
 mod ticket;
@@ -15,7 +16,12 @@ use std::collections::BTreeMap;
 use core_wire::ids::{DetachTicket, DomainId, RequestId};
 use tokio::time::Instant;
 
-use super::{Core, arrive::After, journal::Journal, perform::slow};
+use super::{
+    Core,
+    arrive::After,
+    journal::{Faint, Journal},
+    perform::slow,
+};
 use crate::{
     ipc::{ConnId, Outbox},
     memory::shares::Shares,
@@ -34,6 +40,8 @@ pub(super) struct Kept {
     requests: BTreeMap<Ticket, Keep>,
     /// The memory of their answers.
     answers: Shares,
+    /// Every journal, also of those that were adopted; each was charged, so that bounds them.
+    journals: Vec<Faint>,
     /// Sessions of nobody so far.
     sessions: u64,
 }
@@ -65,7 +73,8 @@ enum Home {
 
 impl Default for Kept {
     fn default() -> Self {
-        Self { requests: BTreeMap::new(), answers: Shares::of_answers(), sessions: 0 }
+        let (requests, answers) = (BTreeMap::new(), Shares::of_answers());
+        Self { requests, answers, journals: Vec::new(), sessions: 0 }
     }
 }
 
@@ -105,6 +114,8 @@ impl Core {
             self.falls_silent(ticket);
         }
         self.retime.notify_one();
+        // It may have been the last one that somebody had not read to its end.
+        self.end_once_told();
     }
 
     /// Its old name may be another's by now: nothing is sent there any more.
@@ -120,9 +131,11 @@ impl Core {
     /// if its session had ended; without one nobody wants it.
     pub(super) fn reader_given_up(&mut self, ticket: Ticket) {
         if self.kept.requests.contains_key(&ticket) {
-            return self.leave_one_behind(ticket);
+            self.leave_one_behind(ticket);
+        } else {
+            self.drive(Event::Abandoned { ticket, refusal: slow() });
+            self.end_once_told();
         }
-        self.drive(Event::Abandoned { ticket, refusal: slow() });
     }
 
     fn forget_at_ms(&self) -> u64 {

@@ -9,7 +9,10 @@ mod reader;
 #[cfg(test)]
 mod tests;
 
-use std::{cell::RefCell, rc::Rc};
+use std::{
+    cell::RefCell,
+    rc::{Rc, Weak},
+};
 
 use core_wire::{
     client::{Done, Event as ToClient, FinishReason, Timings, Usage},
@@ -35,6 +38,10 @@ pub(super) const KEPT_BYTES_EACH: usize = 384;
 #[derive(Clone, Debug)]
 pub(super) struct Journal(Rc<RefCell<Kept>>);
 
+/// The same, for somebody who only looks whether it is still there.
+#[derive(Debug)]
+pub(super) struct Faint(Weak<RefCell<Kept>>);
+
 /// How far telling came.
 #[derive(PartialEq, Eq)]
 enum Told {
@@ -54,6 +61,21 @@ impl Journal {
     ) -> Self {
         let reader = Reader { outbox, id, next: told, pump: None };
         Self(Rc::new(RefCell::new(Kept::new(charge, told, reader, owner))))
+    }
+
+    pub(super) fn faint(&self) -> Faint {
+        Faint(Rc::downgrade(&self.0))
+    }
+
+    /// Whether it has ended, and somebody reads who has not got all of it.
+    pub(super) fn is_behind(&self) -> bool {
+        let kept = self.0.borrow();
+        kept.end.is_some() && kept.reader.is_some()
+    }
+
+    /// Tells its reader, should it not have all, that the rest does not come.
+    pub(super) fn cut_off(&self, why: Refusal) {
+        self.0.borrow_mut().dismiss(&ToClient::Error(why));
     }
 
     /// Keeps what is told from now on.
@@ -141,8 +163,16 @@ impl Journal {
     fn tell_more(&self) -> Told {
         let mut kept = self.0.borrow_mut();
         let told = kept.tell();
-        if let (Told::All, Some(reader)) = (&told, &mut kept.reader) {
+        if told == Told::Some {
+            return told;
+        }
+        if let Some(reader) = &mut kept.reader {
             reader.pump = None;
+        }
+        let owner = kept.end.is_some().then(|| kept.owner.clone());
+        drop(kept);
+        if let Some(owner) = owner {
+            owner.is_told();
         }
         told
     }
@@ -159,5 +189,12 @@ impl Journal {
             kept.owner.clone()
         };
         owner.is_given_up();
+    }
+}
+
+impl Faint {
+    /// The journal, unless nobody needs it any more.
+    pub(super) fn journal(&self) -> Option<Journal> {
+        self.0.upgrade().map(Journal)
     }
 }

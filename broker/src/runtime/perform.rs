@@ -11,7 +11,7 @@ use core_wire::{
 use tokio::{task::spawn_local, time::Instant};
 
 use super::{
-    Core, Ending,
+    Core,
     live::{Ask, Form, Live},
     load, vocabulary,
 };
@@ -80,17 +80,9 @@ impl Core {
                 return self.spare_after_swap(&line);
             }
             Effect::Retired(line) => self.retired(&line),
-            Effect::Drained => self.drained(),
+            Effect::Drained => self.end_once_told(),
         }
         None
-    }
-
-    /// Everything has ended; so does the broker, if that was asked for.
-    fn drained(&mut self) {
-        if self.ending != Ending::No {
-            self.ending = Ending::Now;
-            self.retime.notify_one();
-        }
     }
 
     fn tell_position(

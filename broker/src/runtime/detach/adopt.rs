@@ -45,7 +45,8 @@ impl Core {
     /// Does it.
     ///
     /// # Errors
-    /// `BAD_PARAMETER`: nobody who asks learns whether there ever was such a ticket.
+    /// `BAD_PARAMETER`: nobody who asks learns whether there ever was such a ticket. `QUEUE_FULL`
+    /// where the session has too many that wait; the ticket stays good.
     fn attach(
         &mut self,
         conn: ConnId,
@@ -59,6 +60,7 @@ impl Core {
         let journal = self.kept.requests.get(&ticket).map(|keep| keep.journal.clone());
         let journal = journal.ok_or_else(no_ticket)?;
         within(from, &journal)?;
+        self.scheduler.may_move(ticket, conn)?;
         // Who has read it so far may still have to be told, also of one that has ended.
         journal.leave_reader(self.live.get(&ticket).map(|live| (live.usage, live.timings)));
         if let Some(keep) = self.kept.requests.remove(&ticket) {

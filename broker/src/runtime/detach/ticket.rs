@@ -18,7 +18,7 @@ use crate::{
         live::{Ask, Form, Live},
     },
     scheduler::Ticket,
-    workers::link::Want,
+    workers::link::{Emitted, Job, Want},
 };
 
 /// Requests that are detached at once: each holds memory, and may compute for nobody for a while.
@@ -118,7 +118,7 @@ impl Core {
         let job = live.job.and_then(|(worker, job)| {
             self.workers.get_mut(&worker).and_then(|worker| worker.ledger.job_mut(job))
         });
-        let told = job.map_or(live.emitted.count(), |job| job.sent);
+        let told = passed_on(&live.emitted, job.as_deref());
         let left = asked(live).min(self.room_of(ticket, live)).saturating_sub(told);
         let bytes = usize::try_from(left).unwrap_or(usize::MAX).saturating_mul(KEPT_BYTES_EACH);
         let portion = self.kept.answers.charge(domain, bytes)?;
@@ -126,6 +126,7 @@ impl Core {
         let keep = Duration::from_millis(self.setup.config.detach_ms.into());
         let journal =
             Journal::new(portion, told, reader, Owner::new(self.me.clone(), ticket, keep));
+        self.kept.note(&journal);
         self.speaks_through(ticket, &journal);
         Ok(journal)
     }
@@ -151,6 +152,12 @@ impl Core {
             listener.journal = Some(journal.clone());
         }
     }
+}
+
+/// Tokens that were passed on of a request. What its worker has said may be more: the tokens of a
+/// record are counted before all of it was checked, and one that is part of a lie goes nowhere.
+pub(super) fn passed_on<L>(before: &Emitted, job: Option<&Job<L>>) -> u32 {
+    job.map_or(before, |job| &job.emitted).count()
 }
 
 /// Tokens that a request asks for.

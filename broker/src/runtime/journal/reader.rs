@@ -42,6 +42,13 @@ impl Owner {
         Self { core, ticket, patience: keep.max(PATIENCE_MIN) }
     }
 
+    /// Says that a reader that was waited for has got all of a request that has ended.
+    pub(super) fn is_told(&self) {
+        if let Some(core) = self.core.upgrade() {
+            core.borrow_mut().end_once_told();
+        }
+    }
+
     /// Says that the reader was given up.
     pub(super) fn is_given_up(&self) {
         if let Some(core) = self.core.upgrade() {

@@ -1,11 +1,14 @@
 //! Those who adopt a request and do not read it.
 
+use std::time::Duration;
+
 use core_client::{DetachTicket, FinishReason, Generate, Params, Status};
 use core_tests::{
     harness::Broker,
     rogue::{Door, Raw},
 };
 use core_wire::client::{Detached, Event, Request};
+use nix::sys::signal::Signal;
 
 use crate::talk::{broker_with, connect, greedy, talk, until};
 
@@ -98,4 +101,41 @@ fn who_loses_what_it_reads_slowly_hears_that_it_is_over_there() {
         assert!(whole(&end, FinishReason::Cancelled), "{end:?}");
         assert!(told + tokens < TOKENS, "it was read to its end");
     });
+}
+
+#[test]
+fn what_has_ended_is_told_to_its_end_before_the_broker_ends() {
+    let mut broker = broker_with("[outbox]\nframes_max = 256\n");
+    let (mut reader, told) = unread(&broker);
+    broker.signal(Signal::SIGTERM);
+    let (end, tokens) = rest(&mut reader);
+    assert!(matches!(end, Event::Done(_)) && told + tokens == TOKENS, "{tokens} and {end:?}");
+    assert_eq!(broker.wait().and_then(|status| status.code()), Some(0));
+}
+
+#[test]
+fn who_has_not_read_all_when_the_drain_is_over_hears_so() {
+    let mut broker = broker_with("drain_ms = 1000\n[outbox]\nframes_max = 256\n");
+    let (mut reader, told) = unread(&broker);
+    broker.signal(Signal::SIGTERM);
+    // The end of the drain, and less than what a connection has to be read within afterwards.
+    std::thread::sleep(Duration::from_millis(1_400));
+    let (end, tokens) = rest(&mut reader);
+    assert!(matches!(&end, Event::Error(why) if why.code.name() == "DRAINING"), "{end:?}");
+    assert!(told + tokens < TOKENS, "it was read to its end");
+    assert_eq!(broker.wait().and_then(|status| status.code()), Some(0));
+}
+
+/// A request that was detached and has ended, and whose session has read nothing since; how many
+/// tokens it has read.
+fn unread(broker: &Broker) -> (Raw, u32) {
+    let mut one = raw(broker);
+    one.ask("r", Request::Generate(Box::new(wordy()))).expect("sent");
+    let (_, told) = detach(&mut one);
+    talk(async {
+        let client = connect(broker).await;
+        let over = |status: &Status| status.workers.iter().all(|worker| worker.active == 0);
+        until(&client, |status| over(status) && status.queue.depth == 0).await;
+    });
+    (one, told)
 }

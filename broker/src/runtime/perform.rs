@@ -120,7 +120,7 @@ impl Core {
     /// The end of a request that is all of what its client asked.
     pub(super) fn finish_single(&mut self, mut live: Live, end: End) {
         if live.session.domain == DomainId::PUBLIC {
-            return Self::own_ended(&end);
+            return self.own_ended(&live, &end);
         }
         match &end {
             End::Generated(FinishReason::Cancelled) | End::Unheard => self.counts.cancelled += 1,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use core_client::Prompt;
+use core_client::{Prompt, Status};
 use core_wire::client::status::WorkerStatus;
 use nix::{
     sys::signal::{Signal, kill},
@@ -41,6 +41,34 @@ fn a_prefix_that_is_lost_with_its_worker_is_computed_once_by_the_next() {
             killed = status.workers[0].pid;
             kill(Pid::from_raw(killed.cast_signed()), Signal::SIGKILL).expect("it computes");
         }
+    });
+}
+
+#[test]
+fn a_prefix_that_kills_workers_is_published_no_longer() {
+    let broker = broker_with(CONFIG);
+    talk(async {
+        let client = connect(&broker).await;
+        let public = Prompt::Tokens((300..500).cycle().take(LOST).collect());
+        client.publish("long", public).await.expect("published");
+        unload(&client, "long").await;
+        client.load("long").await.expect("sent").finish().await.expect("loaded");
+        let mut killed = Vec::new();
+        // A few deaths convict a request; each one that comes after it would add to them.
+        while killed.len() < 8 {
+            let next = |worker: &WorkerStatus| !killed.contains(&worker.pid) && worker.active > 0;
+            let over = |status: &Status| status.workers.is_empty() && status.queue.depth == 0;
+            until(&client, |status| over(status) || status.workers.iter().any(next)).await;
+            let status = client.status().await.expect("a status");
+            let Some(worker) = status.workers.into_iter().find(next) else {
+                break;
+            };
+            kill(Pid::from_raw(worker.pid.cast_signed()), Signal::SIGSEGV).expect("it computes");
+            killed.push(worker.pid);
+        }
+        assert!((3..8).contains(&killed.len()), "{} workers died of it", killed.len());
+        assert_eq!(cached(&connect(&broker).await, greedy("long", LOST + 10, 1)).await, 0);
+        assert_eq!(client.withdraw("long").await.expect("heard").tokens, 0, "it is not there");
     });
 }
 

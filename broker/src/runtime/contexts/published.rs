@@ -17,7 +17,7 @@ use crate::{
         Core,
         arrive::Caller,
         check::{Checked, Place, tokens_of},
-        live::{Ask, Work},
+        live::{Ask, Live, Work},
         worker::Stage,
     },
     scheduler::{Bound, Cost, End, Event, LineId, Part, Task, Ticket, WorkerId},
@@ -166,14 +166,19 @@ impl Core {
         self.drive(Event::Opened(OWN));
     }
 
-    /// A request of the broker's own ended.
-    pub(in crate::runtime) fn own_ended(end: &End) {
+    /// A request of the broker's own ended. A prefix that kills workers is published no longer: it
+    /// would kill each new one.
+    pub(in crate::runtime) fn own_ended(&mut self, live: &Live, end: &End) {
         match end {
             End::Answered | End::Placed | End::Drained | End::Unheard => {}
             End::Generated(_) => tracing::warn!("a published prefix was cancelled"),
             End::Refused(refusal) => {
                 let (code, reason) = (refusal.code.name(), &refusal.message);
                 tracing::warn!(code, reason, "a new worker is without a published prefix");
+                if let (Code::Quarantined, Ask::Job(work)) = (refusal.code, &live.ask) {
+                    let all = self.contexts.published.values_mut();
+                    all.for_each(|of| of.retain(|one| !one.prompt.is_same(&work.prompt)));
+                }
             }
         }
     }

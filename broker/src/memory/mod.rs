@@ -6,11 +6,13 @@
 //! answer that each may get, and a request that does not fit is refused with `MEMORY` before
 //! anything is kept of it. What models and their contexts take is the workers' memory; [`watch`]
 //! looks at it. Saved contexts have a budget of their own while they pass through: they are larger
-//! than all prompts together, and would keep those out.
+//! than all prompts together, and would keep those out. So have answers that wait for whoever
+//! adopts them, in shares ([`shares`]).
 
 pub(crate) mod cache;
 pub(crate) mod gpu;
 pub(crate) mod pool;
+pub(crate) mod shares;
 #[cfg(test)]
 mod tests;
 pub(crate) mod watch;
@@ -89,6 +91,13 @@ impl Charge {
     /// How much it is.
     pub(crate) fn bytes(&self) -> usize {
         self.bytes
+    }
+
+    /// Gives back all but so many of them.
+    pub(crate) fn shrink(&mut self, bytes: usize) {
+        let less = self.bytes.saturating_sub(bytes);
+        self.bytes -= less;
+        self.held.set(self.held.get() - less);
     }
 }
 

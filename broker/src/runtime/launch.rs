@@ -109,6 +109,10 @@ impl Core {
         if self.is_over() {
             return Err(Refusal::new(Code::Draining, "the broker ends"));
         }
+        if plan.line.as_ref().is_some_and(|line| self.scheduler.drops_spare(line)) {
+            // Dropped when there was no process to end yet: its memory is waited for.
+            return Err(Refusal::new(Code::Memory, "the spare is not wanted any more"));
+        }
         let (started, expect) = self.fork(&plan)?;
         let Started { child, pid, rings, log, degraded } = started;
         let (jobs, tokens) = rings.split();

@@ -132,7 +132,9 @@ impl Core {
         let model = &line.model;
         tracing::warn!(%model, code = refusal.code.name(), reason = refusal.message, "no spare");
         let now_ms = self.now_ms();
-        if let Some(entry) = self.registry.current_mut(&line) {
+        // One that was given up for somebody else did not fail.
+        let dropped = self.scheduler.drops_spare(&line);
+        if let Some(entry) = self.registry.current_mut(&line).filter(|_| !dropped) {
             entry.spares.failed(refusal.clone(), content, now_ms);
         }
         self.drive(Event::LoadFailed { line, refusal });

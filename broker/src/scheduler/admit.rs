@@ -65,6 +65,11 @@ impl State {
         self.drain != Drain::Open
     }
 
+    /// Whether nothing new is taken, and everything has ended.
+    pub(crate) fn is_drained(&self) -> bool {
+        self.drain == Drain::Drained
+    }
+
     /// Requests that wait for a slot, a moment or a worker.
     pub(crate) fn waiting(&self) -> usize {
         self.waiting
@@ -239,7 +244,7 @@ pub(crate) fn swapping(model: &ModelId) -> Refusal {
     Refusal::new(Code::QueueFull, message).after(SWAPPING_RETRY_MS)
 }
 
-fn full(whose: &str, waiting: usize, max: usize) -> Refusal {
+pub(super) fn full(whose: &str, waiting: usize, max: usize) -> Refusal {
     let message = format!("{whose} {waiting} requests waiting; at most {max} may");
     Refusal::new(Code::QueueFull, message).after(QUEUE_FULL_RETRY_MS)
 }

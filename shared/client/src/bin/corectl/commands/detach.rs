@@ -1,6 +1,6 @@
 //! `corectl run --detach` and `corectl attach`: an answer that outlives the command.
 
-use core_client::{DetachTicket, Event, Events, RequestError};
+use core_client::{DetachTicket, Detached, Done, Event, Events, FinishReason, RequestError};
 
 use super::{
     generate::{self, Asked, End},
@@ -15,48 +15,87 @@ use crate::{
     },
 };
 
-/// Waits for the first token, which shows that it runs, shows it, and leaves the rest.
+/// Waits for the first token, which shows that it runs, and leaves the rest; shows all that came
+/// before the ticket, for that is kept nowhere else.
 pub(crate) async fn detach(
     mut events: Events,
     session: &Session,
     out: &mut Out,
 ) -> Result<Exit, Failure> {
     let _running = session.interrupts.running(events.canceller());
+    if let Some(done) = show_tokens(&mut events, 1, out).await? {
+        return ended(done, out).await;
+    }
+    let detached = match session.client.detach(&mut events).await {
+        Ok(detached) => detached,
+        Err(refusal) => return not_left(events, refusal, out).await,
+    };
+    let rest = detached.first.saturating_sub(1);
+    let shown = show_tokens(&mut events, rest, out).await;
+    // Whatever became of the connection or the terminal: the ticket is good.
+    tell(&detached, out).await?;
+    shown.map(|_| Exit::Done)
+}
+
+/// What could not be left was over by then, and is shown to its end; or it is cancelled.
+async fn not_left(
+    mut events: Events,
+    refusal: RequestError,
+    out: &mut Out,
+) -> Result<Exit, Failure> {
+    events.cancel();
+    match show_tokens(&mut events, u32::MAX, out).await? {
+        Some(done) if done.finish_reason != Some(FinishReason::Cancelled) => ended(done, out).await,
+        Some(_) | None => Err(refusal.into()),
+    }
+}
+
+async fn ended(done: Done, out: &mut Out) -> Result<Exit, Failure> {
+    if out.format() == Format::Json {
+        out.json(&Line::done(&done)).await?;
+    }
+    Ok(End::Done(done).exit())
+}
+
+/// Shows the next tokens of a request; its end, if that comes before so many.
+async fn show_tokens(
+    events: &mut Events,
+    mut tokens: u32,
+    out: &mut Out,
+) -> Result<Option<Done>, Failure> {
     // Ends with the request: every turn takes one of its events.
-    while let Some(event) = events.next().await {
-        let event = event?;
-        match (out.format(), &event) {
+    while tokens > 0 {
+        let event = events.next().await.ok_or(RequestError::Lost)??;
+        let is_token = matches!(event, Event::Token { .. });
+        match (out.format(), event) {
+            (_, Event::Done(done)) => return Ok(Some(done)),
             (Format::Json, event) => {
-                if let Some(line) = Line::of(event, Completions::One) {
+                if let Some(line) = Line::of(&event, Completions::One) {
                     out.json(&line).await?;
                 }
             }
-            (Format::Human, Event::Token { text, .. }) => out.model_text(text).await?,
+            (Format::Human, Event::Token { text, .. }) => out.model_text(&text).await?,
             (Format::Human, _) => {}
         }
-        match event {
-            Event::Token { .. } => return leave(&mut events, session, out).await,
-            Event::Done(done) => return Ok(End::Done(done).exit()),
-            _ => {}
-        }
+        tokens -= u32::from(is_token);
     }
-    Err(RequestError::Lost.into())
+    Ok(None)
 }
 
-async fn leave(events: &mut Events, session: &Session, out: &mut Out) -> Result<Exit, Failure> {
-    let detached = session.client.detach(events).await?;
-    let (ticket, keep_ms) = (written(detached.ticket), detached.keep_ms);
+async fn tell(detached: &Detached, out: &mut Out) -> Result<(), Failure> {
+    let &Detached { ticket, keep_ms, first } = detached;
+    let ticket = written(ticket);
     match out.format() {
-        Format::Json => out.json(&Line::Detached { ticket, keep_ms }).await?,
+        Format::Json => out.json(&Line::Detached { ticket, keep_ms, first }).await?,
         Format::Human => {
             out.own_text("\n").await?;
             out::note(&format!(
-                "It goes on for {keep_ms} ms without a reader: `corectl attach {ticket}` reads the \
-                 rest, once."
+                "It goes on for {keep_ms} ms without a reader: `corectl attach {ticket} --from \
+                 {first}` reads the rest, once."
             ));
         }
     }
-    Ok(Exit::Done)
+    Ok(())
 }
 
 /// Reads on where a detached run was left.

@@ -34,6 +34,7 @@ pub(crate) enum Line<'a> {
     Detached {
         ticket: String,
         keep_ms: u32,
+        first: u32,
     },
     Context {
         tokens: u32,

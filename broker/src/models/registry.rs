@@ -6,7 +6,7 @@ use std::{
 };
 
 use core_wire::{
-    client::{ModelInfo, event::ModelState},
+    client::{ModelInfo, event::ModelState, status::TokenCounts},
     code::{Code, Refusal},
     ids::{BadId, ModelId},
     worker::{ModelFacts, Needs},
@@ -67,6 +67,8 @@ pub(crate) struct Entry {
     pub(crate) spares: Attempts,
     /// Workers that were started for it, those that stood by once they served.
     pub(crate) starts: u32,
+    /// Tokens of its workers that are gone.
+    pub(crate) tokens: TokenCounts,
 }
 
 /// Every model, by id.

@@ -11,10 +11,7 @@ use crate::{
     ipc::OutboxError,
     models::{files::Content, swap::Spoke},
     scheduler::{Event, Loss, Ticket, WorkerId},
-    workers::{
-        cause::{self, Cause},
-        recover::Ended,
-    },
+    workers::{cause::Cause, recover::Ended},
 };
 
 impl Core {
@@ -40,7 +37,6 @@ impl Core {
         if cause == Cause::Asked {
             return Loss::Innocent;
         }
-        cause::count(&mut self.deaths, cause);
         match cause {
             Cause::Changed => Loss::Final,
             cause if cause.is_its_own() => {

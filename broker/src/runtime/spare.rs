@@ -24,10 +24,7 @@ use crate::{
         swap::{Attempts, Spoke},
     },
     scheduler::{Event, LineId, Loss, Part, WorkerId},
-    workers::{
-        cause::{self, Cause},
-        recover::Ended,
-    },
+    workers::{cause::Cause, recover::Ended},
 };
 
 /// How long a spare is not begun after its line was given another worker: what that one has to
@@ -153,7 +150,6 @@ impl Core {
             tracing::info!(%model, "spare gone: it {}", ended.death);
         } else {
             tracing::warn!(%model, code = refusal.code.name(), "spare lost: it {}", ended.death);
-            cause::count(&mut self.deaths, cause);
         }
         if cause.is_its_own()
             && let Some(entry) = self.registry.current_mut(line)

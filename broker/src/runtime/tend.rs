@@ -47,7 +47,9 @@ pub(super) async fn tend(core: &Shared, launched: Launched) -> Ended {
     }
     let death = status.map_or(Death::Exit(-1), Death::from);
     let verdict = core.borrow_mut().verdict(id, death);
-    Ended { verdict, death }
+    let ended = Ended { verdict, death };
+    core.borrow_mut().note_death(id, &ended);
+    ended
 }
 
 /// Until the process ends, with its status, or until it is condemned, with nothing.

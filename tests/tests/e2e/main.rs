@@ -34,3 +34,4 @@ mod standby;
 mod swap;
 mod talk;
 mod vocabulary;
+mod watch;

@@ -1,7 +1,16 @@
 //! What an operator sees of losses: counters, causes, and when a model is tried again.
 
+use std::{
+    fs::File,
+    io::{Read as _, Write as _},
+    process::{Command, Stdio},
+    sync::{Arc, Mutex},
+    thread,
+};
+
 use core_tests::harness::{Broker, Install, processes};
 use nix::{
+    pty::{Winsize, openpty},
     sys::signal::{Signal, kill},
     unistd::Pid,
 };
@@ -12,12 +21,18 @@ use crate::talk::PATIENCE;
 /// A word that is in no name and no number.
 const PROMPT: &str = "Xylophones";
 
-/// What `corectl` prints for people.
-fn printed(broker: &Broker, command: &str) -> String {
-    let mut corectl = std::process::Command::new(broker.install.program("corectl"));
+/// `corectl` for people.
+fn corectl(broker: &Broker, command: &str) -> Command {
+    let mut corectl = Command::new(broker.install.program("corectl"));
     corectl.env("CORE_SOCKET", broker.install.socket());
     corectl.env("CORE_TOKEN_FILE", broker.install.token_file());
-    let output = corectl.arg(command).output().expect("corectl starts");
+    corectl.arg(command);
+    corectl
+}
+
+/// What it prints.
+fn printed(broker: &Broker, command: &str) -> String {
+    let output = corectl(broker, command).output().expect("corectl starts");
     assert!(output.status.success(), "{output:?}");
     String::from_utf8(output.stdout).expect("text")
 }
@@ -108,4 +123,37 @@ fn a_model_that_failed_says_when_it_is_tried_again() {
     assert!(model["retry_ms"].as_u64().is_some_and(|ms| ms <= 500), "{status}");
     assert_eq!(status["deaths"]["load"], 1, "{status}");
     assert!(printed(&broker, "status").contains("tried again"), "{status}");
+}
+
+#[test]
+fn the_live_view_shows_what_there_is_and_leaves() {
+    let broker = Broker::with_story().expect("a broker");
+    run(&broker, "4");
+    lose(&broker);
+    run(&broker, "4");
+    let size = Winsize { ws_row: 30, ws_col: 120, ws_xpixel: 0, ws_ypixel: 0 };
+    let pty = openpty(Some(&size), None).expect("a terminal");
+    let end = || Stdio::from(pty.slave.try_clone().expect("a descriptor"));
+    let mut top = corectl(&broker, "top");
+    top.env("TERM", "xterm-256color").stdin(end()).stdout(end()).stderr(end());
+    let mut top = top.spawn().expect("it starts");
+    let mut keys = File::from(pty.master);
+    let (mut reader, shown) =
+        (keys.try_clone().expect("a descriptor"), Arc::<Mutex<String>>::default());
+    let text = shown.clone();
+    thread::spawn(move || {
+        let mut bytes = [0; 4096];
+        // Ends with the terminal.
+        while let Ok(count @ 1..) = reader.read(&mut bytes) {
+            text.lock().expect("no panic").push_str(&String::from_utf8_lossy(&bytes[..count]));
+        }
+    });
+    let worker = broker.worker("story").expect("a worker").to_string();
+    for words in ["serving", "1 killed", "SIGKILL", &worker, "ready", "verified", "q quits"] {
+        let there = || shown.lock().expect("no panic").contains(words).then_some(());
+        assert!(processes::wait_for(PATIENCE, there).is_some(), "{words}: {shown:?}");
+    }
+    keys.write_all(b"q").expect("typed");
+    let ended = processes::wait_for(PATIENCE, || top.try_wait().ok().flatten());
+    assert!(ended.expect("it ends").success());
 }

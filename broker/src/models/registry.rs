@@ -6,7 +6,7 @@ use std::{
 };
 
 use core_wire::{
-    client::{ModelInfo, event::ModelState},
+    client::{ModelInfo, event::ModelState, status::TokenCounts},
     code::{Code, Refusal},
     ids::{BadId, ModelId},
     worker::{ModelFacts, Needs},
@@ -69,8 +69,8 @@ pub(crate) struct Entry {
     pub(crate) spares: Attempts,
     /// Workers that were started for it, those that stood by once they served.
     pub(crate) starts: u32,
-    /// How the last of its workers ended that was not asked to.
-    pub(crate) last_death: Option<String>,
+    /// Tokens of its workers that are gone.
+    pub(crate) tokens: TokenCounts,
 }
 
 /// Every model, by id.

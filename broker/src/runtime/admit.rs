@@ -81,7 +81,9 @@ impl Core {
     /// Sends the only event of a request that is answered at once.
     pub(super) fn answer(&mut self, conn: ConnId, id: &RequestId, event: &ToClient) {
         match event {
-            ToClient::Error(_) => self.counts.failed += 1,
+            ToClient::Error(refusal) => self.count_failed(refusal.code),
+            // Who only looks changes nothing, so that what is looked at every second stands still.
+            ToClient::Status(_) | ToClient::Models(_) | ToClient::Audit(_) => {}
             _ => self.counts.done += 1,
         }
         if let Some(client) = self.clients.get(&conn) {

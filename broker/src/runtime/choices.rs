@@ -111,7 +111,7 @@ impl Core {
         let Some(group) = self.groups.remove(&id) else {
             return;
         };
-        self.counts.failed += 1;
+        self.count_failed(refusal.code);
         let others = group.tickets.iter().filter(|ticket| self.live.contains_key(ticket));
         let others = others.map(|&ticket| After::Abandon(ticket, refusal.clone()));
         self.after.extend(others);

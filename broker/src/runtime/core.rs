@@ -9,12 +9,12 @@ use std::{
     time::Duration,
 };
 
-use core_wire::client::status::{DeathCounts, RequestCounts};
+use core_wire::client::status::RequestCounts;
 use tokio::time::Instant;
 
 use super::{
-    Core, Ending, Fault, Shared, contexts::Contexts, detach::Kept, inspect::Inspections,
-    tell::epoch_ms,
+    Core, Ending, Fault, Shared, contexts::Contexts, deaths::Deaths, detach::Kept,
+    inspect::Inspections, tell::epoch_ms,
 };
 use crate::{
     config,
@@ -63,7 +63,7 @@ impl Core {
             prompts: Budget::of_prompts(),
             gpus: Ledger::default(),
             counts: RequestCounts::default(),
-            deaths: DeathCounts::default(),
+            deaths: Deaths::default(),
             own,
             next_ticket: 0,
             next_worker: 0,

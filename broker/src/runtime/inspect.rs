@@ -133,11 +133,7 @@ pub(super) fn asked(serve: &Serve) -> Serve {
 }
 
 /// Asks an inspector, and another one where that was killed from elsewhere.
-async fn look(
-    core: &Shared,
-    of: (Role, &Files),
-    serve: Serve,
-) -> Result<Inspected, Refusal> {
+async fn look(core: &Shared, of: (Role, &Files), serve: Serve) -> Result<Inspected, Refusal> {
     for _ in 0..=KILLED_LOADS_MAX {
         match ask(core, of, serve.clone()).await? {
             Ok(found) => return Ok(found),

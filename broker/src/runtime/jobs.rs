@@ -34,8 +34,12 @@ impl Core {
             self.resumed(ticket);
         }
         if let Some(live) = ticket.and_then(|ticket| self.live.get_mut(&ticket)) {
-            live.begin(started.prompt_tokens, started.cached_tokens);
+            let begins = live.begin(started.prompt_tokens, started.cached_tokens);
             let prompt = live.usage.prompt_tokens;
+            if begins && let Some(worker) = self.workers.get_mut(&id) {
+                worker.tokens.prompt += u64::from(started.prompt_tokens);
+                worker.tokens.cached += u64::from(started.cached_tokens);
+            }
             self.drive(Event::Started { job: started.job, prompt });
         }
     }
@@ -45,6 +49,7 @@ impl Core {
         let Some(worker) = self.workers.get_mut(&id) else {
             return;
         };
+        worker.tokens.generated += u64::try_from(step.tokens.len()).unwrap_or(0);
         // Both stay empty, and so unallocated, but for a client that does not read, and for one
         // token in many.
         let (mut full, mut grown) = (Vec::new(), Vec::new());

@@ -5,6 +5,7 @@ use std::{collections::BTreeSet, fmt::Display, path::Path, rc::Rc, time::Duratio
 use core_policy::{limits, profile::Profile, report::How, seccomp, verify::Expect};
 use core_ring::TokenReceiver;
 use core_wire::{
+    client::status::TokenCounts,
     code::{Code, Refusal},
     worker::{
         KvType, ModelFacts, Purpose, WorkerConfig,
@@ -188,6 +189,12 @@ impl Core {
         self.worker_gone.notify_one();
         let worker = self.workers.remove(&id);
         self.free_cores(id);
+        let line = worker.as_ref().and_then(|worker| Some((worker.line.as_ref()?, worker.tokens)));
+        if let Some((line, tokens)) = line
+            && let Some(entry) = self.registry.entry_mut(&line.model)
+        {
+            entry.tokens.add(tokens);
+        }
         worker
     }
 }
@@ -229,6 +236,7 @@ impl Plan {
             stage: Stage::Loading { until: now + self.within, within: self.within },
             threads: self.threads,
             slots: 0,
+            tokens: TokenCounts::default(),
             domains: BTreeSet::new(),
             facts: ModelFacts::default(),
             told_percent: None,

@@ -162,16 +162,18 @@ impl Live {
         }
     }
 
-    /// Its prompt fits, and it holds a slot. Said again when it continues, which changes nothing.
-    pub(super) fn begin(&mut self, prompt_tokens: u32, cached_tokens: u32) {
+    /// Its prompt fits, and it holds a slot. Said again when it continues, which changes nothing;
+    /// answers whether this is its start.
+    pub(super) fn begin(&mut self, prompt_tokens: u32, cached_tokens: u32) -> bool {
         if self.started.is_some() {
-            return;
+            return false;
         }
         let now = Instant::now();
         self.usage.prompt_tokens = prompt_tokens;
         self.usage.cached_tokens = cached_tokens;
         self.timings.queue_ms = ms(self.arrived, now);
         self.started = Some(now);
+        true
     }
 
     /// The answer of its brief job is whole.

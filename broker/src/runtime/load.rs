@@ -217,7 +217,6 @@ impl Core {
             }
             return self.load_failed(line, Failure::of(ended.while_loading(), content));
         }
-        self.note_death(&line, ended);
         if self.workers.get(&id).is_some_and(|worker| worker.post == Post::Spare) {
             return self.spare_ended(id, &line, &content, ended);
         }

@@ -10,11 +10,8 @@ use super::Core;
 use crate::{
     ipc::OutboxError,
     models::{files::Content, swap::Spoke},
-    scheduler::{Event, LineId, Loss, Ticket, WorkerId},
-    workers::{
-        cause::{self, Cause},
-        recover::Ended,
-    },
+    scheduler::{Event, Loss, Ticket, WorkerId},
+    workers::{cause::Cause, recover::Ended},
 };
 
 impl Core {
@@ -47,19 +44,6 @@ impl Core {
                 Loss::Suspect
             }
             _ => Loss::Innocent,
-        }
-    }
-
-    /// Counts the end of a model's worker that nobody had asked for, and keeps what there is to say
-    /// of it.
-    pub(super) fn note_death(&mut self, line: &LineId, ended: &Ended) {
-        let cause = ended.cause();
-        if cause == Cause::Asked {
-            return;
-        }
-        cause::count(&mut self.deaths, cause);
-        if let Some(entry) = self.registry.current_mut(line) {
-            entry.last_death = Some(ended.while_serving().message);
         }
     }
 

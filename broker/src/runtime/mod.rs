@@ -14,6 +14,7 @@ mod content;
 mod contexts;
 mod core;
 mod cores;
+mod deaths;
 mod detach;
 mod fit;
 mod generate;
@@ -47,11 +48,7 @@ use std::{
     time::Duration,
 };
 
-use core_wire::{
-    client::status::{DeathCounts, RequestCounts},
-    code::Refusal,
-    worker::Device,
-};
+use core_wire::{client::status::RequestCounts, code::Refusal, worker::Device};
 use thiserror::Error;
 use tokio::{
     sync::{Notify, OnceCell, mpsc, oneshot},
@@ -63,6 +60,7 @@ use self::{
     arrive::After,
     choices::{Group, GroupId},
     contexts::{Client, Contexts},
+    deaths::Deaths,
     detach::Kept,
     inspect::Inspections,
     live::Live,
@@ -134,7 +132,7 @@ pub(crate) struct Core {
     gpus: memory::gpu::Ledger,
     counts: RequestCounts,
     /// Workers that ended without being asked.
-    deaths: DeathCounts,
+    deaths: Deaths,
     /// What is known of the broker's own protections.
     own: Seen,
     next_ticket: u64,

@@ -123,7 +123,7 @@ impl Core {
         }
         match &end {
             End::Generated(FinishReason::Cancelled) | End::Unheard => self.counts.cancelled += 1,
-            End::Refused(_) => self.counts.failed += 1,
+            End::Refused(refusal) => self.count_failed(refusal.code),
             End::Generated(FinishReason::Stop | FinishReason::Length)
             | End::Answered
             | End::Placed

@@ -9,9 +9,10 @@ use core_wire::{
         audit::AuditProcess,
         status::{
             BrokerStatus, DeviceStatus, MemoryStatus, ModelStatus, QueueStatus, Status,
-            WorkerState, WorkerStatus,
+            TokenCounts, WorkerState, WorkerStatus,
         },
     },
+    ids::ModelId,
     worker::Device,
 };
 use nix::unistd::geteuid;
@@ -24,7 +25,7 @@ use super::{
 use crate::{
     config::Keep,
     memory::{pool, watch::Resident},
-    models::hash::hex,
+    models::{hash::hex, registry::Entry},
     report::Verified,
     scheduler::{Part, WorkerId},
 };
@@ -48,7 +49,9 @@ impl Core {
             sessions: count(self.clients.len()),
             requests: self.counts,
             memory: self.memory_status(),
-            deaths: self.deaths,
+            deaths: self.deaths.counts,
+            last_deaths: self.deaths.last(),
+            detached: count(self.kept.len()),
         }))
     }
 
@@ -134,10 +137,12 @@ impl Core {
             profile: worker.expect.profile.name().into(),
             outdated: whole.is_some_and(|entry| line.edition < entry.edition),
             standby: worker.post == Post::Spare,
+            tokens: worker.tokens.generated,
         })
     }
 
     fn model_statuses(&self) -> Vec<ModelStatus> {
+        let now_ms = self.now_ms();
         let models = self.registry.iter().map(|(id, entry)| ModelStatus {
             id: id.as_str().to_owned(),
             state: entry.state,
@@ -147,9 +152,19 @@ impl Core {
             reason: entry.attempts.reason().map(|refusal| refusal.message.clone()),
             memory_bytes: entry.needs.host_total(),
             pinned: entry.source.settings.keep == Keep::Pinned,
-            last_death: entry.last_death.clone(),
+            retry_ms: entry.attempts.reason().map(|_| entry.attempts.left_ms(now_ms)),
+            restarts: entry.starts.saturating_sub(1),
+            tokens: self.tokens_of(id, entry),
         });
         models.collect()
+    }
+
+    /// Those of workers that are gone, and of those that are not.
+    fn tokens_of(&self, id: &ModelId, entry: &Entry) -> TokenCounts {
+        let of = |worker: &&Worker| worker.line.as_ref().is_some_and(|line| line.model == *id);
+        let mut tokens = entry.tokens;
+        self.workers.values().filter(of).for_each(|worker| tokens.add(worker.tokens));
+        tokens
     }
 
     fn queue_status(&self) -> QueueStatus {

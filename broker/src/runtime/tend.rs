@@ -54,7 +54,9 @@ pub(super) async fn tend(core: &Shared, launched: Launched) -> Ended {
     let said = last_words(log, death).await;
     let death = death.explained(&said, core.borrow().ran_out_of_memory(id));
     let verdict = core.borrow_mut().verdict(id, death);
-    Ended { verdict, death, said }
+    let ended = Ended { verdict, death, said };
+    core.borrow_mut().note_death(id, &ended);
+    ended
 }
 
 /// What a worker said of its end; only one that gave up by itself has something to say. Its log

@@ -10,6 +10,7 @@ mod time;
 use std::{collections::BTreeSet, rc::Rc, time::Duration};
 
 use core_policy::verify::Expect;
+use core_wire::client::status::TokenCounts;
 use core_wire::ids::DomainId;
 use core_wire::worker::{Inspected, KvType, ModelFacts, Ready, ToWorker};
 use tokio::{sync::Notify, time::Instant};
@@ -66,6 +67,8 @@ pub(super) struct Worker {
     pub(super) threads: u32,
     /// Slots it serves; 0 until it is ready.
     pub(super) slots: u32,
+    /// Tokens of its requests so far.
+    pub(super) tokens: TokenCounts,
     /// The sessions that it got jobs of, while they are open: as many as there are connections.
     pub(super) domains: BTreeSet<DomainId>,
     /// What it said of its model; nothing until it is ready.

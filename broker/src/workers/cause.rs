@@ -1,6 +1,6 @@
 //! Why workers end: told apart, counted, and with consequences of its own for each.
 
-use core_wire::client::status::DeathCounts;
+use core_wire::client::deaths::DeathCause;
 use nix::libc;
 
 use super::{
@@ -54,24 +54,37 @@ impl Cause {
             Self::Asked | Self::Changed | Self::Killed => false,
         }
     }
+
+    /// As what it is counted; `None` for one that was asked to end. One that was not ready yet and
+    /// ended by itself, or was too slow, says nothing of those that serve.
+    pub(crate) fn counted(self, readiness: Readiness) -> Option<DeathCause> {
+        let or_load = |cause| match readiness {
+            Readiness::Reached => cause,
+            Readiness::Not => DeathCause::Load,
+        };
+        Some(match self {
+            Self::Asked => return None,
+            Self::Policy => DeathCause::Policy,
+            Self::Protocol => DeathCause::Protocol,
+            Self::Segfault => DeathCause::Segfault,
+            Self::Abort => DeathCause::Abort,
+            Self::Illegal => DeathCause::Illegal,
+            Self::Bus | Self::Changed => DeathCause::Bus,
+            Self::Memory => DeathCause::Memory,
+            Self::Killed => DeathCause::Killed,
+            Self::Hung => or_load(DeathCause::Hung),
+            Self::Exit => or_load(DeathCause::Exit),
+        })
+    }
 }
 
-/// Adds a worker that ended without being asked.
-pub(crate) fn count(deaths: &mut DeathCounts, cause: Cause) {
-    let counter = match cause {
-        Cause::Asked => return,
-        Cause::Policy => &mut deaths.policy,
-        Cause::Protocol => &mut deaths.protocol,
-        Cause::Segfault => &mut deaths.segfault,
-        Cause::Abort => &mut deaths.abort,
-        Cause::Illegal => &mut deaths.illegal,
-        Cause::Bus | Cause::Changed => &mut deaths.bus,
-        Cause::Memory => &mut deaths.memory,
-        Cause::Hung => &mut deaths.hung,
-        Cause::Killed => &mut deaths.killed,
-        Cause::Exit => &mut deaths.exit,
-    };
-    *counter += 1;
+/// Whether a worker had been ready.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Readiness {
+    /// It had.
+    Reached,
+    /// It had not.
+    Not,
 }
 
 impl Ended {

@@ -81,6 +81,7 @@ mod events;
 mod launch;
 pub mod limits;
 mod link;
+mod metrics;
 #[cfg(test)]
 mod tests;
 mod token;
@@ -104,5 +105,6 @@ pub use self::{
     error::{ConnectError, ProtocolError, RequestError},
     events::{Answer, Canceller, Completion, Events},
     launch::{Broker, Launch, LaunchError, Ready},
+    metrics::openmetrics,
     token::{Token, TokenError, TokenFileError},
 };

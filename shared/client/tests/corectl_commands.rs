@@ -118,7 +118,7 @@ async fn what_cannot_start_says_why_and_exits_with_its_code() {
         (&["run", "tiny", "x", "--temp", "hot"], 64, "hot"),
         (&["run", "tiny", "x", "--grammar", "/nonexistent/g"], 64, "/nonexistent/g"),
         (&["run", "tiny", "x", "--logit-bias", "4"], 64, "17=-2.5"),
-        (&["top"], 64, "top is not in this version"),
+        (&["top"], 64, "top is for a terminal"),
         (&["swap", "tiny"], 64, "<FILE>"),
         (&["--socket", "/nonexistent/s", "status"], 69, "core-broker serve"),
         (&["--token-file", "/nonexistent/t", "status"], 77, "/nonexistent/t"),

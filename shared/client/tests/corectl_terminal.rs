@@ -95,6 +95,20 @@ async fn waiting_has_a_line_that_goes_away() {
 }
 
 #[tokio::test]
+async fn a_pause_leaves_the_line_as_it_is() {
+    let events = vec![
+        token_event(1, "half a "),
+        Event::Queued { position: 3, wait_ms: Some(3_200) },
+        Event::Progress { fraction: 0.5 },
+        Event::Resumed { tokens: 1 },
+        token_event(2, "sentence"),
+        finished(FinishReason::Stop),
+    ];
+    let text = shown(&["run", "tiny", "x"], events).await;
+    assert!(text.starts_with("half a sentence\r\n[stop: "), "{text:?}");
+}
+
+#[tokio::test]
 async fn loading_has_a_bar_that_goes_away() {
     let loaded = ModelInfo {
         id: "tiny".into(),

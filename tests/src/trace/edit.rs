@@ -35,7 +35,7 @@ impl Tracee {
     /// # Errors
     /// The process is gone, or may not be traced.
     pub fn seize_forking(pid: u32) -> Setup<Self> {
-        let tracee = Self { pid: Pid::from_raw(pid.cast_signed()) };
+        let tracee = Self { pid: Pid::from_raw(pid.cast_signed()), kept: None };
         let options = Options::PTRACE_O_TRACESYSGOOD
             | Options::PTRACE_O_TRACEEXEC
             | Options::PTRACE_O_TRACEFORK
@@ -83,7 +83,8 @@ impl Tracee {
         let WaitStatus::PtraceEvent(_, _, FORK | VFORK) = status else {
             return Ok(None);
         };
-        let child = Self { pid: Pid::from_raw(i32::try_from(ptrace::getevent(self.pid)?)?) };
+        let pid = Pid::from_raw(i32::try_from(ptrace::getevent(self.pid)?)?);
+        let child = Self { pid, kept: None };
         child.wait()?;
         Ok(Some(child))
     }

@@ -127,7 +127,7 @@ fn a_worker_that_touches_more_than_it_was_granted_is_killed() {
     assert!(!processes::alive(worker), "it lives on");
     let status = broker.corectl(&["status"]).lines.remove(0);
     assert_eq!(status["deaths"]["memory"], 1, "{}", status["deaths"]);
-    let told = status["models"][0]["last_death"].to_string();
+    let told = status["last_deaths"].to_string();
     assert!(told.contains("granted"), "{told}");
     let again = broker.corectl(&["run", "long", "Once", "-n", "4"]);
     assert_eq!(again.code, 0, "{again:?}");

@@ -37,3 +37,4 @@ mod standby;
 mod swap;
 mod talk;
 mod vocabulary;
+mod watch;

@@ -97,7 +97,7 @@ fn of_generations() -> Vec<Event> {
         Event::Resumed { tokens: 9 },
         Event::Done(Done { finish_reason: Some(FinishReason::Stop), ..Done::default() }),
         Event::Error(Refusal::new(Code::QueueFull, "12 of 12 wait").after(50)),
-        Event::Detached(Detached { ticket: DetachTicket([5; 16]), keep_ms: 30_000 }),
+        Event::Detached(Detached { ticket: DetachTicket([5; 16]), keep_ms: 30_000, first: 9 }),
     ]
 }
 

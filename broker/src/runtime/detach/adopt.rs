@@ -15,6 +15,11 @@ use crate::{
 };
 
 impl Kept {
+    /// How many there are.
+    pub(in crate::runtime) fn len(&self) -> usize {
+        self.requests.len()
+    }
+
     /// The one that this user has this ticket for. Every secret is compared in whole, so the time
     /// that takes tells nothing of them.
     pub(super) fn find(&self, peer_uid: u32, secret: DetachTicket) -> Option<Ticket> {

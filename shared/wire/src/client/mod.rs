@@ -5,6 +5,7 @@
 //! terminal, then exactly one that is. Enums are append only: their index is their tag.
 
 pub mod audit;
+pub mod deaths;
 pub mod event;
 pub mod params;
 pub mod request;

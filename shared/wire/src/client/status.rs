@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+pub use super::deaths::{DeathCause, DeathCounts, LastDeath};
 use super::event::ModelState;
 
 /// Everything that `status` tells.
@@ -23,31 +24,10 @@ pub struct Status {
     pub memory: MemoryStatus,
     /// Workers that ended without being asked, since the start.
     pub deaths: DeathCounts,
-}
-
-/// Workers that ended without being asked, by cause.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct DeathCounts {
-    /// They made a call that their filter kills for (SIGSYS).
-    pub policy: u64,
-    /// They broke the protocol of their rings.
-    pub protocol: u64,
-    /// A memory error (SIGSEGV).
-    pub segfault: u64,
-    /// An assertion (SIGABRT).
-    pub abort: u64,
-    /// An instruction that the CPU does not deliver (SIGILL).
-    pub illegal: u64,
-    /// A model file that changed or could not be read (SIGBUS).
-    pub bus: u64,
-    /// They took more memory than they were granted, or the kernel had none left.
-    pub memory: u64,
-    /// They gave no sign of life.
-    pub hung: u64,
-    /// Somebody else killed them.
-    pub killed: u64,
-    /// They ended by themselves, or otherwise.
-    pub exit: u64,
+    /// The last of them of each cause, in the order of [`DeathCause::ALL`].
+    pub last_deaths: Vec<LastDeath>,
+    /// Requests that may be adopted: detached, and neither attached nor forgotten.
+    pub detached: u32,
 }
 
 /// Memory in bytes.
@@ -127,6 +107,8 @@ pub struct WorkerStatus {
     pub outdated: bool,
     /// Whether it only waits to replace another that is lost.
     pub standby: bool,
+    /// Tokens that it has chosen.
+    pub tokens: u64,
 }
 
 /// What a worker is doing.
@@ -178,9 +160,33 @@ pub struct ModelStatus {
     pub memory_bytes: u64,
     /// Whether it stays loaded whatever else needs memory.
     pub pinned: bool,
-    /// How the last of its workers ended that was not asked to, with the assertion that failed
-    /// where it said one: its own word, printable and cut.
-    pub last_death: Option<String>,
+    /// Milliseconds until its file is tried again, where the last attempt failed; another file is
+    /// tried at once.
+    pub retry_ms: Option<u64>,
+    /// Workers that served it before the last one, since the start.
+    pub restarts: u32,
+    /// Tokens of its requests since the start.
+    pub tokens: TokenCounts,
+}
+
+/// Tokens of a model's requests since the start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TokenCounts {
+    /// Of prompts, each once for each completion, cached ones included.
+    pub prompt: u64,
+    /// Those of them that needed no computing.
+    pub cached: u64,
+    /// Chosen.
+    pub generated: u64,
+}
+
+impl TokenCounts {
+    /// Adds those of others.
+    pub fn add(&mut self, other: Self) {
+        self.prompt += other.prompt;
+        self.cached += other.cached;
+        self.generated += other.generated;
+    }
 }
 
 /// Requests that wait.
@@ -196,7 +202,7 @@ pub struct QueueStatus {
     pub batch: u32,
 }
 
-/// Requests since the start.
+/// Requests since the start; `Status`, `Models` and `Audit` are not counted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RequestCounts {
     /// Ended well.
@@ -207,4 +213,6 @@ pub struct RequestCounts {
     pub cancelled: u64,
     /// Continued after a worker was lost.
     pub resumed: u64,
+    /// Those that failed because too many workers died while they ran them.
+    pub quarantined: u64,
 }

@@ -34,7 +34,7 @@ pub(super) fn refused_memory() -> Setup<()> {
     processes::wait_for(COMPUTES_MAX, counted).ok_or("it is not counted as lack of memory")?;
     let status = status(&broker);
     ensure(status["deaths"]["abort"] == 0, || status["deaths"].to_string())?;
-    let death = status["models"][0]["last_death"].to_string();
+    let death = status["last_deaths"].to_string();
     ensure(death.contains("std::bad_alloc"), || format!("the model's last death: {death}"))
 }
 
@@ -58,7 +58,7 @@ pub(super) fn assertion_is_told() -> Setup<()> {
     let told = last.contains("\"QUARANTINED\"") && last.contains(ASSERTION);
     ensure(told && !last.contains("/built"), || format!("its client is told {last}"))?;
     let status = status(&broker);
-    let death = status["models"][0]["last_death"].to_string();
+    let death = status["last_deaths"].to_string();
     ensure(death.contains(ASSERTION), || format!("the model's last death: {death}"))?;
     ensure(status["deaths"]["abort"] == QUARANTINE_AT, || status["deaths"].to_string())
 }

@@ -106,7 +106,7 @@ fn attacked() -> Vec<Row> {
 fn asked() -> Vec<Row> {
     vec![
         row("F22", "names that would be paths", alive::names),
-row("S10", "tokens, prompts, cancels and refusals, on two threads", alive::alive),
+        row("S10", "tokens, prompts, cancels and refusals, on two threads", alive::alive),
         row("S10", "the same on one thread, without OpenMP's team", alive::alive_alone),
         row("S10", "calls that only some machines make", needs::of_a_worker),
         row("S10", "calls that a broker makes on some machines only", needs::of_a_broker),

@@ -13,7 +13,7 @@ use crate::{
     workers::{
         cause::Cause,
         recover::{Ended, Verdict},
-        watch::Death,
+        watch::{Death, Said},
     },
 };
 
@@ -118,7 +118,8 @@ fn what_is_asked_back_is_given_up_within_the_time_for_a_silence() {
     late.park(JOB, now - Duration::from_secs(11));
     late.check_time(1);
     assert!(matches!(late.verdict, Some(Verdict::Stuck { held_ms: 11_000.. })));
-    assert_eq!(Ended { verdict: late.verdict, death: Death::Signal(9) }.cause(), Cause::Hung);
+    let (verdict, death, said) = (late.verdict, Death::Signal(9), Said::default());
+    assert_eq!(Ended { verdict, death, said }.cause(), Cause::Hung);
 }
 
 #[test]

@@ -71,24 +71,16 @@ pub(crate) enum Command {
     Models,
     /// Show the broker, its workers, its models and its queue
     Status,
+    /// Watch the broker, its workers, its models and its queue; q leaves
+    Top,
+    /// Print the broker's numbers as OpenMetrics text
+    Metrics,
     /// Show what protects each process; exit 1 when anything required is missing
     Audit,
     /// Let running requests finish and take no new ones
     Drain,
     /// Drain, then end the broker
     Shutdown,
-    /// Names of the contract that later versions fill.
-    #[command(hide = true, disable_help_flag = true)]
-    Top(Later),
-    #[command(hide = true, disable_help_flag = true)]
-    Metrics(Later),
-}
-
-/// Whatever follows a command that this version does not have.
-#[derive(Args, Debug)]
-pub(crate) struct Later {
-    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
-    rest: Vec<String>,
 }
 
 #[derive(Args, Debug)]

@@ -58,12 +58,6 @@ pub(crate) enum Failure {
 }
 
 impl Failure {
-    /// A flag or a command of the contract that this version does not have.
-    pub(crate) fn not_yet(name: &str) -> Self {
-        let version = env!("CARGO_PKG_VERSION");
-        Self::Usage(format!("{name} is not in this version ({version}); see `corectl --help`"))
-    }
-
     /// What went wrong with standard output.
     pub(crate) fn output(error: io::Error) -> Self {
         match error.kind() {

@@ -46,6 +46,8 @@ fn what_the_contract_lists_can_be_typed() {
         "corectl unload m",
         "corectl models --json",
         "corectl status",
+        "corectl top",
+        "corectl metrics --json",
         "corectl audit",
         "corectl drain",
         "corectl shutdown",

@@ -116,6 +116,8 @@ struct View<'a> {
     /// How far a model has come is a line only of what waits for nothing else: the lines of `run`
     /// are fixed.
     is_placing: bool,
+    /// Whether a token has come.
+    begun: bool,
     text: String,
 }
 
@@ -127,7 +129,8 @@ impl<'a> View<'a> {
         };
         let (is_placing, choices) = (asked.choices == 0, Choices::new(asked.choices));
         let line = StatusLine::new(asked.model);
-        Self { out, line, completions, choices, is_placing, text: String::new() }
+        let (begun, text) = (false, String::new());
+        Self { out, line, completions, choices, is_placing, begun, text }
     }
 
     /// Shows one event, and hands back the terminal one.
@@ -150,10 +153,14 @@ impl<'a> View<'a> {
 
     async fn human(&mut self, event: &Event) -> Result<(), Failure> {
         match event {
+            // A pause in an answer is no news that its line should go away for.
+            Event::Progress { .. } | Event::Queued { .. } | Event::Resumed { .. } if self.begun => {
+            }
             Event::Progress { fraction } => self.line.loading(*fraction),
             Event::Queued { position, wait_ms } => self.line.waiting(*position, *wait_ms),
             Event::Token { id, text, logprob, choice, top } => {
                 self.line.clear();
+                self.begun = true;
                 match logprob {
                     Some(logprob) => {
                         let line = with_logprob(*id, text, *logprob, top);
@@ -165,6 +172,7 @@ impl<'a> View<'a> {
             Event::Choice(choice) if self.completions == Completions::Several => {
                 self.choices.over(choice.index, self.out).await?;
             }
+            Event::Resumed { .. } => {}
             _ => {
                 self.line.clear();
                 self.end_line().await?;

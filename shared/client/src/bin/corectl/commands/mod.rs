@@ -4,8 +4,10 @@ mod audit;
 mod chat;
 mod choices;
 mod contexts;
+mod deaths;
 mod detach;
 mod generate;
+mod metrics;
 mod models;
 mod orders;
 mod run;
@@ -15,6 +17,7 @@ mod status_line;
 #[cfg(test)]
 mod tests;
 mod text;
+mod top;
 
 use self::session::Target;
 use crate::{
@@ -55,7 +58,7 @@ async fn perform(command: Command, target: Target, out: &mut Out) -> Result<Exit
         Command::Drain => orders::drain(target, out).await,
         Command::Shutdown => orders::shutdown(target, out).await,
         Command::Swap(args) => models::swap(&args.model, &args.file, target, out).await,
-        Command::Top(_) => Err(Failure::not_yet("top")),
-        Command::Metrics(_) => Err(Failure::not_yet("metrics")),
+        Command::Top => top::run(target, out).await,
+        Command::Metrics => metrics::run(target, out).await,
     }
 }

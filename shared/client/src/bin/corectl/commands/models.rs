@@ -128,7 +128,8 @@ pub(super) fn state_cell(state: ModelState) -> Cell {
     }
 }
 
-fn state_word(state: ModelState) -> &'static str {
+/// A model's state in a word.
+pub(super) fn state_word(state: ModelState) -> &'static str {
     match state {
         ModelState::Unloaded => "unloaded",
         ModelState::Loading => "loading",

@@ -1,11 +1,14 @@
 //! `corectl status`.
 
+use std::time::{SystemTime, UNIX_EPOCH};
+
 use core_client::{
     Status,
-    wire::client::status::{SandboxStatus, WorkerState, WorkerStatus},
+    wire::client::status::{ModelStatus, SandboxStatus, WorkerState, WorkerStatus},
 };
 
 use super::{
+    deaths,
     models::{known, short_hash, state_cell},
     session::Target,
 };
@@ -26,17 +29,18 @@ pub(crate) async fn run(target: Target, out: &mut Out) -> Result<Exit, Failure> 
     let status = target.connect().await?.client.status().await?;
     match out.format() {
         Format::Json => out.json(&status).await?,
-        Format::Human => out.own_text(&page(&status, out.style)).await?,
+        Format::Human => out.own_text(&page(&status, epoch_ms(), out.style)).await?,
     }
     Ok(Exit::Done)
 }
 
-/// The whole page.
-pub(super) fn page(status: &Status, style: Style) -> String {
+/// The whole page, as of `now_ms` milliseconds since the epoch.
+pub(super) fn page(status: &Status, now_ms: u64, style: Style) -> String {
     let mut page = broker(status, style);
     page += &section("Workers", status.workers.len(), &workers(status), style);
     page += &section("Models", status.models.len(), &models(status), style);
-    page
+    let lost = deaths::table(status, now_ms);
+    page + &section("Workers lost", status.last_deaths.len(), &lost, style)
 }
 
 fn broker(status: &Status, style: Style) -> String {
@@ -50,8 +54,9 @@ fn broker(status: &Status, style: Style) -> String {
     };
     format!(
         "{} {} {state}, pid {}, uid {}, up {}, {}\n  \
-         sessions {}, waiting {} (interactive {}, normal {}, batch {})\n  \
-         requests: {} done, {} failed, {} cancelled, {} resumed; log lines dropped: {}\n  \
+         sessions {}, detached requests {}; waiting {} (interactive {}, normal {}, batch {})\n  \
+         requests: {} done, {} failed ({} quarantined), {} cancelled; {} resumed; \
+         log lines dropped: {}\n  \
          memory: workers were granted {} of {}; saved contexts take {}\n",
         style.heading("Broker"),
         clean::line(&broker.version),
@@ -60,12 +65,14 @@ fn broker(status: &Status, style: Style) -> String {
         duration(broker.uptime_ms),
         bytes(broker.rss_bytes),
         status.sessions,
+        status.detached,
         queue.depth,
         queue.interactive,
         queue.normal,
         queue.batch,
         requests.done,
         requests.failed,
+        requests.quarantined,
         requests.cancelled,
         requests.resumed,
         broker.log_lines_dropped,
@@ -104,11 +111,21 @@ fn workers(status: &Status) -> Table {
 }
 
 fn worker_state(worker: &WorkerStatus) -> Cell {
+    let word = worker_word(worker);
     match worker.state {
-        WorkerState::Ready | WorkerState::Draining if worker.outdated => Cell::odd("old file"),
-        WorkerState::Loading => Cell::odd("loading"),
-        WorkerState::Ready => Cell::good("ready"),
-        WorkerState::Draining => Cell::odd("draining"),
+        WorkerState::Ready if !worker.outdated => Cell::good(word),
+        WorkerState::Loading | WorkerState::Ready | WorkerState::Draining => Cell::odd(word),
+    }
+}
+
+/// What a worker is doing, in a word or two.
+pub(super) fn worker_word(worker: &WorkerStatus) -> &'static str {
+    match worker.state {
+        WorkerState::Ready | WorkerState::Draining if worker.outdated => "old file",
+        WorkerState::Loading => "loading",
+        WorkerState::Ready if worker.standby => "standby",
+        WorkerState::Ready => "ready",
+        WorkerState::Draining => "draining",
     }
 }
 
@@ -135,10 +152,28 @@ fn models(status: &Status) -> Table {
             Cell::number(bytes(model.size_bytes)),
             Cell::number(known(model.n_ctx.into(), |n| n.to_string())),
             Cell::text(short_hash(model.sha256.as_deref())),
-            Cell::text(model.reason.as_deref().unwrap_or("")),
+            Cell::text(note(model)),
         ]);
     }
     table
+}
+
+/// Why a model failed, and when it is tried again.
+pub(super) fn note(model: &ModelStatus) -> String {
+    match (&model.reason, model.retry_ms) {
+        (None, _) => String::new(),
+        (Some(reason), None) => reason.clone(),
+        (Some(reason), Some(0)) => format!("{reason} (tried again for the next request)"),
+        (Some(reason), Some(ms)) => {
+            format!("{reason} (not tried again for {})", duration(ms.saturating_add(999)))
+        }
+    }
+}
+
+/// Milliseconds since the epoch; 0 on a clock before it.
+pub(super) fn epoch_ms() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// The two largest units of a time.

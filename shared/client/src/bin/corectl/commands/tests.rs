@@ -65,11 +65,11 @@ fn times_have_two_units() {
 
 #[test]
 fn an_empty_status_is_a_page_too() {
-    let empty = page(&Status::default(), Style::Plain);
+    let empty = page(&Status::default(), 0, Style::Plain);
     assert!(empty.contains("Workers: none\nModels: none\n"), "{empty}");
     let worker = WorkerStatus { model: "evil\u{1b}[2J".into(), ..WorkerStatus::default() };
     let status = Status { workers: vec![worker], ..Status::default() };
-    let page = page(&status, Style::Plain);
+    let page = page(&status, 0, Style::Plain);
     assert!(page.contains("evil\u{241b}[2J"), "{page}");
     assert!(!page.contains('\u{1b}'), "an escape reached the terminal");
 }

@@ -3,6 +3,7 @@
 use core_client::{
     Choice, Code, ContextInfo, Done, Event, FinishReason, ModelInfo, Refusal, RequestError, Status,
     Timings, Usage,
+    wire::client::deaths::{DeathCause, DeathCounts},
 };
 use serde_json::{Value, json};
 
@@ -125,6 +126,20 @@ fn status_has_the_fields_of_the_contract() {
     let status = serde_json::to_value(status).unwrap();
     for path in STATUS {
         assert!(status.pointer(path).is_some(), "{path} is missing");
+    }
+}
+
+#[test]
+fn causes_of_death_have_one_name_each() {
+    let mut counts = DeathCounts::default();
+    for (n, &cause) in DeathCause::ALL.iter().enumerate() {
+        assert_eq!(serde_json::to_value(cause).unwrap(), cause.name());
+        (0..=n).for_each(|_| counts.add(cause));
+    }
+    let told = serde_json::to_value(counts).unwrap();
+    assert_eq!(told.as_object().map(serde_json::Map::len), Some(DeathCause::ALL.len()));
+    for (n, &cause) in (1..).zip(DeathCause::ALL) {
+        assert_eq!((counts.of(cause), &told[cause.name()]), (n, &json!(n)));
     }
 }
 

@@ -1,18 +1,14 @@
 //! A request that drives every worker that it meets out of memory, and those that happen to be
 //! there.
 //!
-//! A worker maps all that a request can need while it loads, and is granted that. So what is not
-//! there fails when it is touched, and only on a machine that has less than was granted: a memory
-//! cgroup around broker and workers plays one. That the rest holds is measured beside it.
+//! What a worker is granted holds all that a request can ask for, so each test makes less of it: a
+//! memory cgroup around broker and workers plays a machine that has too little, and a lower limit
+//! on what a worker may map is one that has all it may.
 
-use std::{fs, time::Instant};
+use std::{fs, os::unix::process::CommandExt as _, process::Command, time::Instant};
 
-use core_client::{Client, Special};
-use core_policy::limits;
-use core_tests::{
-    gguf::{self, Shape},
-    harness::{Broker, Install, Machine, processes},
-};
+use core_client::Client;
+use core_tests::harness::{Broker, Install, Machine, processes};
 use tokio::task::LocalSet;
 
 use super::{compared, serving, victim::Victim};
@@ -24,28 +20,16 @@ use crate::{
 /// Tokens of the others.
 const TOKENS: u32 = 500;
 const PROMPTS: [&str; 3] = ["Once upon", "Mira gave", "Tom had"];
-/// Tokens of the prompt that is too much: its cells take 48 MiB.
-const POISON: usize = 12_000;
+/// Tokens of the prompt that is too much: a slice of 512 of them takes 32 MiB of the engine's
+/// buffers, which are mapped and not touched before.
+const POISON: usize = 4_096;
 /// What the machine has while nothing is measured.
 const LARGE_BYTES: u64 = 1 << 30;
 /// What it has beyond what a worker and its broker used for the others, some of which is page
 /// cache that can be given back.
-const SPARE_BYTES: u64 = 12 << 20;
+const SPARE_BYTES: u64 = 8 << 20;
 /// Bytes of the largest text: nearly a frame, and far more tokens than any context here.
 const TEXT_BYTES: usize = 900_000;
-
-/// A model whose cells are large beside its weights: 4 KiB each.
-fn shape() -> Shape {
-    Shape {
-        n_embd: 512,
-        n_head: 8,
-        n_head_kv: 8,
-        head_dim: 64,
-        n_ff: 1024,
-        n_ctx: 16_384,
-        ..Shape::wide()
-    }
-}
 
 #[test]
 fn a_request_that_takes_too_much_memory_fails_alone() {
@@ -53,8 +37,9 @@ fn a_request_that_takes_too_much_memory_fails_alone() {
         return;
     };
     let install = Install::new().expect("an installation");
-    gguf::write_model(&shape(), &install.model("long")).expect("a model");
-    let config = "[models.long]\nslots = 4\nn_ctx = 16384\n";
+    install.add_long().expect("a model");
+    // Slices of a prompt as large as the engine takes them.
+    let config = "[models.long]\nslots = 4\nn_ctx = 8192\nstep_ms_max = 10000\n";
     fs::write(install.root().join("core.toml"), config).expect("written");
     let broker = Broker::start(install, &[]).expect("a broker");
     machine.take(broker.pid()).expect("it runs");
@@ -114,29 +99,35 @@ async fn undisturbed(client: &Client) -> Vec<Heard> {
     expected
 }
 
-/// A worker that may not map another byte still serves: the largest text that a frame holds, and
-/// an answer of its full length.
+/// The kernel's limit on a worker, which is what it was granted, is lowered to what it has mapped:
+/// the largest text that a frame holds is then too much. The next worker has what it was granted,
+/// and says what is wrong with that text.
 #[test]
-fn a_worker_maps_all_that_requests_need_while_it_loads() {
-    let broker = broker_with("[models.long]\nn_ctx = 32768\n");
-    talk(async {
-        let client = connect(&broker).await;
-        let expected = undisturbed(&client).await;
-        let worker = serving(&client, "long").await.expect("it serves").pid;
-        let bytes = data(worker);
-        limits::set_data(worker.cast_signed(), bytes).expect("its user's or root's to lower");
-        let text = "Once upon a time there was a small boat ".repeat(TEXT_BYTES / 40);
-        let tokens = client.tokenize("long", &text, Special::Plain).await.expect("tokens").len();
-        let refused = ask(&client, compared("long", text.as_str(), 2)).await.refusal();
-        assert_eq!(refused.0, "PROMPT_TOO_LONG", "{}", refused.1);
-        for (expected, again) in expected.iter().zip(&undisturbed(&client).await) {
-            same_to_a_border(expected, again);
-        }
-        assert_eq!(serving(&client, "long").await.expect("it serves").pid, worker);
-        println!(
-            "a worker that may map its {bytes} bytes and no more took {tokens} tokens of text"
-        );
-    });
+fn a_worker_that_is_refused_memory_says_so_and_costs_the_others_a_pause() {
+    talk(LocalSet::new().run_until(refused()));
+}
+
+async fn refused() {
+    let broker = broker_with("[models.long]\nslots = 4\nn_ctx = 8192\n");
+    let (client, other) = (connect(&broker).await, connect(&broker).await);
+    let expected = undisturbed(&client).await;
+    let victim = Victim::start(&client, PROMPTS[0], TOKENS).await;
+    victim.advances().await;
+    let worker = serving(&client, "long").await.expect("it serves").pid;
+    let bytes = data(worker);
+    limit(&broker, worker, bytes);
+    let text = "Once upon a time there was a small boat ".repeat(TEXT_BYTES / 40);
+    let (code, message) = ask(&other, compared("long", text.as_str(), 2)).await.refusal();
+    assert_eq!(code, "PROMPT_TOO_LONG", "{message}");
+    let heard = victim.heard.await.expect("no reader panics");
+    heard.done();
+    let same = same_to_a_border(&expected[0], &heard);
+    let status = client.status().await.expect("a state");
+    let deaths = core_wire::client::status::DeathCounts { memory: 1, ..Default::default() };
+    assert_eq!(status.deaths, deaths);
+    let death = status.models[0].last_death.clone().expect("one was lost");
+    assert!(death.contains("refused memory"), "{death}");
+    println!("of {bytes} bytes and no more: {death}; {same} of {TOKENS} tokens as undisturbed");
 }
 
 /// Bytes that a process has mapped for writing.
@@ -144,4 +135,14 @@ fn data(pid: u32) -> u64 {
     let field = processes::status_field(pid, "VmData").expect("it runs");
     let kib: u64 = field.trim_end_matches(" kB").parse().expect("a number");
     kib * 1024
+}
+
+/// Lowers the limit on what a worker may map, as its own user: root here may lack the right to.
+fn limit(broker: &Broker, worker: u32, bytes: u64) {
+    let mut command = Command::new("prlimit");
+    command.arg(format!("--pid={worker}")).arg(format!("--data={bytes}:{bytes}"));
+    if nix::unistd::geteuid().is_root() {
+        command.uid(broker.install.uid).gid(broker.install.uid);
+    }
+    assert!(command.status().expect("util-linux is there").success(), "the limit is not lowered");
 }

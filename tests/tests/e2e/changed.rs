@@ -18,6 +18,8 @@ use crate::talk::{Heard, ask, connect, greedy, talk};
 /// How long the broker may take to see that a worker was killed; it waits for that in its loop.
 const GONE_WITHIN: Duration = Duration::from_secs(5);
 
+/// How old a file has to be for what is known of it to last, and a little more.
+const SETTLED_AFTER: Duration = Duration::from_millis(2200);
 /// Loads of which one has to be seen before it is over: it takes some tens of milliseconds.
 const TRIES: usize = 10;
 
@@ -160,6 +162,9 @@ fn another_file_of_this_name_changes_nothing_of_what_is_served() {
 /// the worker's READY. Answers what the request was told.
 fn touched_while_it_loads(broker: &Broker, touch: impl Fn(&Path)) -> Output {
     for _ in 0..TRIES {
+        // What is known of a file that is old enough lasts: then a load is one process.
+        std::thread::sleep(SETTLED_AFTER);
+        broker.load("long");
         assert_eq!(broker.corectl(&["unload", "long"]).code, 0);
         let before = processes::programs(broker.pid());
         let mut command = broker.corectl_command(&["run", "long", "Once", "-n", "4"]);
@@ -186,10 +191,8 @@ fn touched_while_it_loads(broker: &Broker, touch: impl Fn(&Path)) -> Output {
 #[test]
 fn a_new_worker_serves_nobody_before_a_file_that_was_touched_is_read_again() {
     let broker = Broker::with_long().expect("a broker");
-    // From now on a load is one process: the file was read, and looked at.
-    broker.load("long");
     let mode = |file: &Path| {
-        fs::set_permissions(file, fs::Permissions::from_mode(0o640)).expect("changed");
+        fs::set_permissions(file, fs::Permissions::from_mode(0o744)).expect("changed");
     };
     let served = touched_while_it_loads(&broker, mode);
     let text = String::from_utf8_lossy(&served.stdout).into_owned();

@@ -18,6 +18,9 @@ use crate::player::{Worker, greedy, made::inspect, model, serve};
 
 const STORY: &str = "Mira gave the red kite to Tom. Now Tom has the";
 
+/// What a test makes of a plan.
+type Change<'a> = &'a dyn Fn(&mut Serve);
+
 fn with_back_end(plan: &mut Serve) {
     plan.backends = vec![plan.variant.clone()];
 }
@@ -82,7 +85,7 @@ fn who_tells_of_gpus_is_given_no_file_and_who_is_given_one_tells_of_none() {
     let told = inspect(&[], nothing).unwrap();
     assert_eq!((told.facts, told.devices), (ModelFacts::default(), Vec::new()));
     let file = model();
-    let changes: [(&[&Path], &dyn Fn(&mut Serve)); 4] = [
+    let changes: [(&[&Path], Change<'_>); 4] = [
         (&[&file], &nothing),
         (&[], &with_back_end),
         (&[&file], &|plan| plan.load = Load::Nothing),

@@ -1,5 +1,5 @@
 //! Giving root up, and what a user can reach. These cases need root, as `make test` in a container
-//! has; without it they fail and say so, because a skip is no pass.
+//! has; without it they are skipped, and a skip is no pass.
 
 use std::fs::{self, File, Permissions};
 use std::os::unix::fs::{PermissionsExt, symlink};

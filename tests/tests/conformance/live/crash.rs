@@ -1,6 +1,6 @@
 //! P14, P27, P28: a worker that ends by itself ends visibly, alone, and leaves no core.
 
-use std::{path::Path, process::Stdio, time::Duration};
+use std::{os::unix::fs::PermissionsExt, path::Path, process::Stdio, time::Duration};
 
 use core_tests::{
     harness::{Bench, Layers, Setup, Stage, processes},
@@ -170,4 +170,51 @@ fn core_files(dir: &Path) -> Setup<usize> {
         count += usize::from(entry?.file_name().to_string_lossy().starts_with("core"));
     }
     Ok(count)
+}
+
+/// Set by whoever allows that the machine's `core_pattern` changes for a moment.
+pub(super) const PIPE: &str = "CORE_PIPE";
+const PATTERN: &str = "/proc/sys/kernel/core_pattern";
+/// How long a kernel may take to start a handler.
+const HANDLED_MAX: Duration = Duration::from_secs(3);
+
+/// The machine's `core_pattern`, given back at the end.
+struct Pattern(String);
+
+impl Pattern {
+    fn change(to: &str) -> Setup<Self> {
+        let before = std::fs::read_to_string(PATTERN)?;
+        std::fs::write(PATTERN, to)?;
+        Ok(Self(before))
+    }
+}
+
+impl Drop for Pattern {
+    fn drop(&mut self) {
+        let _ = std::fs::write(PATTERN, &self.0);
+    }
+}
+
+/// P14: a handler to which the kernel pipes cores hears nothing of a worker, whose limit on cores
+/// does not count there; of one without layers it does.
+pub(super) fn no_core_is_piped() -> Setup<()> {
+    needs_root("changing core_pattern")?;
+    let world = World::new()?;
+    let install = world.install();
+    let (handler, told) = (install.path().join("handler"), install.path().join("told"));
+    std::fs::write(&handler, format!("#!/bin/sh\necho core > {}\n", told.display()))?;
+    std::fs::set_permissions(&handler, std::fs::Permissions::from_mode(0o755))?;
+    let _pattern = Pattern::change(&format!("|{}", handler.display()))?;
+    let bench = Bench { install: &install, variant: VARIANT };
+    let heard = |stage, layers| {
+        let held = bench.hold(Path::new(&world.model), stage, layers)?;
+        held.tracee.end_by_jump(0, &[])?;
+        Setup::Ok(processes::wait_for(HANDLED_MAX, || told.exists().then_some(())).is_some())
+    };
+    ensure(!heard(Stage::Serve, Layers::ALL)?, || "the handler was told of a server".into())?;
+    ensure(!heard(Stage::Load, Layers::ALL)?, || "the handler was told of a loader".into())?;
+    match heard(Stage::Landlock, Layers::NONE)? {
+        true => Ok(()),
+        false => Err("invalid: the handler hears of nobody".into()),
+    }
 }

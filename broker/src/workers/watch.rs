@@ -128,7 +128,9 @@ impl Window {
 /// Whether a line is worth a warning; a guess, since the text is a worker's.
 fn sounds_bad(line: &str) -> bool {
     let line = line.to_ascii_lowercase();
-    ["error", "fail", "panic", "assert", "abort"].iter().any(|word| line.contains(word))
+    // The last two are what the C++ runtime says of an exception that nobody caught.
+    let words = ["error", "fail", "panic", "assert", "abort", "terminate called", "what():"];
+    words.iter().any(|word| line.contains(word))
 }
 
 /// Bytes of a worker become lines that a terminal can show.

@@ -122,7 +122,7 @@ fn crash(how: End, thread: impl FnOnce(u32) -> Setup<u32>) -> Setup<()> {
     needs_root("ptrace of a worker that its broker has started")?;
     let (what, signal, words, end) = how;
     let (broker, worker) = busy()?;
-    let arguments = ["run", "long", "Once", "-n", "8000", "--ignore-eos"];
+    let arguments = ["run", "long", "Once", "-n", "2000", "--ignore-eos"];
     let running = broker.corectl_command(&arguments).stdout(Stdio::piped()).spawn()?;
     std::thread::sleep(Duration::from_millis(200));
     let outcome = end(&Tracee::seize_running(thread(worker)?)?)?;

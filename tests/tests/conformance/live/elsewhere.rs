@@ -41,12 +41,18 @@ pub(super) fn miri() -> Setup<()> {
 
 /// L03: the one function that starts workers refuses any thread but main, in every build.
 pub(super) fn main_thread_alone() -> Setup<()> {
-    passes(&["-p", "core-broker", "--bins", "a_thread_other_than_main_starts_no_worker"], 1)
+    of_broker("a_thread_other_than_main_starts_no_worker", 1)
 }
 
 /// R03: what the broker itself keeps in cache/ stays within its quota.
 pub(super) fn quota() -> Setup<()> {
-    passes(&["-p", "core-broker", "--bins", "memory::cache::tests::"], 8)
+    of_broker("memory::cache::tests::", 8)
+}
+
+/// The broker's own tests of this name. With the packages of `make test`, so that nothing is built
+/// again with fewer features.
+fn of_broker(name: &str, least: u32) -> Setup<()> {
+    passes(&["--workspace", "--exclude", "core-tests", "--bin", "core-broker", name], least)
 }
 
 /// S05, T02: what the mutation run found, when it has run for these very programs.

@@ -141,8 +141,8 @@ pub(crate) fn spawn(start: Start<'_>) -> Result<Started, SpawnError> {
     Ok(Started { child, pid, rings, log, degraded })
 }
 
-/// Decision D1: the death signal is tied to the thread that forks, so the worker of any other thread
-/// would die with that thread and not with the broker.
+/// Decision D1: the death signal is tied to the thread that forks, so the worker of any other
+/// thread would die with that thread and not with the broker.
 pub(super) fn assert_main_thread() {
     assert_eq!(gettid(), getpid(), "a thread other than main starts a worker");
 }

@@ -76,7 +76,7 @@ fn dumpable(process: &Path) -> Row {
     let closed = fs::read_dir(process.join("fd")).is_err();
     let hidden = root_here().is_some_and(|root| root == meta.uid());
     match (hidden, closed) {
-        (true, true) => Row::yes(layer::DUMPABLE, HOW, "owned by root, descriptors closed"), // guard
+        (true, true) => Row::yes(layer::DUMPABLE, HOW, "root's files, descriptors closed"), // guard
         (false, true) => Row::partial(layer::DUMPABLE, HOW, "descriptors closed"),
         (_, false) => Row::no(layer::DUMPABLE, HOW, "descriptors readable"),
     }

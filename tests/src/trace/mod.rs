@@ -202,8 +202,8 @@ impl Tracee {
         self.run_to_end()
     }
 
-    /// Where a `syscall` instruction is, and the six register values. What is there now comes first:
-    /// after an execve the memory that was kept is nobody's any more.
+    /// Where a `syscall` instruction is, and the six register values. What is there now comes
+    /// first: after an execve the memory that was kept is nobody's any more.
     fn place(&self, before: &user_regs_struct, arguments: &[Arg]) -> Setup<(u64, [u64; 6])> {
         let now = Kept::of(self.pid());
         let kept = match (&now, &self.kept) {

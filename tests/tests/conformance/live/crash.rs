@@ -33,15 +33,15 @@ const ENDS: [End; 5] = [
     ("a stack that overflows", Signal::SIGSEGV, "", by_stack),
 ];
 
-/// P27: what ends by itself is told from what was ended: abort() needs its calls, a fault must reach
-/// the default action, and what was said last arrives. On the thread that serves.
+/// P27: what ends by itself is told from what was ended: abort() needs its calls, a fault must
+/// reach the default action, and what was said last arrives. On the thread that serves.
 pub(super) fn on_main() -> Setup<()> {
     let signal = ("SIGABRT by tgkill", Signal::SIGABRT, "", by_signal as fn(&_) -> _);
     ENDS.into_iter().chain([signal]).try_for_each(|end| crash(end, Ok))
 }
 
-/// P27: on a thread of the OpenMP team. There is no third kind of thread: the process has as many as
-/// the team has members, of whom the main thread is one.
+/// P27: on a thread of the OpenMP team. There is no third kind of thread: the process has as many
+/// as the team has members, of whom the main thread is one.
 pub(super) fn on_member() -> Setup<()> {
     let member = |worker: u32| {
         let tasks = processes::tasks(worker);
@@ -108,8 +108,8 @@ fn by_panic(tracee: &Tracee) -> Setup<Outcome> {
     tracee.end_by_jump(address, &[somewhere])
 }
 
-/// The main thread's stack may grow to its limit, with a gap that the kernel keeps below it; that of
-/// any other thread ends at the guard page below its mapping.
+/// The main thread's stack may grow to its limit, with a gap that the kernel keeps below it; that
+/// of any other thread ends at the guard page below its mapping.
 fn by_stack(tracee: &Tracee) -> Setup<Outcome> {
     let entry = symbols::address(tracee.pid(), "libc.so", |symbol| symbol == "abort")?;
     let (begin, end) = symbols::mapping_of(tracee.pid(), tracee.stack_pointer()?)?;

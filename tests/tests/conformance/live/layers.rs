@@ -69,9 +69,9 @@ fn appended(layers: Layers) -> Setup<Outcome> {
     }
 }
 
-/// M08: twice the budget is refused to the worker that asks, by every call that gives private memory
-/// while serving, and the stream of a sibling does not notice. Shared memory and stacks of further
-/// threads kill (rows M03, M08 and P04).
+/// M08: twice the budget is refused to the worker that asks, by every call that gives private
+/// memory while serving, and the stream of a sibling does not notice. Shared memory and stacks of
+/// further threads kill (rows M03, M08 and P04).
 pub(super) fn beyond_the_budget() -> Setup<()> {
     needs_root("ptrace of a worker that its broker has started")?;
     let install = Install::new()?;

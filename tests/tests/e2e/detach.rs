@@ -219,31 +219,30 @@ fn what_cannot_be_detached_is_refused() {
 #[test]
 fn corectl_leaves_a_run_and_reads_it_on() {
     let broker = story_with("");
-    let whole = broker.corectl(&["run", "story", PROMPT, "-n", "60", "--temp", "0"]);
-    let left = broker.corectl(&["run", "story", PROMPT, "-n", "60", "--temp", "0", "--detach"]);
+    let run = ["run", "story", PROMPT, "-n", "400", "--temp", "0", "--ignore-eos", "--detach"];
+    let (left, whole) = (broker.corectl(&run), broker.corectl(&run[..run.len() - 1]));
     assert_eq!(left.code, 0, "{left:?}");
     let ticket = left.lines.last().expect("a line");
     assert_eq!((&ticket["event"], &ticket["keep_ms"]), (&"detached".into(), &60_000.into()));
+    let from = ticket["from"].as_u64().expect("a number");
     let ticket = ticket["ticket"].as_str().expect("a ticket");
-    // A token may have come between the first one and the detach, so the start is asked for.
-    let first = broker.corectl(&["attach", ticket, "--from", "0"]);
-    let from = if first.code == 0 { 0 } else { first_kept(&first.lines[0].to_string()) };
-    let rest = match from {
-        0 => first,
-        from => broker.corectl(&["attach", ticket, "--from", &from.to_string()]),
-    };
-    let expected = &ids(&whole.lines)[from..];
-    assert_eq!(ids(&rest.lines), expected, "{:?}", rest.lines.last());
+    let rest = broker.corectl(&["attach", ticket, "--from", &from.to_string()]);
+    assert_eq!(ids(&left.lines).len() as u64, from, "{left:?}");
+    let all = [ids(&left.lines), ids(&rest.lines)].concat();
+    assert_eq!(all, ids(&whole.lines), "{:?}", rest.lines.last());
     assert_eq!(rest.lines.last().expect("an end")["event"], "done");
+}
+
+#[test]
+fn corectl_shows_all_of_what_is_over_before_it_is_left() {
+    let broker = story_with("");
+    // Its first token is its last, and both are told at once.
+    let left = broker.corectl(&["run", "story", PROMPT, "-n", "1", "--temp", "0", "--detach"]);
+    assert_eq!((left.code, ids(&left.lines).len()), (0, 1), "{left:?}");
+    assert_eq!(left.lines.last().expect("an end")["event"], "done");
 }
 
 fn ids(lines: &[Value]) -> Vec<u64> {
     let tokens = lines.iter().filter(|line| line["event"] == "token");
     tokens.map(|line| line["id"].as_u64().expect("an id")).collect()
-}
-
-/// The index that the sentence of a refused attach names.
-fn first_kept(sentence: &str) -> usize {
-    let number = sentence.split("from index ").nth(1).and_then(|rest| rest.split(' ').next());
-    number.and_then(|number| number.parse().ok()).expect("a number")
 }

@@ -1,6 +1,9 @@
 //! `corectl run --detach` and `corectl attach`: an answer that outlives the command.
 
-use core_client::{DetachTicket, Event, Events, RequestError};
+use std::time::Duration;
+
+use core_client::{DetachTicket, Event, Events, RequestError, limits::WAITING_EVENTS_MAX};
+use tokio::time::timeout;
 
 use super::{
     generate::{self, Asked, End},
@@ -15,7 +18,8 @@ use crate::{
     },
 };
 
-/// Waits for the first token, which shows that it runs, shows it, and leaves the rest.
+/// Waits for the first token, which shows that it runs, shows what was said by the time that there
+/// is a ticket, and leaves the rest.
 pub(crate) async fn detach(
     mut events: Events,
     session: &Session,
@@ -25,15 +29,7 @@ pub(crate) async fn detach(
     // Ends with the request: every turn takes one of its events.
     while let Some(event) = events.next().await {
         let event = event?;
-        match (out.format(), &event) {
-            (Format::Json, event) => {
-                if let Some(line) = Line::of(event, Completions::One) {
-                    out.json(&line).await?;
-                }
-            }
-            (Format::Human, Event::Token { text, .. }) => out.model_text(text).await?,
-            (Format::Human, _) => {}
-        }
+        show(&event, out).await?;
         match event {
             Event::Token { .. } => return leave(&mut events, session, out).await,
             Event::Done(done) => return Ok(End::Done(done).exit()),
@@ -43,20 +39,70 @@ pub(crate) async fn detach(
     Err(RequestError::Lost.into())
 }
 
+async fn show(event: &Event, out: &mut Out) -> Result<(), Failure> {
+    match (out.format(), event) {
+        (Format::Json, event) => match Line::of(event, Completions::One) {
+            Some(line) => out.json(&line).await,
+            None => Ok(()),
+        },
+        (Format::Human, Event::Token { text, .. }) => out.model_text(text).await,
+        (Format::Human, _) => Ok(()),
+    }
+}
+
 async fn leave(events: &mut Events, session: &Session, out: &mut Out) -> Result<Exit, Failure> {
-    let detached = session.client.detach(events).await?;
+    let detached = match session.client.detach(events).await {
+        Ok(detached) => detached,
+        Err(error) => return ended_meanwhile(events, error, out).await,
+    };
+    let from = 1 + said_meanwhile(events, out).await?;
     let (ticket, keep_ms) = (written(detached.ticket), detached.keep_ms);
     match out.format() {
-        Format::Json => out.json(&Line::Detached { ticket, keep_ms }).await?,
+        Format::Json => out.json(&Line::Detached { ticket, keep_ms, from }).await?,
         Format::Human => {
             out.own_text("\n").await?;
             out::note(&format!(
-                "It goes on for {keep_ms} ms without a reader: `corectl attach {ticket}` reads the \
-                 rest, once."
+                "It goes on for {keep_ms} ms without a reader: `corectl attach {ticket} --from \
+                 {from}` reads the rest, once."
             ));
         }
     }
     Ok(Exit::Done)
+}
+
+/// Shows what came between the first token and the ticket, which is not kept by the broker: it was
+/// told before the ticket was, so it is here by now. Answers how many tokens those are.
+async fn said_meanwhile(events: &mut Events, out: &mut Out) -> Result<u32, Failure> {
+    let mut tokens = 0;
+    for _ in 0..WAITING_EVENTS_MAX {
+        // Whatever comes from now on is kept as well.
+        match timeout(Duration::ZERO, events.next()).await {
+            Ok(Some(Ok(event @ Event::Token { .. }))) => {
+                show(&event, out).await?;
+                tokens += 1;
+            }
+            Ok(Some(Ok(event))) if !event.is_terminal() => {}
+            Ok(Some(_) | None) | Err(_) => break,
+        }
+    }
+    Ok(tokens)
+}
+
+/// A short answer may be over before it could be detached: then all of it is here.
+async fn ended_meanwhile(
+    events: &mut Events,
+    error: RequestError,
+    out: &mut Out,
+) -> Result<Exit, Failure> {
+    // Ends with what has come by now: every turn takes one event.
+    while let Ok(Some(event)) = timeout(Duration::ZERO, events.next()).await {
+        let event = event?;
+        show(&event, out).await?;
+        if let Event::Done(done) = event {
+            return Ok(End::Done(done).exit());
+        }
+    }
+    Err(error.into())
 }
 
 /// Reads on where a detached run was left.

@@ -24,9 +24,10 @@ pub(crate) struct Profiles(BTreeMap<String, Policy>);
 /// it must have them; a mistake would show only when a worker starts.
 #[rustfmt::skip]
 const BOOT: &[&str] = &[
-    "execve", "setsid", "umask", "dup3", "close_range", "access", "readlink", "getppid", "getcwd",
+    "execve", "setsid", "umask", "dup2", "close_range", "access", "readlink", "getppid", "statx",
     "unshare", "capget", "capset", "landlock_create_ruleset", "landlock_add_rule",
-    "landlock_restrict_self", "mseal", "memfd_create", "getdents64", "fstat", "set_tid_address",
+    "landlock_restrict_self", "mseal", "getdents64", "set_tid_address", "poll", "pread64",
+    "sigaltstack", "sched_getaffinity", "prctl", "prlimit64",
 ];
 
 /// What a profile must include: a stage is stacked on the one before, and a weaker profile has all

@@ -19,6 +19,7 @@ use tokio::{
 
 use super::{
     Access, ConnId, FromClient, Outbox, Seats,
+    complaints::Complaints,
     session::Session,
     waiting::{Ticket, WaitingRoom},
 };
@@ -50,6 +51,7 @@ pub struct Door {
     access: Access,
     limits: Limits,
     waiting: WaitingRoom,
+    complaints: Rc<Complaints>,
     sessions: Seats,
     next: Cell<u64>,
     runtime: mpsc::Sender<FromClient>,
@@ -72,6 +74,7 @@ impl Door {
             access,
             limits,
             waiting: WaitingRoom::default(),
+            complaints: Rc::default(),
             sessions: Seats::default(),
             next: Cell::new(1),
             runtime,
@@ -149,6 +152,7 @@ impl Door {
             peer_uid,
             outbox: outbox.clone(),
             frame_bytes_max: self.limits.frame_bytes_max,
+            complaints: Rc::clone(&self.complaints),
             runtime: self.runtime.clone(),
         };
         let mut closing = self.closing.subscribe();

@@ -12,6 +12,7 @@
 #![forbid(unsafe_code)]
 
 pub mod auth;
+mod complaints;
 mod handler;
 pub mod listener;
 mod outbox;

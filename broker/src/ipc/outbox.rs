@@ -158,6 +158,11 @@ impl Outbox {
         }
     }
 
+    /// Waits until something more was written, or the connection is over.
+    pub(crate) async fn progress(&self) {
+        self.0.room.notified().await;
+    }
+
     /// Whether more than half of the room is taken; never once the connection is over.
     pub(crate) fn is_fuller_than_half(&self) -> bool {
         let (queue, writing) = (self.0.queue.borrow(), self.0.writing.get());

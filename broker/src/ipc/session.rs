@@ -1,6 +1,6 @@
 //! One authenticated connection: frames in, events out, until either side is done.
 
-use std::{io, time::Duration};
+use std::{io, rc::Rc, time::Duration};
 
 use core_wire::{
     client::{ClientFrame, Event},
@@ -12,11 +12,12 @@ use thiserror::Error;
 use tokio::{
     io::{AsyncBufRead, AsyncReadExt, BufReader},
     sync::mpsc,
-    time::timeout,
+    time::{Instant, timeout},
 };
 
 use super::{
     ConnId, FromClient, Outbox,
+    complaints::Complaints,
     handler::{self, Violation},
 };
 
@@ -40,6 +41,8 @@ pub(super) struct Session {
     pub(super) outbox: Outbox,
     /// Bytes of a frame at most.
     pub(super) frame_bytes_max: usize,
+    /// Where its violations are counted.
+    pub(super) complaints: Rc<Complaints>,
     /// The run loop.
     pub(super) runtime: mpsc::Sender<FromClient>,
 }
@@ -147,7 +150,9 @@ impl Session {
     }
 
     fn log_violation(&self, end: &ReadEnd) {
-        tracing::warn!(conn = self.conn.0, uid = self.peer_uid, %end, "connection closed");
+        self.complaints.note(Instant::now(), || {
+            tracing::warn!(conn = self.conn.0, uid = self.peer_uid, %end, "connection closed");
+        });
     }
 }
 

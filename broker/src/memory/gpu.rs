@@ -35,9 +35,9 @@ const RETRY_MS: u32 = 5_000;
 pub(crate) struct Gpus<'a> {
     /// How many back ends are installed.
     pub(crate) backends: usize,
-    /// The devices that an inspector reported.
+    /// The devices that a worker without files reported.
     pub(crate) devices: &'a [Device],
-    /// When that inspector was started.
+    /// When that one was started.
     pub(crate) since: Moment,
     /// Bytes of each device that workers may take, as configured.
     pub(crate) vram_bytes: Option<u64>,

@@ -2,14 +2,17 @@
 //!
 //! What the broker holds is a budget whose charges refund themselves.
 //! A queue that is bounded in requests alone holds a gigabyte when each brings a long prompt. So
-//! the bytes of all prompts that are kept for workers are counted here, and a request that does not
-//! fit is refused with `MEMORY` before anything is kept of it. What models and their contexts take
-//! is the workers' memory; [`watch`] looks at it. Saved contexts have a budget of their own while
-//! they pass through: they are larger than all prompts together, and would keep those out.
+//! the bytes of all prompts that are kept for workers are counted here, with the ids of the longest
+//! answer that each may get, and a request that does not fit is refused with `MEMORY` before
+//! anything is kept of it. What models and their contexts take is the workers' memory; [`watch`]
+//! looks at it. Saved contexts have a budget of their own while they pass through: they are larger
+//! than all prompts together, and would keep those out. So have answers that wait for whoever
+//! adopts them, in shares ([`shares`]).
 
 pub(crate) mod cache;
 pub(crate) mod gpu;
 pub(crate) mod pool;
+pub(crate) mod shares;
 #[cfg(test)]
 mod tests;
 pub(crate) mod watch;
@@ -18,7 +21,8 @@ use std::{cell::Cell, rc::Rc};
 
 use core_wire::code::{Code, Refusal};
 
-/// Bytes of prompts that are held for all clients together: 64 of the largest frames.
+/// Bytes of prompts, and of the journals of their answers, that are held for all clients together:
+/// 64 of the largest frames.
 const PROMPTS_BYTES_MAX: usize = 256 << 20;
 
 /// When to try again: a prompt is given back when its request ends, which may need it until then.
@@ -41,9 +45,9 @@ pub(crate) struct Charge {
 }
 
 impl Budget {
-    /// The budget for prompts.
+    /// The budget for prompts and for what their answers need so that they can be recovered.
     pub(crate) fn of_prompts() -> Self {
-        Self::new(PROMPTS_BYTES_MAX, "prompt")
+        Self::new(PROMPTS_BYTES_MAX, "prompt with the journal of its answer")
     }
 
     /// Bytes that are held now.
@@ -87,6 +91,13 @@ impl Charge {
     /// How much it is.
     pub(crate) fn bytes(&self) -> usize {
         self.bytes
+    }
+
+    /// Gives back all but so many of them.
+    pub(crate) fn shrink(&mut self, bytes: usize) {
+        let less = self.bytes.saturating_sub(bytes);
+        self.bytes -= less;
+        self.held.set(self.held.get() - less);
     }
 }
 

@@ -66,6 +66,8 @@ pub(crate) struct Grant {
     mapped_bytes: u64,
     /// Memory of its own.
     private_bytes: u64,
+    /// What of that is for a saved context on its way.
+    state_bytes: u64,
     /// Threads of the process at most.
     threads: u32,
 }
@@ -76,9 +78,9 @@ impl Grant {
     pub(crate) fn of_model(needs: &Needs, threads: u32, state_bytes_max: u64) -> Self {
         let needed = needs.private_total();
         let margin = needs.host_total() / MARGIN_SHARE + MARGIN_BYTES;
-        let state = needs.context.min(state_bytes_max);
-        let private_bytes = needed.saturating_add(margin).saturating_add(state);
-        Self { mapped_bytes: needs.mapped, private_bytes, threads }
+        let state_bytes = needs.context.min(state_bytes_max);
+        let private_bytes = needed.saturating_add(margin).saturating_add(state_bytes);
+        Self { mapped_bytes: needs.mapped, private_bytes, state_bytes, threads }
     }
 
     /// For a worker that holds a vocabulary of so many tokens, where that is known, out of files of
@@ -87,7 +89,7 @@ impl Grant {
         let guess = file_bytes.saturating_mul(VOCABULARY_FILE_FACTOR).min(VOCABULARY_BYTES_MAX);
         let tokens = n_vocab.map_or(guess, |tokens| u64::from(tokens) * VOCABULARY_TOKEN_BYTES);
         let private_bytes = VOCABULARY_BASE_BYTES + tokens;
-        Self { mapped_bytes: 0, private_bytes, threads: 1 }
+        Self { mapped_bytes: 0, private_bytes, state_bytes: 0, threads: 1 }
     }
 
     /// For the throwaway worker that compares CPU variants.
@@ -98,7 +100,7 @@ impl Grant {
     /// For a throwaway worker that reads metadata. It belongs to no model and is gone in a moment,
     /// so no memory is set aside for it; this is only what it may not go beyond.
     pub(crate) fn of_inspector() -> Self {
-        Self { mapped_bytes: 0, private_bytes: INSPECTOR_BYTES, threads: 1 }
+        Self { mapped_bytes: 0, private_bytes: INSPECTOR_BYTES, state_bytes: 0, threads: 1 }
     }
 
     /// All of it, page cache included.
@@ -109,6 +111,12 @@ impl Grant {
     /// What of it is the worker's own; it is killed when it touches more.
     pub(crate) fn private_bytes(&self) -> u64 {
         self.private_bytes
+    }
+
+    /// What the engine's state of a saved context may take there: no context has more than all its
+    /// keys and values.
+    pub(crate) fn state_bytes(&self) -> u64 {
+        self.state_bytes
     }
 
     /// The limit that the kernel holds it to (`RLIMIT_DATA`): mapped for writing, touched or not.

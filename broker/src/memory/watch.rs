@@ -1,4 +1,4 @@
-//! Looking at the memory that a process uses.
+//! Looking at the memory that a process uses, and whether the kernel has any left.
 
 #[cfg(test)]
 mod tests;
@@ -37,4 +37,48 @@ impl Resident {
         let bytes = |pages: u64| pages.saturating_mul(page);
         Some(Self { all: bytes(all), private: bytes(all.saturating_sub(shared)) })
     }
+}
+
+/// How many processes the kernel had ended for lack of memory, when that was looked at twice.
+///
+/// The counter is of the whole host and all its memory cgroups (`oom_kill` of /proc/vmstat, Linux
+/// 4.13), and the kernel raises it before it sends SIGKILL. So a SIGKILL that comes while it moves
+/// may still be somebody else's; one that comes while it stands was not for lack of memory.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct OomKills {
+    /// At the last look but one: the last may fall between the counter and the end of a process.
+    before: Option<u64>,
+    last: Option<u64>,
+}
+
+impl OomKills {
+    /// As it is now.
+    pub(crate) fn now() -> Self {
+        let now = read_oom_kills();
+        Self { before: now, last: now }
+    }
+
+    /// Looks again.
+    pub(crate) fn look(&mut self) {
+        self.before = self.last;
+        self.last = read_oom_kills();
+    }
+
+    /// Whether it has moved since the last look but one; not where the kernel does not tell.
+    pub(crate) fn moved(self) -> bool {
+        self.moved_to(read_oom_kills())
+    }
+
+    fn moved_to(self, now: Option<u64>) -> bool {
+        now.zip(self.before).is_some_and(|(now, before)| now > before)
+    }
+}
+
+fn read_oom_kills() -> Option<u64> {
+    oom_kills_of(&fs::read_to_string("/proc/vmstat").ok()?)
+}
+
+fn oom_kills_of(vmstat: &str) -> Option<u64> {
+    let mut lines = vmstat.lines();
+    lines.find_map(|line| line.strip_prefix("oom_kill "))?.trim().parse().ok()
 }

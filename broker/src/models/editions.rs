@@ -17,10 +17,12 @@ use core_wire::{
 };
 
 use super::{
+    files::Content,
     hash::Digest,
     listing::parts_of,
     loader::shown,
     registry::{Entry, Registry, Source, unknown},
+    swap::Attempts,
 };
 use crate::scheduler::{Edition, LineId, Part};
 
@@ -59,6 +61,29 @@ impl Registry {
         of_file.find_map(|source| source.settings.sha256)
     }
 
+    /// The last failures of a line: of the model, or of the file that is to take its place.
+    pub(crate) fn attempts_mut(&mut self, line: &LineId) -> Option<&mut Attempts> {
+        let entry = self.entry_mut(&line.model)?;
+        if entry.edition == line.edition {
+            return Some(&mut entry.attempts);
+        }
+        let coming = entry.coming.as_ref().filter(|coming| coming.edition == line.edition);
+        coming.map(|_| &mut entry.swaps)
+    }
+
+    /// Why it is too early to load a line with such a content.
+    pub(crate) fn too_early(
+        &self,
+        line: &LineId,
+        content: &Content,
+        now_ms: u64,
+    ) -> Option<Refusal> {
+        let entry = self.entry(&line.model)?;
+        let coming = entry.coming.as_ref().filter(|coming| coming.edition == line.edition);
+        let attempts = coming.map_or(&entry.attempts, |_| &entry.swaps);
+        attempts.too_early(content, now_ms)
+    }
+
     /// The worker of a line starts. A model that nobody serves meanwhile is shown as loading.
     pub(crate) fn starts(&mut self, line: &LineId) {
         let Some(entry) = self.entry_mut(&line.model) else {
@@ -95,6 +120,7 @@ impl Registry {
         entry.edition = line.edition;
         (entry.state, entry.facts, entry.sha256) = (ModelState::Ready, facts, digest);
         entry.attempts.succeeded();
+        entry.swaps.succeeded();
         entry.measure(models);
     }
 

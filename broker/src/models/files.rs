@@ -122,6 +122,11 @@ impl Names {
 }
 
 impl Content {
+    /// The stamp of each file; `None` for one that is not there.
+    pub(super) fn stamps(&self) -> &[Option<Stamp>] {
+        &self.0
+    }
+
     /// Whether any of the files is there.
     pub(crate) fn is_there(&self) -> bool {
         self.0.iter().any(Option::is_some)
@@ -174,6 +179,12 @@ impl Files {
     /// How strongly each adapter is applied.
     pub(crate) fn scales(&self) -> &[f32] {
         &self.scales
+    }
+
+    /// Its adapters, with how strongly each is applied.
+    pub(crate) fn adapters(&self) -> Vec<(String, f32)> {
+        let names = self.names.iter().skip(self.parts);
+        names.cloned().zip(self.scales.iter().copied()).collect()
     }
 
     /// The name of the first, as a sentence may carry it.

@@ -20,7 +20,7 @@ use std::{
 use sha2::{Digest as _, Sha256};
 use tokio::sync::oneshot;
 
-use super::loader::Stamp;
+use super::{files::Content, loader::Stamp};
 
 /// Bytes read at a time: long enough to hide the call, short enough to share the second-level
 /// cache.
@@ -72,6 +72,13 @@ impl Hasher {
     /// The digest of a content that was hashed before.
     pub(crate) fn known(&self, stamp: &Stamp) -> Option<Digest> {
         self.known.get(stamp).copied()
+    }
+
+    /// The digest of a model whose files were all hashed before, as [`combined`] makes it.
+    pub(crate) fn known_of(&self, content: &Content) -> Option<Digest> {
+        let stamps = content.stamps().iter();
+        let digests: Option<Vec<_>> = stamps.map(|stamp| self.known(stamp.as_ref()?)).collect();
+        digests.filter(|digests| !digests.is_empty()).map(|digests| combined(&digests))
     }
 
     /// Remembers a digest.

@@ -63,12 +63,16 @@ pub(crate) struct Entry {
     /// What a worker for it takes, as its last inspector said.
     pub(crate) needs: Needs,
     pub(crate) attempts: Attempts,
+    /// What became of swaps of late.
+    pub(super) swaps: Attempts,
     /// What became of its spares of late.
     pub(crate) spares: Attempts,
     /// Workers that were started for it, those that stood by once they served.
     pub(crate) starts: u32,
     /// Tokens of its workers that are gone.
     pub(crate) tokens: TokenCounts,
+    /// How the last of its workers ended that was not asked to.
+    pub(crate) last_death: Option<String>,
 }
 
 /// Every model, by id.

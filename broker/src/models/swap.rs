@@ -18,6 +18,10 @@ const CRASHES_MAX: u32 = 6;
 /// Wait before the load after the second crash in a row; doubled for each more.
 const CRASH_REST_MS: u64 = 100;
 
+/// Crashes that are this far apart are not in a row: a worker that served its model for as long as
+/// it takes to look into it was well.
+const IN_A_ROW_MS: u64 = 60_000;
+
 /// Whether a worker had said a token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Spoke {
@@ -31,8 +35,17 @@ pub(crate) enum Spoke {
 #[derive(Debug, Default)]
 pub(crate) struct Attempts {
     failed: Option<Failure>,
-    /// Workers that crashed in a row, none of which had said a token.
-    crashes: u32,
+    /// The last crash, and those before it.
+    crash: Option<Crash>,
+}
+
+#[derive(Debug)]
+struct Crash {
+    /// Of what the worker served; another content has crashed nobody.
+    content: Content,
+    at_ms: u64,
+    /// Workers that crashed one soon after the other, none of which had said a token.
+    in_a_row: u32,
 }
 
 #[derive(Debug)]
@@ -73,21 +86,25 @@ impl Attempts {
         (refusal, content): (&Refusal, &Content),
         now_ms: u64,
     ) {
-        self.crashes = match spoke {
-            Spoke::Yes => 1,
-            Spoke::No => self.crashes.saturating_add(1),
-        };
-        if let Some(over) = self.crashes.checked_sub(CRASHES_MAX) {
+        let before = self.crash.as_ref().filter(|crash| {
+            let soon = now_ms.saturating_sub(crash.at_ms) < IN_A_ROW_MS;
+            soon && spoke == Spoke::No && crash.content == *content
+        });
+        let in_a_row = before.map_or(1, |crash| crash.in_a_row.saturating_add(1));
+        self.crash = Some(Crash { content: content.clone(), at_ms: now_ms, in_a_row });
+        if let Some(over) = in_a_row.checked_sub(CRASHES_MAX) {
             self.failed_again(over, refusal.clone(), content.clone(), now_ms);
         }
     }
 
-    /// How long to wait before it is loaded again after crashes: not at all after the first.
-    pub(crate) fn rest_ms(&self) -> u64 {
-        match self.crashes {
-            0 | 1 => 0,
-            crashes => CRASH_REST_MS << (crashes - 2).min(CRASHES_MAX),
-        }
+    /// How long to wait before it is loaded again after crashes: not at all after the first, and
+    /// only as long as the last of them is that recent.
+    pub(crate) fn rest_ms(&self, now_ms: u64) -> u64 {
+        let Some(crash) = self.crash.as_ref().filter(|crash| crash.in_a_row > 1) else {
+            return 0;
+        };
+        let rest_ms = CRASH_REST_MS << (crash.in_a_row - 2).min(CRASHES_MAX);
+        (crash.at_ms + rest_ms).saturating_sub(now_ms)
     }
 
     /// Why the last attempt failed.

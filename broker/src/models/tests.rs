@@ -14,15 +14,18 @@ use core_wire::{
 use sha2::{Digest as _, Sha256};
 
 use super::{
-    files::Names,
+    files::{Content, Names},
     grammars::{self, Grammars, Key},
     hash::{Hasher, combined, hex},
     listing::of_file,
     loader::{Folder, Stamp, open},
     registry::{Registry, unknown},
-    swap::Attempts,
+    swap::{Attempts, Spoke},
 };
-use crate::config::{Config, ModelConfig};
+use crate::{
+    config::{Config, ModelConfig},
+    scheduler::Part,
+};
 
 pub(super) fn directory() -> (tempfile::TempDir, fs::File) {
     let dir = tempfile::tempdir().unwrap();
@@ -158,6 +161,38 @@ fn failures_are_retried_later_each_time_and_at_once_for_another_content() {
 }
 
 #[test]
+fn crashes_in_a_row_rest_and_fail_and_old_or_other_ones_do_not_count() {
+    let (dir, fd) = directory();
+    put(dir.path(), "m.gguf", b"x");
+    let content = Names::single("m.gguf").content(fd.as_fd());
+    let other = Names::single("gone.gguf").content(fd.as_fd());
+    let refusal = Refusal::new(Code::WorkerLost, "no");
+    let crash = |attempts: &mut Attempts, spoke, content: &Content, now_ms| {
+        attempts.crashed(spoke, (&refusal, content), now_ms);
+    };
+    let mut attempts = Attempts::default();
+    crash(&mut attempts, Spoke::No, &content, 1_000);
+    assert_eq!(attempts.rest_ms(1_000), 0, "one crash is no row");
+    crash(&mut attempts, Spoke::No, &content, 2_000);
+    assert_eq!((attempts.rest_ms(2_000), attempts.rest_ms(2_040)), (100, 60));
+    assert_eq!(attempts.rest_ms(9_000), 0, "a load of later waits for nothing");
+    for at_ms in [3_000, 4_000, 5_000] {
+        crash(&mut attempts, Spoke::No, &content, at_ms);
+    }
+    assert_eq!((attempts.rest_ms(5_000), attempts.reason()), (800, None));
+    crash(&mut attempts, Spoke::No, &content, 6_000);
+    assert_eq!(attempts.reason(), Some(&refusal), "six in a row are a failure");
+    for (spoke, content, at_ms) in [
+        (Spoke::Yes, &content, 7_000),
+        (Spoke::No, &other, 7_100),
+        (Spoke::No, &other, 7_100 + 60_000),
+    ] {
+        crash(&mut attempts, spoke, content, at_ms);
+        assert_eq!(attempts.rest_ms(at_ms), 0, "a row of its own");
+    }
+}
+
+#[test]
 fn grammars_are_known_by_model_kind_and_text() {
     let texts = [
         Grammar::Regex("a".into()),
@@ -206,4 +241,33 @@ fn a_swap_does_not_lose_the_digest_that_is_declared_for_a_file() {
         let now = registry.source(&line).and_then(|source| source.settings.sha256);
         assert_eq!(now, Some([digest; 32]), "{file} after another look");
     }
+}
+
+#[test]
+fn a_swap_that_failed_is_tried_again_later_and_leaves_the_model_as_it_is() {
+    let (dir, models) = directory();
+    put(dir.path(), "m.gguf", b"m");
+    put(dir.path(), "junk.gguf", b"junk");
+    let mut registry = Registry::default();
+    registry.scan(models.as_fd(), &Config::default()).unwrap();
+    let id = ModelId::try_from("m".to_owned()).unwrap();
+    let content = |file| Names::single(file).content(models.as_fd());
+    let refusal = Refusal::new(Code::ModelLoad, "no");
+    let swap = |registry: &mut Registry| registry.comes(&id, "junk.gguf").unwrap();
+    let line = swap(&mut registry);
+    assert_eq!(registry.too_early(&line, &content("junk.gguf"), 0), None);
+    let attempts = registry.attempts_mut(&line).unwrap();
+    attempts.failed(refusal.clone(), content("junk.gguf"), 1_000);
+    registry.kept(&line);
+    assert!(registry.attempts_mut(&line).is_none(), "it comes no more");
+    assert_eq!(registry.entry(&id).unwrap().attempts.reason(), None);
+    let again = swap(&mut registry);
+    assert_eq!(registry.too_early(&again, &content("junk.gguf"), 1_100), Some(refusal));
+    assert_eq!(registry.too_early(&again, &content("junk.gguf"), 1_500), None);
+    assert_eq!(registry.too_early(&again, &content("m.gguf"), 1_100), None, "another content");
+    let own = registry.line(id.clone(), Part::Whole);
+    assert_eq!(registry.too_early(&own, &content("junk.gguf"), 1_100), None, "not its own file");
+    registry.swapped(models.as_fd(), &again, (ModelFacts::default(), None));
+    let third = swap(&mut registry);
+    assert_eq!(registry.too_early(&third, &content("junk.gguf"), 1_100), None, "it was served");
 }

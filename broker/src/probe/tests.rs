@@ -1,6 +1,6 @@
 use core_policy::report::{How, Report, Row, layer};
 
-use super::{exit, line, object};
+use super::{Line, RECORD, exit, line, object};
 use crate::startup::exit::Exit;
 
 fn report(rows: impl IntoIterator<Item = Row>) -> Report {
@@ -23,9 +23,10 @@ fn a_row_is_an_object_or_a_line() {
     let row = Row::no(layer::NS_USER, How::Probe, "by sysctl");
     let expected = serde_json::json!({
         "name": "ns.user", "required": "wanted", "achieved": "no", "value": "by sysctl",
-        "how": "probe",
+        "how": "probe", "record": "core-probe/1", "at_ms": 7, "kernel": "6.18",
     });
-    assert_eq!(serde_json::from_str::<serde_json::Value>(&object(&row)).unwrap(), expected);
+    let kept = object(&Line { record: RECORD, at_ms: 7, kernel: "6.18", row: &row });
+    assert_eq!(serde_json::from_str::<serde_json::Value>(&kept).unwrap(), expected);
     let words: Vec<String> = line(&row).split_whitespace().map(str::to_owned).collect();
     assert_eq!(words, ["ns.user", "wanted", "missing", "by", "sysctl"]);
 }

@@ -5,7 +5,9 @@
 //! it short ends the worker by SIGBUS. Neither can be prevented, so both are seen: at READY, at
 //! each audit, and at such a death the broker looks at the very files that were hashed. A new size
 //! or a new time of the last write is a change. Where only the time of the last change of anything
-//! is new, a name or a mode may have changed as well, so the file is read again.
+//! is new, a name or a mode may have changed as well, so the file is read again. A worker that is
+//! not ready yet waits for that. One that serves goes on meanwhile: what it computed until then
+//! nobody can take back, and reading tens of gigabytes again takes minutes for each chmod.
 
 use std::{io, os::fd::AsFd as _, time::SystemTime};
 
@@ -66,6 +68,14 @@ async fn digest_of(
     Ok(digest)
 }
 
+/// Hashes open files, at once where that was done before, and compares them with the declaration.
+pub(super) async fn read(core: &Shared, line: &LineId, files: &Files) -> Result<Digest, Failure> {
+    let about = |refusal| Failure::of(refusal, files.content());
+    let digest = digest(core, files).await.map_err(about)?;
+    core.borrow_mut().note_digest(line, digest).map_err(about)?;
+    Ok(digest)
+}
+
 /// Reads the files of a worker again, which were touched; it ends if they hold anything else.
 async fn read_again(core: Shared, id: WorkerId, files: Files) {
     let stamps: Result<Vec<_>, _> = files.fds().iter().map(|fd| Stamp::now(fd.as_fd())).collect();
@@ -86,20 +96,21 @@ async fn read_again(core: Shared, id: WorkerId, files: Files) {
         // Something else happened to them meanwhile; the next look decides.
         Err(refusal) => tracing::warn!(pid = worker.pid, reason = refusal.message, "not read"),
     }
+    if let Some(ready) = worker.held.take() {
+        core.ready(id, *ready);
+    }
 }
 
 impl Core {
     /// Opens a model's files, unless they failed a moment ago.
     pub(super) fn open(&self, line: &LineId) -> Result<Files, Failure> {
-        let (now_ms, model) = (self.now_ms(), &line.model);
-        let (Some(entry), Some(source)) = (self.registry.entry(model), self.registry.source(line))
-        else {
-            return Err(Failure::of_nothing(registry::unknown(model.as_str())));
-        };
+        let source = self.registry.source(line);
+        let unknown = || Failure::of_nothing(registry::unknown(line.model.as_str()));
+        let source = source.ok_or_else(unknown)?;
         let models = self.setup.models.as_fd();
         let names = Names::of(source).map_err(Failure::of_nothing)?;
         let content = names.content(models);
-        if let Some(refusal) = entry.attempts.too_early(&content, now_ms) {
+        if let Some(refusal) = self.registry.too_early(line, &content, self.now_ms()) {
             return Err(Failure::of(refusal, content));
         }
         Files::open(Folder::models(models), &names).map_err(|refusal| Failure::of(refusal, content))
@@ -111,6 +122,11 @@ impl Core {
             entry.sha256 = Some(digest);
         }
         self.check_digest(line, digest)
+    }
+
+    /// Whether core.toml says what a model's files hold.
+    pub(super) fn is_declared(&self, line: &LineId) -> bool {
+        self.registry.source(line).is_some_and(|source| source.settings.sha256.is_some())
     }
 
     /// Compares what a model's files hold with what is declared. What is told of the model stays:

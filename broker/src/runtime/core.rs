@@ -103,8 +103,14 @@ impl Core {
         self.turn_cores();
         if matches!(self.ending, Ending::At(cut) if cut <= Instant::now()) {
             tracing::warn!("the time to drain is over; what is left is ended");
-            self.drive(Event::Cut);
+            self.cut();
         }
+    }
+
+    /// Ends everything, and all that was not read yet.
+    fn cut(&mut self) {
+        self.drive(Event::Cut);
+        self.cut_off_readers();
     }
 
     pub(super) fn order(&mut self, order: Control) {
@@ -112,7 +118,7 @@ impl Core {
             Control::Drain => self.begin_end(),
             Control::CancelNow => {
                 self.begin_end();
-                self.drive(Event::Cut);
+                self.cut();
             }
             Control::Rescan => self.rescan(),
         }

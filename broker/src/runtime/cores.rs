@@ -97,7 +97,7 @@ impl Worker {
         tracing::debug!(pid = self.pid, "cores lent");
         let now = Instant::now();
         if let Cores::Without { since } = self.cores {
-            self.ledger.forgive(now - since, now);
+            self.forgive(now - since, now);
         }
         self.cores = Cores::With;
         self.alive_at = now;

@@ -53,9 +53,15 @@ impl Core {
             true => Readiness::Reached,
             false => Readiness::Not,
         };
-        if let Some(cause) = ended.cause().counted(readiness) {
-            self.deaths.note(of(cause, worker, readiness, ended));
+        let Some(cause) = ended.cause().counted(readiness) else {
+            return;
+        };
+        let death = of(cause, worker, readiness, ended);
+        let line = worker.whole().filter(|_| readiness == Readiness::Reached);
+        if let Some(entry) = line.and_then(|line| self.registry.current_mut(line)) {
+            entry.last_death = Some(death.reason.clone());
         }
+        self.deaths.note(death);
     }
 }
 

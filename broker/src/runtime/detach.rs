@@ -6,35 +6,27 @@
 //! that it is cancelled and forgotten when its time is over.
 
 mod adopt;
+mod rest;
 #[cfg(test)]
 mod tests;
+mod ticket;
 
 use std::collections::BTreeMap;
 
-use core_wire::{
-    client::{Detached, Event as ToClient},
-    code::{Code, Refusal},
-    ids::{DetachTicket, RequestId},
-};
+use core_wire::ids::{DetachTicket, DomainId, RequestId};
 use tokio::time::Instant;
 
 use super::{
     Core,
     arrive::After,
-    journal::{Journal, KEPT_BYTES_EACH},
-    live::{Ask, Form},
+    journal::{Faint, Journal},
+    perform::slow,
 };
 use crate::{
-    ipc::ConnId,
+    ipc::{ConnId, Outbox},
+    memory::shares::Shares,
     scheduler::{Event, Ticket},
-    workers::link::Want,
 };
-
-/// Requests that are detached at once: each holds memory, and may compute for nobody for a while.
-const DETACHED_MAX: usize = 256;
-
-/// When to try again where there are too many, or no memory: one of them is done by then.
-const RETRY_MS: u32 = 1_000;
 
 /// Connections are counted from 0, sessions of nobody from here: neither count ever gets far.
 const NOBODY: u64 = 1 << 63;
@@ -43,9 +35,13 @@ const NOBODY: u64 = 1 << 63;
 const NAME: &str = "detached";
 
 /// What is detached, and who may come for it.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Kept {
     requests: BTreeMap<Ticket, Keep>,
+    /// The memory of their answers.
+    answers: Shares,
+    /// Every journal, also of those that were adopted; each was charged, so that bounds them.
+    journals: Vec<Faint>,
     /// Sessions of nobody so far.
     sessions: u64,
 }
@@ -55,6 +51,8 @@ pub(super) struct Kept {
 struct Keep {
     secret: DetachTicket,
     peer_uid: u32,
+    /// Of the session that asked for the ticket: it counts for that one.
+    domain: DomainId,
     journal: Journal,
     /// The session that it belongs to, or belonged to when it ended.
     home: Home,
@@ -71,6 +69,13 @@ enum Home {
     Nobody(ConnId),
     /// It has ended, and its session too.
     Over,
+}
+
+impl Default for Kept {
+    fn default() -> Self {
+        let (requests, answers) = (BTreeMap::new(), Shares::of_answers());
+        Self { requests, answers, journals: Vec::new(), sessions: 0 }
+    }
 }
 
 impl Kept {
@@ -106,95 +111,35 @@ impl Core {
             keep.home = Home::Nobody(nobody);
             self.drive(Event::Opened(nobody));
             self.drive(Event::Moved { ticket, conn: nobody, id: name });
+            self.falls_silent(ticket);
         }
         self.retime.notify_one();
+        // It may have been the last one that somebody had not read to its end.
+        self.end_once_told();
+    }
+
+    /// Its old name may be another's by now: nothing is sent there any more.
+    fn falls_silent(&mut self, ticket: Ticket) {
+        let closed = Outbox::new(self.setup.config.outbox);
+        closed.finish();
+        if let Some(live) = self.live.get_mut(&ticket) {
+            live.outbox = closed;
+        }
+    }
+
+    /// A request's reader took nothing for too long, and has heard so. With a ticket it goes on as
+    /// if its session had ended; without one nobody wants it.
+    pub(super) fn reader_given_up(&mut self, ticket: Ticket) {
+        if self.kept.requests.contains_key(&ticket) {
+            self.leave_one_behind(ticket);
+        } else {
+            self.drive(Event::Abandoned { ticket, refusal: slow() });
+            self.end_once_told();
+        }
     }
 
     fn forget_at_ms(&self) -> u64 {
         self.now_ms() + u64::from(self.setup.config.detach_ms)
-    }
-
-    /// Answers a session that asks for a ticket.
-    pub(super) fn detach(&mut self, conn: ConnId, id: &RequestId, target: String) {
-        let detached = self.give_ticket(conn, target);
-        self.answer(conn, id, &detached.unwrap_or_else(ToClient::Error));
-    }
-
-    /// Gives a ticket for a generation of the session.
-    ///
-    /// # Errors
-    /// `BAD_PARAMETER` for what cannot be detached, `MEMORY` for what cannot be kept.
-    fn give_ticket(&mut self, conn: ConnId, target: String) -> Result<ToClient, Refusal> {
-        let gone = || Refusal::new(Code::Internal, "the session that detaches is gone");
-        let peer_uid = self.clients.get(&conn).ok_or_else(gone)?.session.peer_uid;
-        let ticket = self.to_detach(conn, target)?;
-        let full = self.kept.requests.len() >= DETACHED_MAX;
-        if full && !self.kept.requests.contains_key(&ticket) {
-            let message = format!("{DETACHED_MAX} requests are detached, and no more may be");
-            return Err(Refusal::new(Code::Memory, message).after(RETRY_MS));
-        }
-        let journal = self.journal_of(ticket)?;
-        journal.keep_all();
-        let mut secret = [0; 16];
-        getrandom::fill(&mut secret)
-            .map_err(|_| Refusal::new(Code::Internal, "the kernel gives no random ticket"))?;
-        let secret = DetachTicket(secret);
-        let home = Home::Session(conn);
-        let keep = Keep { secret, peer_uid, journal, home, until_ms: None };
-        self.kept.requests.insert(ticket, keep);
-        let keep_ms = self.setup.config.detach_ms;
-        Ok(ToClient::Detached(Detached { ticket: secret, keep_ms }))
-    }
-
-    /// The one request that is to be detached.
-    fn to_detach(&self, conn: ConnId, target: String) -> Result<Ticket, Refusal> {
-        let bad = |message: &str| Refusal::new(Code::BadParameter, message);
-        let id = RequestId::try_from(target);
-        let open = id.as_ref().map_or(&[][..], |id| self.scheduler.open_as(conn, id));
-        let live = open.first().and_then(|ticket| Some((*ticket, self.live.get(ticket)?)));
-        let Some((ticket, live)) = live else {
-            return Err(bad("no request of this name is open in this session: it may be over"));
-        };
-        match (&live.form, &live.ask) {
-            (Form::Single, Ask::Job(work)) if matches!(work.want, Want::Tokens { .. }) => {
-                Ok(ticket)
-            }
-            (Form::Choice { .. }, _) => {
-                Err(bad("a request of several completions cannot be detached: ask for n = 1"))
-            }
-            (Form::Grammar(_), _) => {
-                Err(bad("its grammar is being compiled: detach it after its first token"))
-            }
-            (Form::Single, Ask::Job(_) | Ask::Place(_) | Ask::Drain) => {
-                Err(bad("only a request that generates can be detached"))
-            }
-        }
-    }
-
-    /// The journal of a generation; one that is new keeps what comes from now on.
-    fn journal_of(&mut self, ticket: Ticket) -> Result<Journal, Refusal> {
-        let gone = || Refusal::new(Code::Internal, "the request that is detached is gone");
-        let live = self.live.get_mut(&ticket).ok_or_else(gone)?;
-        if let Some(journal) = &live.journal {
-            return Ok(journal.clone());
-        }
-        let Ask::Job(work) = &live.ask else {
-            return Err(gone());
-        };
-        let max = work.want.tokens_max();
-        let job = live.job.and_then(|(worker, job)| {
-            self.workers.get_mut(&worker).and_then(|worker| worker.ledger.job_mut(job))
-        });
-        let told = job.as_ref().map_or(live.emitted.count(), |job| job.sent);
-        let left = usize::try_from(max.saturating_sub(told)).unwrap_or(usize::MAX);
-        let bytes = left.saturating_mul(KEPT_BYTES_EACH);
-        let charge = self.prompts.charge(bytes).map_err(|_| no_memory(bytes))?;
-        let journal = Journal::new(charge, told, live.outbox.clone(), live.id.clone());
-        live.journal = Some(journal.clone());
-        if let Some(listener) = job.and_then(|job| job.listener.as_mut()) {
-            listener.journal = Some(journal.clone());
-        }
-        Ok(journal)
     }
 
     /// A detached generation has ended: it is kept for who comes, for a while.
@@ -234,12 +179,4 @@ impl Core {
         let due_ms = self.kept.next_due_ms()?;
         Some(Instant::from_std(self.setup.started) + std::time::Duration::from_millis(due_ms))
     }
-}
-
-fn no_memory(bytes: usize) -> Refusal {
-    let message = format!(
-        "what it may say until it is adopted takes up to {bytes} bytes, which are not free: detach \
-         it later, or ask for fewer tokens"
-    );
-    Refusal::new(Code::Memory, message).after(RETRY_MS)
 }

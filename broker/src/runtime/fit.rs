@@ -13,7 +13,7 @@ use core_wire::{
 
 use super::{
     Core, Shared,
-    inspect::{Found, inspect},
+    inspect::{Seen, devices, inspect},
     load::Failure,
 };
 use crate::{
@@ -53,13 +53,16 @@ pub(super) async fn fit(
     let about = |refusal| Failure::of(refusal, files.content());
     let serve = core.borrow().serve_config(line, variant);
     let mut serve = Serve { parts: files.parts(), adapters: files.scales().to_vec(), ..serve };
-    let mut found = first_look(core, line, files, &mut serve).await.map_err(about)?;
-    if core.borrow().is_too_dear(line, &found.0.needs, &serve) {
+    let mut found = inspect(core, files, &serve).await.map_err(about)?;
+    if core.borrow().is_too_dear(line, &found.needs, &serve) {
         serve.weights = Weights::Shared;
         found = inspect(core, files, &serve).await.map_err(about)?;
     }
-    let (found, since) = found;
-    let plan = core.borrow().fit_gpu(line, &found, since);
+    let gpus = match serve.backends.is_empty() {
+        true => None,
+        false => gpus(core, line, &serve).await.map_err(about)?,
+    };
+    let plan = core.borrow().fit_gpu(line, &found, gpus);
     let GpuPlan { layers, grant } = plan.map_err(|refusal| match refusal.code {
         Code::Memory => Failure::NoRoom(refusal),
         _ => about(refusal),
@@ -72,27 +75,19 @@ pub(super) async fn fit(
     Ok(Fitted { serve, found, gpu: grant })
 }
 
-/// Inspects with what is wished for. A broken driver is no broken model: where the GPU is only an
-/// offer, it is left out.
-async fn first_look(
-    core: &Shared,
-    line: &LineId,
-    files: &Files,
-    serve: &mut Serve,
-) -> Result<Found, Refusal> {
-    let found = inspect(core, files, serve).await;
+/// The GPUs that there are. A broken driver is no broken model: where the GPU is only an offer, it is
+/// left out.
+async fn gpus(core: &Shared, line: &LineId, serve: &Serve) -> Result<Option<Seen>, Refusal> {
+    let seen = devices(core, serve).await;
     let offered = core.borrow().gpu_wish(line) == GpuLayers::Auto;
-    match found {
-        Err(refusal) if offered && !serve.backends.is_empty() => {
-            tracing::warn!(
-                model = %line.model,
-                reason = refusal.message,
-                "not inspected with a GPU; tried on the CPU"
-            );
-            serve.backends.clear();
-            inspect(core, files, serve).await
+    match seen {
+        Err(refusal) if offered => {
+            let reason = refusal.message;
+            tracing::warn!(model = %line.model, reason, "no GPU was found; left out");
+            Ok(None)
         }
-        found => found,
+        Err(refusal) => Err(refusal),
+        Ok(seen) => Ok(Some(seen)),
     }
 }
 
@@ -101,6 +96,23 @@ impl Core {
     pub(super) fn grant_of(&self, needs: &Needs, serve: &Serve) -> Grant {
         let state_bytes_max = self.setup.config.cache.context_bytes_max;
         Grant::of_model(needs, serve.threads, state_bytes_max)
+    }
+
+    /// Refuses a context that is asked for by name and longer than the model was trained for; the
+    /// one of all models is cut to each.
+    pub(super) fn check_context(&self, line: &LineId, found: &Inspected) -> Result<(), Refusal> {
+        let source = self.registry.source(line);
+        let asked = source.and_then(|source| source.settings.n_ctx).unwrap_or(0);
+        let trained = found.facts.n_ctx_train;
+        if trained == 0 || asked <= trained {
+            return Ok(());
+        }
+        let message = format!(
+            "core.toml gives {} a context of {asked} tokens, it was trained for {trained}: \
+             give it less",
+            line.model
+        );
+        Err(Refusal::new(Code::ModelLoad, message))
     }
 
     /// Where the weights of a model are to lie, if that is configured.
@@ -115,7 +127,7 @@ impl Core {
         wish.unwrap_or(self.setup.config.defaults.gpu_layers)
     }
 
-    /// The GPU back ends that a model's worker is inspected with.
+    /// The GPU back ends that a model's worker may be given.
     pub(super) fn backends(&self, line: &LineId) -> Vec<String> {
         if self.gpu_wish(line) == GpuLayers::Exactly(0) {
             return Vec::new();

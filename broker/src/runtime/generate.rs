@@ -18,9 +18,9 @@ use super::{
 };
 use crate::{
     models::{
+        files::Names,
         grammars::{self, Key},
         hash::Digest,
-        loader::Stamp,
     },
     scheduler::{Bound, Cost, Part, Task},
     workers::link::Want,
@@ -28,6 +28,11 @@ use crate::{
 
 /// When to try again after `MODEL_CHANGED`: another worker has read the vocabulary by then.
 const CHANGED_RETRY_MS: u32 = 1_000;
+
+/// Bytes that are set aside for each token that may come, for as long as its request is open: its
+/// id in a list that may have grown to twice its length, and its encoding of up to five bytes on
+/// the way to the next worker.
+const JOURNAL_BYTES_EACH: usize = 16;
 
 /// What is known of a grammar.
 enum Known {
@@ -71,7 +76,7 @@ impl Core {
         params: Params,
     ) -> Result<Vec<Place>, Refusal> {
         let want = Want::Tokens { max: params.max_tokens, logprobs: params.logprobs };
-        let (n, scope) = (params.n, Scope::of(params.cache));
+        let (n, max_tokens, scope) = (params.n, params.max_tokens, Scope::of(params.cache));
         let cost = Cost { prompt: tokens_of(prompt), max_tokens: params.max_tokens };
         let bound = match params.logit_bias.is_empty() {
             true => bound_of(prompt),
@@ -79,8 +84,10 @@ impl Core {
         };
         let first = sampling(params)?;
         let grammar = first.grammar.as_ref().map_or(0, |grammar| grammar.source().len());
-        let held = self.hold(prompt, grammar.saturating_mul(n as usize))?;
         let line = self.registry.line(model, Part::Whole);
+        let kept = journal_bytes(max_tokens.min(self.n_ctx_max(&line)));
+        let each = grammar.saturating_add(kept);
+        let held = self.hold(prompt, each.saturating_mul(n as usize))?;
         let places = (0..n).map(|index| {
             let seed = first.seed.wrapping_add(index.into());
             let kind = JobKind::Generate(Box::new(Sampling { seed, ..first.clone() }));
@@ -124,8 +131,8 @@ impl Core {
         if entry.served().is_some() {
             return entry.sha256;
         }
-        let stamp = Stamp::of_name(self.setup.models.as_fd(), &entry.source.file)?;
-        self.hasher.known(&stamp)
+        let names = Names::of(&entry.source).ok()?;
+        self.hasher.known_of(&names.content(self.setup.models.as_fd()))
     }
 
     /// As with the ids of a prompt: here as soon as the vocabulary is known.
@@ -136,6 +143,11 @@ impl Core {
         let ids = biases.iter().map(|&(id, _)| id);
         outside(ids, facts.n_vocab, "token of logit_bias").map_or(Ok(()), Err)
     }
+}
+
+/// What the journal of an answer of so many tokens takes at most.
+fn journal_bytes(tokens: u32) -> usize {
+    usize::try_from(tokens).unwrap_or(usize::MAX).saturating_mul(JOURNAL_BYTES_EACH)
 }
 
 /// The file of a model was replaced between a grammar and the worker that would use it.

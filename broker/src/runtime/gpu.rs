@@ -2,15 +2,15 @@
 
 use core_wire::{code::Refusal, worker::Inspected};
 
-use super::Core;
+use super::{Core, inspect::Seen};
 use crate::{
-    memory::gpu::{self, GpuPlan, Gpus, Layered, Moment},
+    memory::gpu::{self, GpuPlan, Gpus, Layered},
     scheduler::LineId,
 };
 
 impl Core {
     /// How many layers of a model go to GPUs, and what is granted for them. What was found is of an
-    /// inspector that was started at `since`, with no layer on a GPU.
+    /// inspector without any, `seen` is what there is.
     ///
     /// # Errors
     /// `MODEL_LOAD` and `MEMORY`, as [`gpu::fit`].
@@ -18,11 +18,12 @@ impl Core {
         &self,
         line: &LineId,
         found: &Inspected,
-        since: Moment,
+        seen: Option<Seen>,
     ) -> Result<GpuPlan, Refusal> {
+        let (devices, since) = seen.unwrap_or_else(|| (Vec::new(), self.gpus.moment()));
         let gpus = Gpus {
             backends: self.setup.worker.backends.len(),
-            devices: &found.devices,
+            devices: &devices,
             since,
             vram_bytes: self.setup.config.memory.vram_bytes,
             ledger: &self.gpus,

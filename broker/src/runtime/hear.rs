@@ -27,7 +27,10 @@ impl Core {
             return;
         };
         match worker.ledger.hear(kind, payload) {
-            Ok(heard) => self.act(id, heard),
+            Ok(heard) => {
+                worker.gets_on(&heard);
+                self.act(id, heard);
+            }
             Err(breach) => worker.condemn(Verdict::Breach(breach)),
         }
     }
@@ -119,10 +122,16 @@ impl Core {
     }
 
     /// Only after a second look does the model count as ready.
-    fn ready(&mut self, id: WorkerId, ready: Ready) {
+    pub(super) fn ready(&mut self, id: WorkerId, ready: Ready) {
         let Some(worker) = self.looked_at(id, &ready.claims) else {
             return;
         };
+        if worker.rereads {
+            // Its files were touched since they were hashed, so what it loaded may be anything. It
+            // has what is left of the time to load until they were read again.
+            worker.held = Some(Box::new(ready));
+            return;
+        }
         let Some(line) = worker.line.clone() else {
             return;
         };

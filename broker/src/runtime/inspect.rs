@@ -10,17 +10,20 @@ use std::{collections::VecDeque, rc::Rc, time::Duration};
 use core_wire::{
     client::event::ModelState,
     code::{Code, Refusal},
-    worker::{Inspected, Needs, Purpose, config::Serve},
+    worker::{
+        Device, Inspected, Needs, Purpose,
+        config::{Load, Serve},
+    },
 };
 
 use tokio::sync::Semaphore;
 
-use super::{Core, Shared, launch::Plan, survey::Survey, tend};
+use super::{Core, Shared, killed::killed, launch::Plan, survey::Survey, tend};
 use crate::{
     memory::{gpu::Moment, pool::Grant},
     models::files::{Content, Files},
-    scheduler::LineId,
-    workers::link::Role,
+    scheduler::{KILLED_LOADS_MAX, LineId},
+    workers::{cause::Cause, link::Role, recover::Ended},
 };
 
 /// How long an inspector may take: it reads some megabytes of metadata, from a slow network file
@@ -51,12 +54,10 @@ pub(super) struct Known {
     /// Whether the content could not have changed unseen since.
     settled: bool,
     found: Rc<Inspected>,
-    /// When the inspector was started: what GPUs it saw free is as of then.
-    since: Moment,
 }
 
-/// What an inspector said, and when it was started.
-pub(super) type Found = (Rc<Inspected>, Moment);
+/// The GPUs that there are, and when whoever told of them was started: what was free is as of then.
+pub(super) type Seen = (Vec<Device>, Moment);
 
 impl Default for Inspections {
     fn default() -> Self {
@@ -71,9 +72,9 @@ impl Inspections {
     }
 
     /// What is still true of the content, whoever wrote to it since.
-    fn settled(&self, content: &Content, asked: &Serve) -> Option<Found> {
+    fn settled(&self, content: &Content, asked: &Serve) -> Option<Rc<Inspected>> {
         let known = self.find(content, asked).filter(|known| known.settled);
-        known.map(|known| (known.found.clone(), known.since))
+        known.map(|known| known.found.clone())
     }
 
     fn remember(&mut self, new: Known) {
@@ -91,34 +92,69 @@ impl Inspections {
     }
 }
 
-/// What a model in open files is and takes.
+/// What a model in open files is and takes. Whoever looks computes nothing and so is given no back
+/// end of a GPU: hostile files are first read under the profile that lets less through.
 ///
 /// # Errors
 /// Those of a worker that does not become ready: the files are none of a model.
-pub(super) async fn inspect(core: &Shared, files: &Files, serve: &Serve) -> Result<Found, Refusal> {
+pub(super) async fn inspect(
+    core: &Shared,
+    files: &Files,
+    serve: &Serve,
+) -> Result<Rc<Inspected>, Refusal> {
     let (content, asked) = (files.content(), asked(serve));
     if let Some(found) = core.borrow().inspections.settled(&content, &asked) {
         return Ok(found);
     }
     let settled = content.is_settled();
-    let since = core.borrow().gpus.moment();
-    let found = Rc::new(look(core, files, asked.clone()).await?);
-    let known = Known { content, asked, settled, found: found.clone(), since };
+    let role = Role::Inspect { n_ctx: asked.n_ctx, slots: asked.slots };
+    let found = Rc::new(look(core, (role, files), asked.clone()).await?);
+    let known = Known { content, asked, settled, found: found.clone() };
     core.borrow_mut().inspections.remember(known);
-    Ok((found, since))
+    Ok(found)
+}
+
+/// Which GPUs there are, as a worker tells that has their back ends and no file.
+///
+/// # Errors
+/// Those of a worker that does not become ready: a driver is broken.
+pub(super) async fn devices(core: &Shared, serve: &Serve) -> Result<Seen, Refusal> {
+    let (load, parts, adapters) = (Load::Nothing, 0, Vec::new());
+    let serve = Serve { load, parts, adapters, gpu_layers: 0, ..serve.clone() };
+    let since = core.borrow().gpus.moment();
+    let found = look(core, (Role::Devices, &Files::default()), serve).await?;
+    core.borrow_mut().devices.clone_from(&found.devices);
+    Ok((found.devices, since))
 }
 
 /// What of a plan decides the answer.
 pub(super) fn asked(serve: &Serve) -> Serve {
-    Serve { step_ms_max: 0, idle_cells_max: 0, ..serve.clone() }
+    Serve { step_ms_max: 0, idle_cells_max: 0, backends: Vec::new(), ..serve.clone() }
 }
 
-async fn look(core: &Shared, files: &Files, serve: Serve) -> Result<Inspected, Refusal> {
+/// Asks an inspector, and another one where that was killed from elsewhere.
+async fn look(core: &Shared, of: (Role, &Files), serve: Serve) -> Result<Inspected, Refusal> {
+    for _ in 0..=KILLED_LOADS_MAX {
+        match ask(core, of, serve.clone()).await? {
+            Ok(found) => return Ok(found),
+            Err(ended) if ended.cause() == Cause::Killed => {}
+            Err(ended) => return Err(ended.while_loading()),
+        }
+    }
+    Err(killed())
+}
+
+/// Asks one inspector; how it ended, where it said nothing.
+async fn ask(
+    core: &Shared,
+    (role, files): (Role, &Files),
+    serve: Serve,
+) -> Result<Result<Inspected, Ended>, Refusal> {
     let files = files.try_clone().map_err(|error| {
         Refusal::new(Code::Internal, format!("the model's file cannot be handed on: {error}"))
     })?;
     let plan = Plan {
-        role: Role::Inspect { n_ctx: serve.n_ctx, slots: serve.slots },
+        role,
         purpose: Purpose::Inspect(serve),
         line: None,
         files,
@@ -134,13 +170,12 @@ async fn look(core: &Shared, files: &Files, serve: Serve) -> Result<Inspected, R
     let id = launched.id;
     let ended = tend::tend(core, launched).await;
     let found = core.borrow_mut().remove(id).and_then(|worker| worker.inspected);
-    found.map(|found| *found).ok_or_else(|| ended.while_loading())
+    Ok(found.map(|found| *found).ok_or(ended))
 }
 
 impl Core {
     /// Notes what an inspector said of a model, unless its own worker has said more.
     pub(super) fn note_inspected(&mut self, line: &LineId, found: &Inspected) {
-        self.devices.clone_from(&found.devices);
         if let Some(entry) = self.registry.current_mut(line) {
             entry.needs = found.needs;
             if entry.state != ModelState::Ready {

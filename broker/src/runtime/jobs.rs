@@ -219,7 +219,7 @@ fn answer(want: Want, bytes: Vec<u8>, facts: &ModelFacts) -> Option<ToClient> {
             whole.then_some(ToClient::Embedding(floats))
         }
         Want::Nothing => bytes.is_empty().then(|| ToClient::Done(Done::default())),
-        Want::Count | Want::Published => {
+        Want::Count { .. } | Want::Published => {
             let tokens = <[u8; 4]>::try_from(bytes).map(u32::from_le_bytes).ok()?;
             let possible = (1..=facts.n_ctx).contains(&tokens);
             possible.then_some(ToClient::Context(ContextInfo { tokens, bytes: 0 }))

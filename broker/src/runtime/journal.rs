@@ -1,25 +1,34 @@
 //! What a generation that can be adopted has said: kept until it was told, or for whoever comes.
 //!
-//! A stream with a journal never ends because its client reads slowly: what finds no room waits
-//! here, within the bytes that were set aside for it, and leaves half of the outbox to others.
+//! A stream with a journal does not end because its client reads slowly: what finds no room waits
+//! here, within the bytes that were set aside for it, and leaves half of the outbox to others. Only
+//! a client that takes nothing at all for long is given up ([`reader`]).
 
+mod kept;
+mod reader;
 #[cfg(test)]
 mod tests;
 
-use std::{cell::RefCell, collections::VecDeque, rc::Rc};
+use std::{
+    cell::RefCell,
+    rc::{Rc, Weak},
+};
 
 use core_wire::{
-    client::Event as ToClient,
-    code::{Code, Refusal},
+    client::{Done, Event as ToClient, FinishReason, Timings, Usage},
+    code::Refusal,
     ids::RequestId,
     worker::StepToken,
 };
-use tokio::task::{AbortHandle, spawn_local};
+use tokio::task::spawn_local;
 
-use crate::{
-    ipc::{Outbox, OutboxError},
-    memory::Charge,
+pub(super) use self::reader::Owner;
+use self::{
+    kept::{Kept, Retention},
+    reader::{Reader, pump},
 };
+use super::perform::slow;
+use crate::{ipc::Outbox, memory::shares::Portion};
 
 /// Bytes that are set aside for each token that may come: 80 for itself, 160 for its 20 likeliest
 /// alternatives at most, and a text that is longer than nearly all.
@@ -29,38 +38,9 @@ pub(super) const KEPT_BYTES_EACH: usize = 384;
 #[derive(Clone, Debug)]
 pub(super) struct Journal(Rc<RefCell<Kept>>);
 
+/// The same, for somebody who only looks whether it is still there.
 #[derive(Debug)]
-struct Kept {
-    tokens: VecDeque<StepToken>,
-    /// Index of the first of them.
-    first: u32,
-    bytes: usize,
-    /// How it ended.
-    end: Option<ToClient>,
-    reader: Option<Reader>,
-    retention: Retention,
-    charge: Charge,
-}
-
-/// What is kept of what was told.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Retention {
-    /// All of it: there is a ticket for it.
-    All,
-    /// Nothing.
-    Untold,
-}
-
-/// Who hears it.
-#[derive(Debug)]
-struct Reader {
-    outbox: Outbox,
-    id: RequestId,
-    /// Index of the token that is told next.
-    next: u32,
-    /// Waits for room, if that is needed.
-    pump: Option<AbortHandle>,
-}
+pub(super) struct Faint(Weak<RefCell<Kept>>);
 
 /// How far telling came.
 #[derive(PartialEq, Eq)]
@@ -73,17 +53,29 @@ enum Told {
 
 impl Journal {
     /// Keeps what comes after `told` tokens, which the reader has got.
-    pub(super) fn new(charge: Charge, told: u32, outbox: Outbox, id: RequestId) -> Self {
-        let reader = Some(Reader { outbox, id, next: told, pump: None });
-        Self(Rc::new(RefCell::new(Kept {
-            tokens: VecDeque::new(),
-            first: told,
-            bytes: 0,
-            end: None,
-            reader,
-            retention: Retention::All,
-            charge,
-        })))
+    pub(super) fn new(
+        charge: Portion,
+        told: u32,
+        (outbox, id): (Outbox, RequestId),
+        owner: Owner,
+    ) -> Self {
+        let reader = Reader { outbox, id, next: told, pump: None };
+        Self(Rc::new(RefCell::new(Kept::new(charge, told, reader, owner))))
+    }
+
+    pub(super) fn faint(&self) -> Faint {
+        Faint(Rc::downgrade(&self.0))
+    }
+
+    /// Whether it has ended, and somebody reads who has not got all of it.
+    pub(super) fn is_behind(&self) -> bool {
+        let kept = self.0.borrow();
+        kept.end.is_some() && kept.reader.is_some()
+    }
+
+    /// Tells its reader, should it not have all, that the rest does not come.
+    pub(super) fn cut_off(&self, why: Refusal) {
+        self.0.borrow_mut().dismiss(&ToClient::Error(why));
     }
 
     /// Keeps what is told from now on.
@@ -117,15 +109,31 @@ impl Journal {
         Ok(())
     }
 
-    /// Adds its end.
+    /// Adds its end: what was set aside for more is given back.
     pub(super) fn end(&self, event: ToClient) {
-        self.0.borrow_mut().end = Some(event);
+        {
+            let mut kept = self.0.borrow_mut();
+            kept.end = Some(event);
+            kept.settle();
+        }
         self.tell();
     }
 
     /// Nobody hears it any more.
     pub(super) fn silence(&self) {
         self.0.borrow_mut().reader = None;
+    }
+
+    /// Its reader loses it to somebody else: there it is over, with what it used until then.
+    pub(super) fn leave_reader(&self, so_far: Option<(Usage, Timings)>) {
+        let mut kept = self.0.borrow_mut();
+        let all = match &kept.end {
+            Some(ToClient::Done(done)) => Some((done.usage, done.timings)),
+            Some(_) | None => so_far,
+        };
+        let (usage, timings) = all.unwrap_or_default();
+        let finish_reason = Some(FinishReason::Cancelled);
+        kept.dismiss(&ToClient::Done(Done { finish_reason, usage, timings }));
     }
 
     /// Tells somebody else from the token `next` on, once: what was told is not kept any longer.
@@ -144,107 +152,49 @@ impl Journal {
         if kept.is_pumped() || kept.tell() == Told::All {
             return;
         }
-        let journal = self.clone();
+        let (journal, patience) = (self.clone(), kept.owner.patience);
         if let Some(reader) = &mut kept.reader {
-            let task = spawn_local(pump(journal, reader.outbox.clone()));
+            let task = spawn_local(pump(journal, reader.outbox.clone(), patience));
             reader.pump = Some(task.abort_handle());
         }
     }
-}
 
-/// Tells the rest as room comes; a connection that ends makes room for everything.
-async fn pump(journal: Journal, outbox: Outbox) {
-    // Ends when all is told or the reader has gone: each turn waits for the client to read.
-    loop {
-        outbox.room().await;
-        let mut kept = journal.0.borrow_mut();
-        if kept.tell() == Told::All {
-            if let Some(reader) = &mut kept.reader {
-                reader.pump = None;
-            }
-            return;
+    /// Tells more to a reader that is waited for.
+    fn tell_more(&self) -> Told {
+        let mut kept = self.0.borrow_mut();
+        let told = kept.tell();
+        if told == Told::Some {
+            return told;
         }
-    }
-}
-
-impl Kept {
-    fn count(&self) -> u32 {
-        self.first.saturating_add(u32::try_from(self.tokens.len()).unwrap_or(u32::MAX))
-    }
-
-    fn is_pumped(&self) -> bool {
-        self.reader.as_ref().is_some_and(|reader| reader.pump.is_some())
-    }
-
-    fn push(&mut self, token: StepToken) -> Result<(), Refusal> {
-        self.bytes += size(&token);
-        if self.bytes > self.charge.bytes() {
-            let max = self.charge.bytes();
-            let message = format!(
-                "what is kept for who adopts this request takes more than the {max} bytes that \
-                 were set aside when it was detached: adopt it earlier"
-            );
-            return Err(Refusal::new(Code::Memory, message));
+        if let Some(reader) = &mut kept.reader {
+            reader.pump = None;
         }
-        self.tokens.push_back(token);
-        Ok(())
-    }
-
-    fn tell(&mut self) -> Told {
-        let told = self.tell_reader();
-        if let (Retention::Untold, Some(reader)) = (self.retention, &self.reader) {
-            while self.first < reader.next
-                && let Some(token) = self.tokens.pop_front()
-            {
-                self.bytes -= size(&token);
-                self.first += 1;
-            }
+        let owner = kept.end.is_some().then(|| kept.owner.clone());
+        drop(kept);
+        if let Some(owner) = owner {
+            owner.is_told();
         }
         told
     }
 
-    fn tell_reader(&mut self) -> Told {
-        let Some(reader) = &mut self.reader else {
-            return Told::All;
+    /// Its reader has taken nothing for too long. It hears that, and what nobody has a ticket for
+    /// is kept no longer; what has one goes on without a reader.
+    fn give_up(&self) {
+        let owner = {
+            let mut kept = self.0.borrow_mut();
+            kept.dismiss(&ToClient::Error(slow()));
+            if kept.retention == Retention::Untold {
+                kept.forget();
+            }
+            kept.owner.clone()
         };
-        let skipped = usize::try_from(reader.next.saturating_sub(self.first)).unwrap_or(usize::MAX);
-        for token in self.tokens.iter().skip(skipped) {
-            if reader.outbox.is_fuller_than_half() {
-                return Told::Some;
-            }
-            match reader.outbox.send(&reader.id, &told(token)) {
-                Ok(()) => reader.next += 1,
-                Err(OutboxError::Full) => return Told::Some,
-                Err(OutboxError::Gone) => {
-                    self.reader = None;
-                    return Told::All;
-                }
-            }
-        }
-        if let Some(end) = &self.end {
-            // One that is gone hears nothing; one that is full is closed by its outbox.
-            let _ = reader.outbox.send(&reader.id, end);
-            self.reader = None;
-        }
-        Told::All
+        owner.is_given_up();
     }
 }
 
-impl Drop for Reader {
-    fn drop(&mut self) {
-        if let Some(pump) = self.pump.take() {
-            pump.abort();
-        }
+impl Faint {
+    /// The journal, unless nobody needs it any more.
+    pub(super) fn journal(&self) -> Option<Journal> {
+        self.0.upgrade().map(Journal)
     }
-}
-
-/// The event of a token; a generation that can be detached is the only completion of its request.
-fn told(token: &StepToken) -> ToClient {
-    let StepToken { token: id, text, logprob, top, .. } = token.clone();
-    ToClient::Token { id, text, logprob, choice: 0, top }
-}
-
-/// Bytes that a token takes here.
-fn size(token: &StepToken) -> usize {
-    size_of::<StepToken>() + token.text.len() + size_of_val(token.top.as_slice())
 }

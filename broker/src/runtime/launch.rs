@@ -8,22 +8,26 @@ use core_wire::{
     client::status::TokenCounts,
     code::{Code, Refusal},
     worker::{
-        ModelFacts, Purpose, WorkerConfig,
+        KvType, ModelFacts, Purpose, WorkerConfig,
         config::{Load, Serve, Weights},
     },
 };
-use tokio::{process::Child, task::spawn_local, time::Instant};
+use tokio::{
+    process::Child,
+    task::{JoinHandle, spawn_local},
+    time::Instant,
+};
 
 use super::{
     Core,
     cores::Cores,
     spare::Post,
     tell::epoch_ms,
-    worker::{self, Stage, Worker},
+    worker::{self, Progress, Stage, Worker},
 };
 use crate::{
     config::WATCHDOG_MS,
-    memory::{gpu, pool::Grant},
+    memory::{gpu, pool::Grant, watch::OomKills},
     models::files::Files,
     report::{Seen, no_memory_cgroup, of_rings},
     scheduler::{LineId, Part, WorkerId},
@@ -31,7 +35,7 @@ use crate::{
         feed::Feed,
         link::{Ledger, Role},
         spawn::{self, Start, Started},
-        watch,
+        watch::{self, LastWords},
     },
 };
 
@@ -60,6 +64,8 @@ pub(super) struct Launched {
     pub(super) id: WorkerId,
     pub(super) child: Child,
     pub(super) tokens: TokenReceiver,
+    /// Reads its log, and what it read last.
+    pub(super) log: (JoinHandle<()>, LastWords),
 }
 
 impl Core {
@@ -70,7 +76,7 @@ impl Core {
         let settings = settings.unwrap_or_default();
         let cores = self.leases.cores();
         let slots = settings.slots.unwrap_or(defaults.slots).max(1);
-        let n_ctx = settings.n_ctx.unwrap_or(defaults.n_ctx);
+        let n_ctx = self.n_ctx_max(line);
         let idle_cells = settings.idle_cells.or(defaults.idle_cells);
         // A step has room for one token of each slot, whatever its slice of prefill.
         let n_batch = BATCH_TOKENS.max(slots);
@@ -93,10 +99,20 @@ impl Core {
         }
     }
 
+    /// Cells that a worker of a line may have at most; fewer where its model has a shorter context.
+    pub(super) fn n_ctx_max(&self, line: &LineId) -> u32 {
+        let configured = self.registry.source(line).and_then(|source| source.settings.n_ctx);
+        configured.unwrap_or(self.setup.config.defaults.n_ctx)
+    }
+
     /// Forks a worker and notes it; its task is the caller's.
     pub(super) fn launch(&mut self, plan: Plan) -> Result<Launched, Refusal> {
         if self.is_over() {
             return Err(Refusal::new(Code::Draining, "the broker ends"));
+        }
+        if plan.line.as_ref().is_some_and(|line| self.scheduler.drops_spare(line)) {
+            // Dropped when there was no process to end yet: its memory is waited for.
+            return Err(Refusal::new(Code::Memory, "the spare is not wanted any more"));
         }
         let (started, expect) = self.fork(&plan)?;
         let Started { child, pid, rings, log, degraded } = started;
@@ -104,7 +120,8 @@ impl Core {
         let name = plan.line.as_ref().map(worker::name);
         let name = name.unwrap_or_else(|| "(throwaway)".to_owned());
         tracing::info!(pid, model = %name, "worker started");
-        spawn_local(watch::pump(log, pid, name));
+        let last = LastWords::default();
+        let log = (spawn_local(watch::pump(log, pid, name, last.clone())), last);
         let whole = plan.line.as_ref().filter(|line| line.part == Part::Whole);
         let post = match whole.is_some_and(|line| self.scheduler.loads_spare(line)) {
             true => Post::Spare,
@@ -126,7 +143,7 @@ impl Core {
         worker.seen.merge([seccomp::content(profile), cgroup], epoch_ms());
         worker.seen.merge(profile.rows(How::OutsideAtLocked), epoch_ms());
         self.workers.insert(id, worker);
-        Ok(Launched { id, child, tokens })
+        Ok(Launched { id, child, tokens, log })
     }
 
     fn fork(&self, plan: &Plan) -> Result<(Started, Expect), Refusal> {
@@ -195,14 +212,21 @@ impl Plan {
 
     pub(super) fn worker(self, pid: u32, feed: Feed, expect: Expect) -> Worker {
         let now = Instant::now();
+        let kv = match &self.purpose {
+            Purpose::Serve(serve) | Purpose::Inspect(serve) => serve.kv,
+            Purpose::Choose { .. } => KvType::default(),
+        };
         Worker {
             pid,
             line: self.line,
             files: self.files,
             rereads: false,
+            held: None,
+            kv,
             grant: self.grant,
             gpu: self.gpu,
             memory_at: now,
+            oom_kills: OomKills::now(),
             digest: None,
             post: Post::Serves,
             ledger: Ledger::new(self.role),
@@ -222,10 +246,12 @@ impl Plan {
             cores: Cores::Without { since: now },
             verdict: None,
             used_at: now,
+            excused_at: None,
             watchdog: Duration::from_millis(WATCHDOG_MS.into()),
             step: Duration::ZERO,
             alive_at: now,
             heartbeat: 0,
+            progress: Progress::new(now),
         }
     }
 }

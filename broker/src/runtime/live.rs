@@ -18,7 +18,7 @@ use super::{
 use crate::{
     ipc::Outbox,
     models::hash::Digest,
-    scheduler::{Ticket, WorkerId},
+    scheduler::{End, Ticket, WorkerId},
     workers::{
         feed::Held,
         link::{Emitted, Want},
@@ -54,6 +54,8 @@ pub(super) struct Live {
     pub(super) lost: u32,
     /// The answer of a brief job, once it is whole.
     pub(super) answer: Option<Event>,
+    /// Whether its worker has told a context that is being written: it needs no worker any more.
+    pub(super) writes: bool,
     /// Bytes of the file that a restored context was read from.
     pub(super) file_bytes: u64,
     /// What it used, and where its time went.
@@ -150,6 +152,7 @@ impl Live {
             parks: 0,
             lost: 0,
             answer: None,
+            writes: false,
             file_bytes: 0,
             usage: Usage::default(),
             timings: Timings::default(),
@@ -179,6 +182,15 @@ impl Live {
             Event::Context(info) => Event::Context(ContextInfo { bytes: self.file_bytes, ..info }),
             other => other,
         });
+    }
+
+    /// How it ends, where its context was told and written while its worker was lost.
+    pub(super) fn written(&self) -> Option<End> {
+        let answer = self.answer.as_ref().filter(|_| self.writes)?;
+        if let Event::Error(refusal) = answer {
+            return Some(End::Refused(refusal.clone()));
+        }
+        Some(End::Answered)
     }
 
     /// Its first token came.

@@ -5,14 +5,15 @@ use std::time::Duration;
 use core_wire::{
     client::event::ModelState,
     code::{Code, Refusal},
-    worker::{Inspected, Purpose, config::Serve},
+    worker::{Purpose, config::Serve},
 };
 
-use tokio::{sync::oneshot, time::sleep};
+use tokio::sync::oneshot;
 
 use super::{
     Core, Shared, content,
     fit::{self, Fitted},
+    killed,
     launch::Plan,
     spare::Post,
     tend, variant,
@@ -77,7 +78,7 @@ pub(super) async fn serve(core: Shared, line: LineId) {
     if !core.borrow().scheduler.loads_spare(&line) {
         core.borrow_mut().set_state(&line, ModelState::Loading);
     }
-    rest(&core, &line).await;
+    killed::rest(&core, &line).await;
     let prepared = match prepare(&core, &line).await {
         Ok(prepared) => prepared,
         Err(failure) => return core.borrow_mut().load_failed(line, failure),
@@ -100,13 +101,6 @@ pub(super) async fn serve(core: Shared, line: LineId) {
         Ok((id, ended)) => core.serving_ended(id, line, content, &ended),
         Err(refusal) => core.load_failed(line, Failure::of(refusal, content)),
     }
-}
-
-/// Waits before a model is loaded again whose workers crashed one after the other.
-async fn rest(core: &Shared, line: &LineId) {
-    let entry_ms = |core: &Core| Some(core.registry.entry(&line.model)?.attempts.rest_ms());
-    let rest_ms = entry_ms(&core.borrow()).unwrap_or(0);
-    sleep(Duration::from_millis(rest_ms)).await;
 }
 
 /// Waits until the memory for a line's worker is set aside.
@@ -152,12 +146,21 @@ pub(super) async fn run(
 async fn prepare(core: &Shared, line: &LineId) -> Result<Prepared, Failure> {
     let files = core.borrow().open(line)?;
     let about = |refusal| Failure::of(refusal, files.content());
-    let digest = content::digest(core, &files).await.map_err(about)?;
-    core.borrow_mut().note_digest(line, digest).map_err(about)?;
+    // What is not what was declared is not even looked at. Where nothing is declared, a look comes
+    // first: a file that is no model is refused in a moment, however long reading it would take.
+    let declared = core.borrow().is_declared(line);
+    let mut digest = None;
+    if declared {
+        digest = Some(content::read(core, line, &files).await?);
+    }
     let variant = variant::variant(core).await.map_err(about)?;
     let Fitted { serve, found, gpu } = fit::fit(core, line, &files, &variant).await?;
     core.borrow_mut().note_inspected(line, &found);
     core.borrow().check_context(line, &found).map_err(about)?;
+    let digest = match digest {
+        Some(digest) => digest,
+        None => content::read(core, line, &files).await?,
+    };
     let grant = core.borrow().grant_of(&found.needs, &serve);
     memory(core, line, &grant, found.facts.vocabulary).await?;
     Ok(Prepared { files, digest, serve, grant, gpu })
@@ -173,27 +176,10 @@ impl Core {
     }
 
     /// Notes what a model is doing; one that was swapped for another file no longer counts.
-    fn set_state(&mut self, line: &LineId, state: ModelState) {
+    pub(super) fn set_state(&mut self, line: &LineId, state: ModelState) {
         if let Some(entry) = self.registry.current_mut(line) {
             entry.state = state;
         }
-    }
-
-    /// Refuses a context that is asked for by name and longer than the model was trained for; the
-    /// one of all models is cut to each.
-    fn check_context(&self, line: &LineId, found: &Inspected) -> Result<(), Refusal> {
-        let source = self.registry.source(line);
-        let asked = source.and_then(|source| source.settings.n_ctx).unwrap_or(0);
-        let trained = found.facts.n_ctx_train;
-        if trained == 0 || asked <= trained {
-            return Ok(());
-        }
-        let message = format!(
-            "core.toml gives {} a context of {asked} tokens, it was trained for {trained}: \
-             give it less",
-            line.model
-        );
-        Err(Refusal::new(Code::ModelLoad, message))
     }
 
     fn load_failed(&mut self, line: LineId, failure: Failure) {
@@ -207,13 +193,13 @@ impl Core {
         let model = &line.model;
         tracing::warn!(%model, code = refusal.code.name(), reason = refusal.message, "not loaded");
         let now_ms = self.now_ms();
-        if let Some(entry) = self.registry.current_mut(&line) {
-            entry.state = state;
-            let failed = state == ModelState::Failed;
-            if failed && entry.attempts.too_early(&content, now_ms).is_none() {
-                entry.attempts.failed(refusal.clone(), content, now_ms);
-            }
+        let attempts = self.registry.attempts_mut(&line);
+        if let Some(attempts) = attempts.filter(|_| state == ModelState::Failed)
+            && attempts.too_early(&content, now_ms).is_none()
+        {
+            attempts.failed(refusal.clone(), content, now_ms);
         }
+        self.set_state(&line, state);
         self.drive(Event::LoadFailed { line: line.clone(), refusal });
         self.bring_back(line);
     }
@@ -222,6 +208,13 @@ impl Core {
         let served = self.workers.get(&id).is_some_and(Worker::is_served);
         if !served {
             self.remove(id);
+            if ended.cause() == Cause::Killed {
+                return self.load_killed(&line);
+            }
+            if ended.cause() == Cause::Asked && self.scheduler.began_as_spare(&line) {
+                // Its memory was needed: that is no failure to wait after.
+                return self.drive(Event::LoadFailed { line, refusal: ended.while_loading() });
+            }
             return self.load_failed(line, Failure::of(ended.while_loading(), content));
         }
         if self.workers.get(&id).is_some_and(|worker| worker.post == Post::Spare) {
@@ -239,6 +232,10 @@ impl Core {
         self.set_state(&line, ModelState::Unloaded);
         self.keep_what_it_said(id);
         let loss = self.judge(id, &content, ended);
+        if matches!(ended.cause(), Cause::Changed | Cause::Bus) {
+            // It stands on the same pages. What comes next reads the file and hashes it.
+            self.drive(Event::SpareUnwanted(line.clone()));
+        }
         self.remove(id);
         self.drive(Event::Gone { worker: id, refusal, loss });
         if ended.cause() != Cause::Asked {

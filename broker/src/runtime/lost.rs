@@ -33,14 +33,14 @@ impl Core {
 
     /// What the end of a worker means for what it ran, and for the next worker of its model.
     pub(super) fn judge(&mut self, id: WorkerId, content: &Content, ended: &Ended) -> Loss {
-        let cause = ended.cause();
-        if cause == Cause::Asked {
-            return Loss::Innocent;
-        }
-        match cause {
+        match ended.cause() {
             Cause::Changed => Loss::Final,
             cause if cause.is_its_own() => {
-                self.note_crash(id, content, ended);
+                // One that died of a request which was alone with it because it had killed others
+                // tells nothing of the model: there, innocents wait.
+                if !self.scheduler.runs_suspect(id) {
+                    self.note_crash(id, content, ended);
+                }
                 Loss::Suspect
             }
             _ => Loss::Innocent,

@@ -23,6 +23,7 @@ mod hear;
 mod inspect;
 mod jobs;
 mod journal;
+mod killed;
 mod launch;
 mod live;
 mod load;

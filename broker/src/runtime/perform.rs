@@ -6,12 +6,11 @@ use core_wire::{
     client::{Done, Event as ToClient, FinishReason},
     code::{Code, Refusal},
     ids::DomainId,
-    worker::ToWorker,
 };
 use tokio::{task::spawn_local, time::Instant};
 
 use super::{
-    Core, Ending,
+    Core,
     live::{Ask, Form, Live},
     load, vocabulary,
 };
@@ -65,7 +64,7 @@ impl Core {
             Effect::CancelJob { worker, job } => self.cancel_job(worker, job),
             Effect::Park { worker, job } => {
                 if let Some(worker) = self.workers.get_mut(&worker) {
-                    worker.say(&ToWorker::Park(job));
+                    worker.park(job, Instant::now());
                 }
             }
             Effect::Stop(worker) => {
@@ -80,17 +79,9 @@ impl Core {
                 return self.spare_after_swap(&line);
             }
             Effect::Retired(line) => self.retired(&line),
-            Effect::Drained => self.drained(),
+            Effect::Drained => self.end_once_told(),
         }
         None
-    }
-
-    /// Everything has ended; so does the broker, if that was asked for.
-    fn drained(&mut self) {
-        if self.ending != Ending::No {
-            self.ending = Ending::Now;
-            self.retime.notify_one();
-        }
     }
 
     fn tell_position(
@@ -128,7 +119,7 @@ impl Core {
     /// The end of a request that is all of what its client asked.
     pub(super) fn finish_single(&mut self, mut live: Live, end: End) {
         if live.session.domain == DomainId::PUBLIC {
-            return Self::own_ended(&end);
+            return self.own_ended(&live, &end);
         }
         match &end {
             End::Generated(FinishReason::Cancelled) | End::Unheard => self.counts.cancelled += 1,

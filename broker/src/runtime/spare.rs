@@ -63,9 +63,10 @@ impl Core {
         }
     }
 
-    /// Asks for a spare where one is configured; the scheduler knows whether there is one.
+    /// Asks for a spare where one is configured; the scheduler knows whether there is one. After
+    /// one that failed it is too early for a while, whoever asks: its task asks again then.
     pub(super) fn want_spare(&mut self, line: LineId) {
-        if self.has_standby(&line) {
+        if self.has_standby(&line) && self.spare_rest(&line).is_zero() {
             self.drive(Event::SpareWanted(line));
         }
     }
@@ -81,7 +82,7 @@ impl Core {
         let lines: Vec<_> = self.workers.values().filter_map(Worker::whole).cloned().collect();
         for line in lines {
             match self.has_standby(&line) {
-                true => self.drive(Event::SpareWanted(line)),
+                true => self.want_spare(line),
                 false => self.drive(Event::SpareUnwanted(line)),
             }
         }
@@ -93,9 +94,9 @@ impl Core {
 
     /// How long to wait before the next spare of a line.
     fn spare_rest(&self, line: &LineId) -> Duration {
-        let entry = self.registry.entry(&line.model);
-        let rest_ms = entry
-            .map_or(0, |entry| entry.spares.rest_ms().max(entry.spares.left_ms(self.now_ms())));
+        let (entry, now_ms) = (self.registry.entry(&line.model), self.now_ms());
+        let rest_ms =
+            entry.map_or(0, |entry| entry.spares.rest_ms(now_ms).max(entry.spares.left_ms(now_ms)));
         Duration::from_millis(rest_ms)
     }
 
@@ -121,6 +122,7 @@ impl Core {
             entry.starts += 1;
         }
         self.takes_over(id, line, facts);
+        self.look_at_files(id);
         // Once who waits has been given to it: what it computes for nobody yet comes after that.
         self.after.push_back(After::Publish(line.model.clone()));
     }
@@ -130,7 +132,9 @@ impl Core {
         let model = &line.model;
         tracing::warn!(%model, code = refusal.code.name(), reason = refusal.message, "no spare");
         let now_ms = self.now_ms();
-        if let Some(entry) = self.registry.current_mut(&line) {
+        // One that was given up for somebody else did not fail.
+        let dropped = self.scheduler.drops_spare(&line);
+        if let Some(entry) = self.registry.current_mut(&line).filter(|_| !dropped) {
             entry.spares.failed(refusal.clone(), content, now_ms);
         }
         self.drive(Event::LoadFailed { line, refusal });

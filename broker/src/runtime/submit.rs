@@ -40,21 +40,25 @@ impl Core {
         ticket: Ticket,
         (job, class): (JobId, Priority),
     ) -> Option<Event> {
+        let live = self.live.get_mut(&ticket)?;
+        if live.writes {
+            // Its worker was lost after it had told all: only the file is waited for.
+            live.job = Some((id, job));
+            return live.written().map(|end| Event::JobEnded { job, end });
+        }
+        if let Some(refusal) = self.objection(id, ticket) {
+            return Some(Event::JobEnded { job, end: End::Refused(refusal) });
+        }
         let (live, worker) = (self.live.get_mut(&ticket)?, self.workers.get_mut(&id)?);
         let Ask::Job(work) = &live.ask else {
             return None;
         };
-        if let Some(refusal) = misplaced(live, work, worker) {
-            return Some(Event::JobEnded { job, end: End::Refused(refusal) });
-        }
         live.home = Home::of(worker);
         live.job = Some((id, job));
         if matches!(work.kind, JobKind::Restore) {
             return self.begin_restore(id, ticket, (job, class));
         }
-        if !worker.is_awaited() {
-            worker.alive_at = Instant::now();
-        }
+        worker.expects(work.want, Instant::now());
         let shared = match live.form {
             Form::Choice { group, .. } => {
                 self.groups.get_mut(&group).and_then(|group| group.shared(job))
@@ -73,6 +77,17 @@ impl Core {
         worker.sent(queued);
         self.demand(id);
         None
+    }
+
+    /// Why a request is not given to a worker after all.
+    fn objection(&mut self, id: WorkerId, ticket: Ticket) -> Option<Refusal> {
+        let (live, worker) = (self.live.get(&ticket)?, self.workers.get(&id)?);
+        let Ask::Job(work) = &live.ask else {
+            return None;
+        };
+        let saves = matches!(work.kind, JobKind::Save);
+        let misplaced = misplaced(live, work, worker);
+        misplaced.or_else(|| saves.then(|| self.begin_save(id, ticket).err())?)
     }
 
     pub(super) fn cancel_job(&mut self, worker: WorkerId, job: JobId) {

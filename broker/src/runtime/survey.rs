@@ -68,7 +68,7 @@ async fn survey_one(core: &Shared, line: &LineId) {
     let found = inspect(core, &files, &serve).await;
     let mut core = core.borrow_mut();
     match found {
-        Ok((found, _)) => core.note_inspected(line, &found),
+        Ok(found) => core.note_inspected(line, &found),
         Err(refusal) => core.looked_in_vain(line, refusal, files.content()),
     }
 }

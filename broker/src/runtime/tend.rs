@@ -1,13 +1,14 @@
 //! The task of one worker: its records, its time, its end.
 
-use std::{process::ExitStatus, rc::Rc};
+use std::{process::ExitStatus, rc::Rc, time::Duration};
 
 use core_ring::{Budget, TokenReceiver};
+use nix::libc;
 use tokio::{
     process::Child,
     sync::Notify,
-    task::yield_now,
-    time::{Instant, sleep},
+    task::{JoinHandle, yield_now},
+    time::{Instant, sleep, timeout},
 };
 
 use super::{
@@ -21,14 +22,18 @@ use crate::{
     workers::{
         link::Breach,
         recover::{Ended, Verdict},
-        watch::Death,
+        watch::{Death, LastWords, Said},
     },
 };
+
+/// How long the rest of a log is waited for: it lies in a pipe, unless the worker wrote more than
+/// is read in a second.
+const LOG_WITHIN: Duration = Duration::from_millis(100);
 
 /// Serves a worker's rings until its process has ended. What it had published by then is heard,
 /// unless it was condemned.
 pub(super) async fn tend(core: &Shared, launched: Launched) -> Ended {
-    let Launched { id, mut child, mut tokens } = launched;
+    let Launched { id, mut child, mut tokens, log } = launched;
     let nudge = core.borrow().workers.get(&id).map(|worker| worker.nudge.clone());
     let nudge = nudge.unwrap_or_default();
     let exited = attend(core, id, &mut child, &mut tokens, &nudge).await;
@@ -46,10 +51,23 @@ pub(super) async fn tend(core: &Shared, launched: Launched) -> Ended {
         }
     }
     let death = status.map_or(Death::Exit(-1), Death::from);
+    let said = last_words(log, death).await;
+    let death = death.explained(&said, core.borrow().ran_out_of_memory(id));
     let verdict = core.borrow_mut().verdict(id, death);
-    let ended = Ended { verdict, death };
+    let ended = Ended { verdict, death, said };
     core.borrow_mut().note_death(id, &ended);
     ended
+}
+
+/// What a worker said of its end; only one that gave up by itself has something to say. Its log
+/// ends with its process, so it is read by now, or nearly.
+async fn last_words((log, last): (JoinHandle<()>, LastWords), death: Death) -> Said {
+    if death != Death::Signal(libc::SIGABRT) {
+        return Said::default();
+    }
+    // Whether in time or not: what was read by then is there.
+    drop(timeout(LOG_WITHIN, log).await);
+    last.said()
 }
 
 /// Until the process ends, with its status, or until it is condemned, with nothing.
@@ -157,6 +175,11 @@ impl Core {
             worker.stage = Stage::Gone;
         }
         self.drive(Event::Dying(id));
+    }
+
+    /// Whether the kernel ended somebody for lack of memory when the worker ended.
+    fn ran_out_of_memory(&self, id: WorkerId) -> bool {
+        self.workers.get(&id).is_some_and(|worker| worker.oom_kills.moved())
     }
 
     /// Why the worker had to end.

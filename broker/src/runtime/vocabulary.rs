@@ -19,7 +19,7 @@ use core_wire::{
 use tokio::time::Instant;
 
 use super::{
-    Core, Shared, content,
+    Core, Shared, content, killed,
     launch::Plan,
     load::{self, Failure},
     variant,
@@ -34,7 +34,7 @@ use crate::{
         registry,
     },
     scheduler::{Event, LineId, Loss, Part, Tenure, WorkerId},
-    workers::{link::Role, recover::Ended},
+    workers::{cause::Cause, link::Role, recover::Ended},
 };
 
 /// Tokenizing and compiling run on the main thread.
@@ -56,6 +56,7 @@ enum Origin {
 
 /// Loads a vocabulary and tends its worker to the end; the scheduler hears of both.
 pub(super) async fn serve(core: Shared, line: LineId) {
+    killed::rest(&core, &line).await;
     let prepared = match prepare(&core, &line).await {
         Ok(prepared) => prepared,
         Err(failure) => return core.borrow_mut().no_vocabulary(line, failure),
@@ -213,6 +214,9 @@ impl Core {
     fn vocabulary_ended(&mut self, id: WorkerId, line: LineId, content: Content, ended: &Ended) {
         let Some(worker) = self.workers.get_mut(&id).filter(|worker| worker.is_served()) else {
             self.remove(id);
+            if ended.cause() == Cause::Killed {
+                return self.load_killed(&line);
+            }
             return self.no_vocabulary(line, Failure::of(ended.while_loading(), content));
         };
         let verdict = ended.verdict.as_ref().map(ToString::to_string);
@@ -228,10 +232,12 @@ impl Core {
         };
         // What it worked on is remembered by its digest, so it is forgotten only after that.
         // A text that kills tokenizers is told from one that was there by chance; a grammar was
-        // alone.
-        let loss = match line.part {
-            Part::Grammar => Loss::Final,
-            Part::Whole | Part::Vocabulary => self.judge(id, &content, ended),
+        // alone, and what somebody else did to its compiler says nothing of it.
+        let loss = match (line.part, ended.cause()) {
+            (Part::Whole | Part::Vocabulary, _) | (Part::Grammar, Cause::Killed) => {
+                self.judge(id, &content, ended)
+            }
+            (Part::Grammar, _) => Loss::Final,
         };
         if loss != Loss::Final {
             self.keep_what_it_said(id);

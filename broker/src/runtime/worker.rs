@@ -2,6 +2,7 @@
 
 mod alive;
 mod memory;
+mod progress;
 #[cfg(test)]
 mod tests;
 mod time;
@@ -11,12 +12,13 @@ use std::{collections::BTreeSet, rc::Rc, time::Duration};
 use core_policy::verify::Expect;
 use core_wire::client::status::TokenCounts;
 use core_wire::ids::DomainId;
-use core_wire::worker::{Inspected, ModelFacts, ToWorker};
+use core_wire::worker::{Inspected, KvType, ModelFacts, Ready, ToWorker};
 use tokio::{sync::Notify, time::Instant};
 
+pub(super) use self::progress::Progress;
 use super::{cores::Cores, live::Listener, spare::Post};
 use crate::{
-    memory::{gpu, pool::Grant},
+    memory::{gpu, pool::Grant, watch::OomKills},
     models::{files::Files, hash::Digest},
     report::{Seen, Verified},
     scheduler::{LineId, Part},
@@ -40,12 +42,18 @@ pub(super) struct Worker {
     pub(super) files: Files,
     /// Whether they are being read again.
     pub(super) rereads: bool,
+    /// Its READY, while its files have to be read again before it may serve.
+    pub(super) held: Option<Box<Ready>>,
+    /// How it stores keys and values.
+    pub(super) kv: KvType,
     /// What it may use.
     pub(super) grant: Grant,
     /// What it was granted of GPUs.
     pub(super) gpu: Option<gpu::Grant>,
     /// When its memory was last looked at.
     pub(super) memory_at: Instant,
+    /// How many processes the kernel had ended for lack of memory then.
+    pub(super) oom_kills: OomKills,
     /// SHA-256 of its file: grammars are compiled for that, and remembered by it.
     pub(super) digest: Option<Digest>,
     /// What it is there for, if it holds the whole of a model.
@@ -79,6 +87,8 @@ pub(super) struct Worker {
     pub(super) used_at: Instant,
     /// Why it is to be killed.
     pub(super) verdict: Option<Verdict>,
+    /// When a look at it came so late that the machine must have stood still.
+    pub(super) excused_at: Option<Instant>,
     /// How long it may give none at least.
     pub(super) watchdog: Duration,
     /// How long its steps took of late.
@@ -87,6 +97,8 @@ pub(super) struct Worker {
     pub(super) alive_at: Instant,
     /// Its heartbeat then.
     pub(super) heartbeat: u64,
+    /// When it last got on with what it holds.
+    pub(super) progress: Progress,
 }
 
 /// What a worker is doing.

@@ -7,7 +7,7 @@ use core_wire::{
 
 use super::{
     Arrival, Drain, Effect, End, Entry, Limits, Request, State, Task, batch::Station,
-    cells::needed, fair::Place, recover::Deaths, swap::Turnover,
+    cells::needed, fair::Place, hearing::Hearing, queue::Line, recover::Deaths, swap::Turnover,
 };
 
 /// When to try again after `QUEUE_FULL`: a short answer's time on a small machine. Too early costs
@@ -63,6 +63,11 @@ impl State {
     /// Whether new work is refused.
     pub(crate) fn is_draining(&self) -> bool {
         self.drain != Drain::Open
+    }
+
+    /// Whether nothing new is taken, and everything has ended.
+    pub(crate) fn is_drained(&self) -> bool {
+        self.drain == Drain::Drained
     }
 
     /// Requests that wait for a slot, a moment or a worker.
@@ -173,7 +178,8 @@ impl State {
         let (Task::Generate(id) | Task::Brief(id) | Task::Embed(id)) = &arrival.task else {
             return false;
         };
-        let Some(line) = self.lines.get(id).filter(|line| line.turnover != Turnover::Held) else {
+        let open = |line: &&Line| line.turnover != Turnover::Held && line.hearing == Hearing::None;
+        let Some(line) = self.lines.get(id).filter(open) else {
             return false;
         };
         match (&line.station, &arrival.task) {
@@ -238,7 +244,7 @@ pub(crate) fn swapping(model: &ModelId) -> Refusal {
     Refusal::new(Code::QueueFull, message).after(SWAPPING_RETRY_MS)
 }
 
-fn full(whose: &str, waiting: usize, max: usize) -> Refusal {
+pub(super) fn full(whose: &str, waiting: usize, max: usize) -> Refusal {
     let message = format!("{whose} {waiting} requests waiting; at most {max} may");
     Refusal::new(Code::QueueFull, message).after(QUEUE_FULL_RETRY_MS)
 }

@@ -1,8 +1,8 @@
 //! A request moves to another session: it outlives its connection, or is adopted by a new one.
 
-use core_wire::ids::RequestId;
+use core_wire::{code::Refusal, ids::RequestId};
 
-use super::{Session, State, Task, Ticket};
+use super::{LineId, Session, State, Task, Ticket, admit::full};
 use crate::ipc::ConnId;
 
 impl State {
@@ -10,6 +10,32 @@ impl State {
     pub(crate) fn open_as(&self, conn: ConnId, id: &RequestId) -> &[Ticket] {
         let session = self.sessions.get(&conn);
         session.and_then(|session| session.open.get(id)).map_or(&[], Vec::as_slice)
+    }
+
+    /// The line that a request waits in or runs for.
+    pub(crate) fn line_of(&self, ticket: Ticket) -> Option<&LineId> {
+        match &self.requests.get(&ticket)?.task {
+            Task::Generate(line)
+            | Task::Brief(line)
+            | Task::Embed(line)
+            | Task::Load(line)
+            | Task::Unload(line) => Some(line),
+            Task::Swap { .. } | Task::Drain => None,
+        }
+    }
+
+    /// Whether a request may move to a session: one that waits counts there as if it had arrived.
+    ///
+    /// # Errors
+    /// `QUEUE_FULL` where too many wait in it already.
+    pub(crate) fn may_move(&self, ticket: Ticket, conn: ConnId) -> Result<(), Refusal> {
+        let waits = self.requests.get(&ticket).is_some_and(|request| request.job.is_none());
+        let waiting = self.sessions.get(&conn).map_or(0, |session| session.waiting);
+        let per_session_max = self.limits.per_session_max;
+        if waits && waiting >= per_session_max {
+            return Err(full("this session has", waiting, per_session_max));
+        }
+        Ok(())
     }
 
     /// Moves a request to another session that is open, under a name that is free there. It keeps

@@ -4,6 +4,7 @@ use core_wire::{code::Refusal, ids::JobId};
 
 use super::{
     Effect, End, LineId, Part, State, Tenure, WorkerId,
+    hearing::Ran,
     queue::Line,
     seat::{Seat, Share},
 };
@@ -51,6 +52,8 @@ pub(super) struct Crew {
     pub(super) full: bool,
     /// Whether what it runs is suspected of killing workers, and so runs alone.
     pub(super) suspect: bool,
+    /// What it was given since it was started.
+    pub(super) ran: Ran,
 }
 
 impl Crew {
@@ -67,6 +70,7 @@ impl Crew {
             charged: 0,
             full: false,
             suspect: false,
+            ran: Ran::Nothing,
         }
     }
 
@@ -111,6 +115,7 @@ impl State {
         }
         debug_assert_eq!(line.station, Station::Loading, "ready answers a load");
         line.station = Station::Serving(crew);
+        line.killed_loads = 0;
         (line.tenure, line.used_ms, line.wanted) = (tenure, self.now_ms, false);
         self.complete_swap(id, out);
         self.settle(id, out);
@@ -129,7 +134,7 @@ impl State {
             return self.settle(id, out);
         }
         line.station = Station::Absent;
-        line.wanted = false;
+        (line.wanted, line.killed_loads) = (false, 0);
         for ticket in line.take_all() {
             self.conclude(ticket, End::Refused(refusal.clone()), out);
         }

@@ -68,6 +68,11 @@ impl State {
         matches!(spare, Some(Spare::Loading | Spare::Dropped))
     }
 
+    /// Whether what is being started for a line is a spare that nobody wants any more.
+    pub(crate) fn drops_spare(&self, id: &LineId) -> bool {
+        self.lines.get(id).is_some_and(|line| line.spare == Spare::Dropped)
+    }
+
     /// Whether the worker that is being started for a line was begun as its spare: that one fails
     /// at nobody's cost.
     pub(crate) fn began_as_spare(&self, id: &LineId) -> bool {

@@ -27,7 +27,7 @@ pub(crate) enum Cause {
     Bus,
     /// Its model's file was changed under it.
     Changed,
-    /// It took more memory than it was granted, or the kernel had none left.
+    /// It took more memory than it was granted, was refused some, or the kernel had none left.
     Memory,
     /// It gave no sign of life, or would not let go.
     Hung,
@@ -113,6 +113,7 @@ impl Death {
     fn cause(self) -> Cause {
         match self {
             Self::Policy => Cause::Policy,
+            Self::NoMemory | Self::NoAllocation => Cause::Memory,
             Self::Exit(_) => Cause::Exit,
             Self::Signal(libc::SIGSEGV) => Cause::Segfault,
             Self::Signal(libc::SIGABRT) => Cause::Abort,

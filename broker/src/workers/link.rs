@@ -37,6 +37,8 @@ pub(crate) enum Role {
         /// Slots that one may have at most.
         slots: u32,
     },
+    /// Tell which GPUs there are, and end.
+    Devices,
     /// Tokenize and compile grammars, with a vocabulary and no weights.
     Vocabulary,
     /// Serve a model.
@@ -69,7 +71,7 @@ pub(crate) struct Ledger<L> {
     n_ctx: u32,
     n_vocab: u32,
     step: u64,
-    /// Whether it has said a token.
+    /// Whether it has said a token, or an embedding.
     spoke: bool,
     jobs: std::collections::HashMap<JobId, Job<L>>,
 }

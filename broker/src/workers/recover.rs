@@ -1,6 +1,6 @@
 //! What the end of a worker means for those who waited for it.
 
-use std::fmt;
+mod verdict;
 
 use core_wire::{
     code::{Code, Refusal},
@@ -8,7 +8,12 @@ use core_wire::{
 };
 use nix::libc;
 
-use super::{link::Breach, watch::Death};
+use super::{
+    link::Breach,
+    watch::{Death, Said},
+};
+
+pub(crate) use self::verdict::Verdict;
 
 /// When to try again after a worker was lost: it is replaced at once, and loads from page cache.
 const LOST_RETRY_MS: u32 = 500;
@@ -16,83 +21,8 @@ const LOST_RETRY_MS: u32 = 500;
 /// When to try again after a model's file changed: whoever writes it may need some moments more.
 const CHANGED_RETRY_MS: u32 = 1_000;
 
-/// Why the broker ended a worker, where it did.
-#[derive(Debug)]
-pub(crate) enum Verdict {
-    /// It broke the protocol.
-    Breach(Breach),
-    /// It had work and gave no sign of life for so long.
-    Hung {
-        /// Milliseconds.
-        silent_ms: u64,
-    },
-    /// It showed signs of life, but held on to a job whose request had ended.
-    Stuck {
-        /// For so many milliseconds.
-        held_ms: u64,
-    },
-    /// It computed on though its cores were wanted.
-    Greedy {
-        /// How long it had been asked for them, in milliseconds.
-        asked_ms: u64,
-    },
-    /// It did not compile a grammar in time.
-    Late {
-        /// The time it had, in milliseconds.
-        compile_ms: u64,
-    },
-    /// It did not become ready in time.
-    Slow {
-        /// The time it had, in milliseconds.
-        load_ms: u64,
-    },
-    /// A required protection does not hold.
-    Unprotected {
-        /// Its row.
-        row: String,
-    },
-    /// A file of its model is not what was hashed.
-    Changed {
-        /// Its name.
-        file: String,
-    },
-    /// It took more memory than it was granted.
-    Memory {
-        /// Bytes of its own.
-        used: u64,
-        /// Bytes that it was granted.
-        granted: u64,
-    },
-    /// It said itself that it cannot serve.
-    Failed(Failed),
-    /// Its work is done: the model is unloaded, the variant is chosen, the broker ends.
-    Dismissed,
-}
-
-/// For the log, so without any word of the worker's.
-impl fmt::Display for Verdict {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Breach(breach) => write!(f, "it broke its protocol: {breach}"),
-            Self::Hung { silent_ms } => write!(f, "it gave no sign of life for {silent_ms} ms"),
-            Self::Stuck { held_ms } => write!(f, "it held on to an ended request for {held_ms} ms"),
-            Self::Greedy { asked_ms } => {
-                write!(f, "it did not give its cores back within {asked_ms} ms")
-            }
-            Self::Late { compile_ms } => {
-                write!(f, "it did not compile a grammar within {compile_ms} ms")
-            }
-            Self::Slow { load_ms } => write!(f, "it was not ready within {load_ms} ms"),
-            Self::Unprotected { row } => write!(f, "it lacks {row}"),
-            Self::Changed { file } => write!(f, "{file} was changed"),
-            Self::Memory { used, granted } => {
-                write!(f, "it used {used} bytes of memory of its own and was granted {granted}")
-            }
-            Self::Failed(_) => f.write_str("it said that it cannot serve"),
-            Self::Dismissed => f.write_str("it was asked to end"),
-        }
-    }
-}
+/// When a worker that loads has ended.
+const READING: &str = " while it read the model";
 
 /// How a worker ended.
 #[derive(Debug)]
@@ -101,6 +31,8 @@ pub(crate) struct Ended {
     pub(crate) verdict: Option<Verdict>,
     /// What its process came to.
     pub(crate) death: Death,
+    /// What it said of that.
+    pub(crate) said: Said,
 }
 
 impl Ended {
@@ -115,7 +47,7 @@ impl Ended {
             }
             Some(Verdict::Stuck { held_ms }) => {
                 let message = format!(
-                    "the worker held on to an ended request for {held_ms} ms and was killed"
+                    "the worker did nothing that it was asked for within {held_ms} ms and was killed"
                 );
                 Refusal::new(Code::WorkerHung, message).after(LOST_RETRY_MS)
             }
@@ -152,7 +84,8 @@ impl Ended {
     /// Whether the same grammar would end the same way: a worker that was killed from outside may
     /// have been innocent, and one that was too slow may have had a slow moment.
     pub(crate) fn is_lasting(&self) -> bool {
-        self.verdict.is_none() && self.death != Death::Signal(libc::SIGKILL)
+        let by_others = [Death::Signal(libc::SIGKILL), Death::NoMemory];
+        self.verdict.is_none() && !by_others.contains(&self.death)
     }
 
     /// What those who wait for the model are told.
@@ -180,9 +113,12 @@ impl Ended {
 
     fn lost(&self) -> Refusal {
         match self.death {
-            Death::Policy => Refusal::new(Code::PolicyViolation, self.sentence()),
+            Death::Policy => Refusal::new(Code::PolicyViolation, self.sentence("")),
+            Death::NoMemory | Death::NoAllocation => {
+                Refusal::new(Code::Memory, self.sentence("")).after(LOST_RETRY_MS)
+            }
             Death::Signal(_) | Death::Exit(_) => {
-                let message = format!("{}; another one is started", self.sentence());
+                let message = format!("{}; another one is started", self.sentence(""));
                 Refusal::new(Code::WorkerLost, message).after(LOST_RETRY_MS)
             }
         }
@@ -190,15 +126,20 @@ impl Ended {
 
     fn died_loading(&self) -> Refusal {
         match self.death {
-            Death::Policy => Refusal::new(Code::PolicyViolation, self.sentence()),
-            Death::Signal(_) | Death::Exit(_) => {
-                load(&format!("{} while it read the model", self.sentence()))
+            Death::Policy => Refusal::new(Code::PolicyViolation, self.sentence("")),
+            Death::NoMemory | Death::NoAllocation => {
+                Refusal::new(Code::Memory, self.sentence(READING)).after(LOST_RETRY_MS)
             }
+            Death::Signal(_) | Death::Exit(_) => load(&self.sentence(READING)),
         }
     }
 
-    fn sentence(&self) -> String {
-        format!("the worker {}", self.death)
+    /// How it ended, with its own words where it had some.
+    fn sentence(&self, when: &str) -> String {
+        match &self.said.words {
+            Some(words) => format!("the worker {}{when} and said: {words}", self.death),
+            None => format!("the worker {}{when}", self.death),
+        }
     }
 }
 

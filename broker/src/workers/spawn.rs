@@ -34,7 +34,7 @@ use nix::{
         signal::{SigHandler, Signal, signal},
         stat::{Mode, umask},
     },
-    unistd::{Pid, getpid, getppid, pipe2, setsid},
+    unistd::{Pid, getpid, getppid, gettid, pipe2, setsid},
 };
 use tokio::{
     net::unix::pipe,
@@ -105,6 +105,9 @@ pub(crate) enum SpawnError {
 /// # Errors
 /// [`SpawnError`].
 pub(crate) fn spawn(start: Start<'_>) -> Result<Started, SpawnError> {
+    // A test runs on a thread of its harness, and its workers die with that.
+    #[cfg(not(test))]
+    assert_main_thread();
     if start.models.len() > fds::MODEL_FILES_MAX {
         return Err(SpawnError::Files { found: start.models.len() });
     }
@@ -136,6 +139,12 @@ pub(crate) fn spawn(start: Start<'_>) -> Result<Started, SpawnError> {
     let pid = child.id().ok_or_else(|| io::Error::from(io::ErrorKind::NotFound))?;
     let log = pipe::Receiver::from_owned_fd(log)?;
     Ok(Started { child, pid, rings, log, degraded })
+}
+
+/// Decision D1: the death signal is tied to the thread that forks, so the worker of any other
+/// thread would die with that thread and not with the broker.
+pub(super) fn assert_main_thread() {
+    assert_eq!(gettid(), getpid(), "a thread other than main starts a worker");
 }
 
 /// Which descriptor goes where.

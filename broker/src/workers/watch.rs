@@ -1,5 +1,7 @@
 //! How a worker's process ended, and what it wrote while it lived.
 
+mod words;
+
 use std::{fmt, os::unix::process::ExitStatusExt as _, process::ExitStatus, time::Duration};
 
 use nix::{libc, sys::signal::Signal};
@@ -8,6 +10,8 @@ use tokio::{
     net::unix::pipe,
     time::{Instant, sleep_until},
 };
+
+pub(crate) use self::words::{LastWords, Said};
 
 /// Bytes of one line of a worker that are kept; the longest line of llama.cpp that helps anybody.
 const LINE_BYTES_MAX: usize = 256;
@@ -27,6 +31,10 @@ const WINDOW: Duration = Duration::from_secs(1);
 pub(crate) enum Death {
     /// It made a call that its filter kills for: SIGSYS.
     Policy,
+    /// The kernel had no memory left, and ended it: SIGKILL.
+    NoMemory,
+    /// It was refused memory, by its limit or by the kernel, and ended itself: SIGABRT.
+    NoAllocation,
     /// A signal ended it.
     Signal(i32),
     /// It ended by itself.
@@ -43,11 +51,31 @@ impl From<ExitStatus> for Death {
     }
 }
 
+impl Death {
+    /// The same with its cause, where that was lack of memory: what the worker said, and whether
+    /// the kernel ended anybody for that at the time.
+    pub(crate) fn explained(self, said: &Said, kernel_killed: bool) -> Self {
+        match self {
+            Self::Signal(libc::SIGKILL) if kernel_killed => Self::NoMemory,
+            Self::Signal(libc::SIGABRT) if said.of_memory => Self::NoAllocation,
+            Self::Policy
+            | Self::NoMemory
+            | Self::NoAllocation
+            | Self::Signal(_)
+            | Self::Exit(_) => self,
+        }
+    }
+}
+
 /// Half a sentence: "the worker ...".
 impl fmt::Display for Death {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Policy => f.write_str("made a forbidden system call and was killed (SIGSYS)"),
+            Self::NoMemory => {
+                f.write_str("was ended by the kernel, which had no memory left (SIGKILL)")
+            }
+            Self::NoAllocation => f.write_str("was refused memory and gave up (SIGABRT)"),
             Self::Exit(code) => write!(f, "ended with exit code {code}"),
             Self::Signal(number) => match Signal::try_from(*number) {
                 Ok(signal) => write!(f, "was ended by {signal}{}", hint(signal)),
@@ -60,15 +88,16 @@ impl fmt::Display for Death {
 fn hint(signal: Signal) -> &'static str {
     match signal {
         Signal::SIGILL => " (an instruction that this CPU does not deliver)",
-        Signal::SIGKILL => " (the kernel ran out of memory, or somebody killed it)",
+        Signal::SIGKILL => " (somebody killed it)",
         Signal::SIGABRT => " (an assertion failed)",
         Signal::SIGSEGV | Signal::SIGBUS => " (a memory error)",
         _ => "",
     }
 }
 
-/// Reads a worker's log to its end, into the broker's, line by line and at a bounded rate.
-pub(crate) async fn pump(mut log: pipe::Receiver, pid: u32, model: String) {
+/// Reads a worker's log to its end, into the broker's, line by line and at a bounded rate; the last
+/// lines are kept.
+pub(crate) async fn pump(mut log: pipe::Receiver, pid: u32, model: String, last: LastWords) {
     let mut lines = Lines::default();
     let mut chunk = [0; 4096];
     let mut window = Window::new();
@@ -77,6 +106,7 @@ pub(crate) async fn pump(mut log: pipe::Receiver, pid: u32, model: String) {
         window.bytes += count;
         for &byte in &chunk[..count] {
             if let Some(line) = lines.push(byte) {
+                last.heard(&line);
                 window.log(pid, &model, &line);
             }
         }
@@ -86,6 +116,7 @@ pub(crate) async fn pump(mut log: pipe::Receiver, pid: u32, model: String) {
         window.turn(pid);
     }
     if let Some(line) = lines.push(b'\n') {
+        last.heard(&line);
         window.log(pid, &model, &line);
     }
 }
@@ -128,7 +159,9 @@ impl Window {
 /// Whether a line is worth a warning; a guess, since the text is a worker's.
 fn sounds_bad(line: &str) -> bool {
     let line = line.to_ascii_lowercase();
-    ["error", "fail", "panic", "assert", "abort"].iter().any(|word| line.contains(word))
+    // The last two are what the C++ runtime says of an exception that nobody caught.
+    let words = ["error", "fail", "panic", "assert", "abort", "terminate called", "what():"];
+    words.iter().any(|word| line.contains(word))
 }
 
 /// Bytes of a worker become lines that a terminal can show.

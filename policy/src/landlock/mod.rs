@@ -32,8 +32,12 @@ pub const ABI_PINNED: ABI = ABI::V10;
 /// [`ABI_PINNED`] as the number that the kernel reports.
 pub const ABI_PINNED_NUMBER: i32 = 10;
 
+/// First ABI with a right to cut files short, which older ones leave to who may read (Linux 6.2).
+const ABI_TRUNCATE: i32 = 3;
 /// First ABI with rights on TCP ports (Linux 6.7).
 const ABI_NET: i32 = 4;
+/// First ABI with a right on commands to devices (Linux 6.10).
+const ABI_IOCTL: i32 = 5;
 /// First ABI with scopes for signals and abstract sockets (Linux 6.12).
 const ABI_SCOPE: i32 = 6;
 /// First ABI with flags for the log (Linux 6.15).
@@ -136,7 +140,9 @@ impl Rights {
         vec![
             Row::met(layer::LANDLOCK_FILESYSTEM, how, reaches(1), value.as_str()),
             Row::met(layer::LANDLOCK_NET, how, reaches(ABI_NET), value.as_str()),
-            Row::met(layer::LANDLOCK_SCOPE, how, reaches(ABI_SCOPE), value),
+            Row::met(layer::LANDLOCK_SCOPE, how, reaches(ABI_SCOPE), value.as_str()),
+            Row::met(layer::LANDLOCK_TRUNCATE, how, reaches(ABI_TRUNCATE), value.as_str()),
+            Row::met(layer::LANDLOCK_IOCTL, how, reaches(ABI_IOCTL), value),
         ]
     }
 }

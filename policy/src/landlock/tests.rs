@@ -10,10 +10,13 @@ fn rows_follow_the_abi() {
         let rows = Rights { kernel, abi: ABI::from(kernel) }.rows(How::Probe);
         rows.iter().map(|row| row.achieved == Achieved::Yes).collect::<Vec<_>>()
     };
-    assert_eq!(held(0), [false, false, false]);
-    assert_eq!(held(3), [true, false, false]);
-    assert_eq!(held(4), [true, true, false]);
-    assert_eq!(held(7), [true, true, true]);
+    // Files, TCP ports, scopes, truncation, commands to devices.
+    assert_eq!(held(0), [false, false, false, false, false]);
+    assert_eq!(held(2), [true, false, false, false, false]);
+    assert_eq!(held(3), [true, false, false, true, false]);
+    assert_eq!(held(4), [true, true, false, true, false]);
+    assert_eq!(held(5), [true, true, false, true, true]);
+    assert_eq!(held(7), [true, true, true, true, true]);
     let newer = Rights { kernel: 99, abi: ABI_PINNED }.rows(How::Probe);
     assert_eq!(newer[0].value, "abi 99, rights of 10");
 }

@@ -106,4 +106,8 @@ names! {
     MODEL_FILES = "model.files", Required;
     /// No device is open: a row stands only where this does not hold, under the GPU profile.
     PROFILE_GPU = "profile.gpu", Wanted;
+    /// A file that may only be read cannot be cut short either (ABI 3).
+    LANDLOCK_TRUNCATE = "landlock.truncate", Wanted;
+    /// No device that may be opened takes commands (ABI 5).
+    LANDLOCK_IOCTL = "landlock.ioctl", Wanted;
 }

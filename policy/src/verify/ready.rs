@@ -65,7 +65,7 @@ fn unreadable() -> Vec<Row> {
 }
 
 /// The kernel gives the files of a process that is not dumpable to root, and closes its descriptors
-/// to its own user. Root sees them whatever it is, so only the owner counts then.
+/// to its own user. To root they are open whatever it is, so that nothing can be told then.
 fn dumpable(process: &Path) -> Row {
     let Ok(meta) = fs::metadata(process.join("status")) else {
         return Row::no(layer::DUMPABLE, HOW, "unreadable");
@@ -74,10 +74,29 @@ fn dumpable(process: &Path) -> Row {
         return Row::partial(layer::DUMPABLE, HOW, "root sees every process");
     }
     let closed = fs::read_dir(process.join("fd")).is_err();
-    match (meta.uid(), closed) {
-        (0, true) => Row::yes(layer::DUMPABLE, HOW, "owned by root, descriptors closed"), // guard
-        (_, true) => Row::partial(layer::DUMPABLE, HOW, "descriptors closed"),
+    let hidden = root_here().is_some_and(|root| root == meta.uid());
+    match (hidden, closed) {
+        (true, true) => Row::yes(layer::DUMPABLE, HOW, "root's files, descriptors closed"), // guard
+        (false, true) => Row::partial(layer::DUMPABLE, HOW, "descriptors closed"),
         (_, false) => Row::no(layer::DUMPABLE, HOW, "descriptors readable"),
+    }
+}
+
+/// The uid by which this process sees root's files: in a user namespace that has no root it is the
+/// kernel's number for nobody. `None` where that number is this process's own, because then a file
+/// of its user and one of root look the same.
+fn root_here() -> Option<u32> {
+    let map = proc::text(Path::new("/proc/self/uid_map")).ok()?;
+    let nobody = proc::text(Path::new("/proc/sys/kernel/overflowuid")).ok();
+    root_seen_as(&map, nobody.as_deref(), geteuid().as_raw())
+}
+
+/// [`root_here`] for a map and a number of nobody as /proc has them.
+pub(super) fn root_seen_as(map: &str, nobody: Option<&str>, own: u32) -> Option<u32> {
+    let has_root = map.lines().any(|line| line.split_whitespace().next() == Some("0"));
+    match has_root {
+        true => Some(0),
+        false => nobody?.trim().parse().ok().filter(|nobody| *nobody != own),
     }
 }
 

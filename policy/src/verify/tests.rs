@@ -3,6 +3,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use super::locked::may_hold;
+use super::ready::root_seen_as;
 use super::*;
 use crate::profile::{DRIVER_DESCRIPTORS_MAX, Profile};
 use crate::report::{Achieved, Row};
@@ -47,6 +48,21 @@ fn limits_are_read_by_name() {
     assert_eq!(proc::limit(limits, "Max data size"), Some((None, Some(4096))));
     assert_eq!(proc::limit(limits, "Max nice priority"), Some((Some(0), Some(0))));
     assert_eq!(proc::limit(limits, "Max open files"), None);
+}
+
+/// An ordinary machine, a container with a root of its own, a namespace with one user and no root,
+/// and two that tell nothing.
+#[test]
+fn root_is_known_by_the_number_that_this_namespace_has_for_it() {
+    let (all, own) = ("         0          0 4294967295\n", 64_200);
+    let container = "         0     100000      65536\n";
+    let alone = "     64200      64200          1\n";
+    let nobody = Some("65534\n");
+    assert_eq!(root_seen_as(all, nobody, own), Some(0));
+    assert_eq!(root_seen_as(container, None, own), Some(0));
+    assert_eq!(root_seen_as(alone, nobody, own), Some(65_534));
+    assert_eq!(root_seen_as(alone, nobody, 65_534), None);
+    assert_eq!(root_seen_as("", None, own), None);
 }
 
 fn none_holds(rows: &[Row]) -> bool {

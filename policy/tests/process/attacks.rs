@@ -104,7 +104,9 @@ pub(crate) const BY_STAGE: &[(Attack, [Outcome; 2])] = answered! {
 pub(crate) const IN_BROKER: &[(Attack, Outcome)] = answered! {
     "socket-inet": call(libc::SYS_socket, &[2, 1, 0]) => OK, PERM;
     "socketpair-inet": call(libc::SYS_socketpair, &[2, 1, 0, 0]) => FAULT, PERM;
-    "socket-unix": call(libc::SYS_socket, &[1, 1, 0]) => OK, OK;
+    "socketpair-unix": call(libc::SYS_socketpair, &[1, 1, 0, 0]) => FAULT, FAULT;
+    "connect": call(libc::SYS_connect, &[NONE, 0, 0]) => BADF, PERM;
+    "recvmsg": call(libc::SYS_recvmsg, &[NONE, 0, 0]) => BADF, PERM;
     "clone3": clone3() => INVAL, NOSYS;
     "fork": fork() => OK, OK;
     "unshare-mount": call(libc::SYS_unshare, &[libc::CLONE_NEWNS.into()]) => OK, PERM;
@@ -117,8 +119,12 @@ pub(crate) const IN_BROKER: &[(Attack, Outcome)] = answered! {
 };
 
 pub(crate) fn open(flags: i32) -> i64 {
-    let path =
-        if flags & libc::O_CREAT == 0 { "/dev/null\0" } else { "/tmp/.core-policy-canary\0" };
+    // Each its own: in /tmp a file that root has left is opened for creation by nobody else.
+    let path = match (flags & libc::O_CREAT, nix::unistd::geteuid().is_root()) {
+        (0, _) => "/dev/null\0",
+        (_, true) => "/tmp/.core-policy-canary\0",
+        (_, false) => "/tmp/.core-policy-canary-of-users\0",
+    };
     call(libc::SYS_openat, &[CWD, address(path), flags.into(), 0o600])
 }
 

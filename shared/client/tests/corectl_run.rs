@@ -27,6 +27,8 @@ use tokio::{
     time::timeout,
 };
 
+/// Time between two tokens of a stream whose reader has gone.
+const NEXT_TOKEN: Duration = Duration::from_millis(20);
 /// How long corectl usually needs to fill its pipe; when it needs longer the test asks for less.
 const STUCK_AFTER: Duration = Duration::from_millis(300);
 
@@ -185,7 +187,17 @@ async fn a_closed_pipe_cancels_quietly() {
     let fake = Fake::new();
     let (mut child, mut peer, id) = running(&fake).await;
     drop(child.stdout.take());
-    peer.send(&id, token_event(2, "b")).await;
+    // A process that another test is just starting has a copy of the pipe until it runs its
+    // program, so the pipe may take some more, and only who writes again learns that it is closed.
+    let closed = async {
+        for n in 2.. {
+            peer.send(&id, token_event(n, "b")).await;
+            if let Ok(heard) = timeout(NEXT_TOKEN, peer.stream.readable()).await {
+                return heard.unwrap();
+            }
+        }
+    };
+    timeout(PATIENCE, closed).await.unwrap();
     let (_, target) = peer.receive_cancel().await;
     assert_eq!(target, id.as_str());
     peer.send(&id, finished(FinishReason::Cancelled)).await;

@@ -14,6 +14,7 @@ mod depth;
 mod gap;
 mod load;
 mod rates;
+mod recovery;
 mod report;
 mod stream;
 
@@ -34,7 +35,7 @@ const STEP_MS_MAX: u32 = 100;
 
 /// What is measured, by the name that `ONLY` takes, in this order: the broker at rest has to be
 /// looked at before any worker exists.
-const PARTS: [(&str, Part); 7] = [
+const PARTS: [(&str, Part); 8] = [
     ("rest", broker::at_rest),
     ("rates", rates::measure),
     ("gap", gap::measure),
@@ -42,6 +43,7 @@ const PARTS: [(&str, Part); 7] = [
     ("load", load::measure),
     ("cancel", cancel::measure),
     ("cached", cached::measure),
+    ("recovery", recovery::measure),
 ];
 /// One part: it loads what it needs, and unloads it.
 type Part = fn(&Broker, &mut Report) -> Setup<()>;
@@ -84,9 +86,12 @@ fn install() -> Setup<Install> {
         install.add_engine(engine)?;
     }
     let large = [rates::SERVED, depth::SERVED, load::SERVED, cancel::SERVED, cached::SERVED];
-    let large = large.map(|served| served.table(rates::MODEL));
+    let large = large.into_iter().chain([recovery::SERVED, recovery::STANDBY]);
+    let large: String = large.map(|served| served.table(rates::MODEL)).collect();
+    // The table of the one with a spare is the last.
+    let large = large + "standby = true\n";
     let wide = [gap::SERVED, gap::FINEST].map(|served| served.table(gap::MODEL));
-    let (large, wide) = (large.concat(), wide.concat());
+    let wide = wide.concat();
     let config = format!("[defaults]\nthreads = {THREADS}\n{large}{wide}");
     std::fs::write(install.root().join("core.toml"), config)?;
     Ok(install)

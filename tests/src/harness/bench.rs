@@ -20,7 +20,7 @@ use core_wire::worker::{
 
 use super::{
     Install, Setup,
-    layers::{Layers, Stage, run_to},
+    layers::{Edit, Layers, Stage, run_to},
     processes,
 };
 use crate::trace::Tracee;
@@ -57,6 +57,15 @@ impl Bench<'_> {
     /// # Errors
     /// It cannot be started or ends before the stage.
     pub fn hold(&self, model: &Path, stage: Stage, layers: Layers) -> Setup<Held> {
+        self.hold_edited(model, stage, &mut |_, call| layers.answer(call))
+    }
+
+    /// As [`Bench::hold`], with every call on the way shown to `edit` first: it may change what the
+    /// call is about, or answer in the kernel's place.
+    ///
+    /// # Errors
+    /// It cannot be started or ends before the stage.
+    pub fn hold_edited(&self, model: &Path, stage: Stage, edit: &mut Edit<'_>) -> Setup<Held> {
         let (mut rings, given) = core_ring::create(&Layout::new(KIND_MAX))?;
         for record in [ToWorker::Config(self.config()), ToWorker::Go] {
             let (kind, payload) = record.encode()?;
@@ -64,6 +73,9 @@ impl Bench<'_> {
         }
         rings.jobs.publish();
         let (mut log, log_in_worker) = std::io::pipe()?;
+        // As a broker's, which has the worker's user.
+        let owner = Some(self.install.uid);
+        std::os::unix::fs::fchown(&log_in_worker, owner, owner)?;
         let mappings = vec![
             mapping(given.bell, fds::BELL),
             mapping(given.b, fds::RING_B),
@@ -79,7 +91,7 @@ impl Bench<'_> {
         let tracee = Tracee::seize_until_exec(child.id())?;
         // The command keeps the log's write end, and with it the log open.
         drop(command);
-        if let Err(error) = run_to(&tracee, stage, layers) {
+        if let Err(error) = run_to(&tracee, stage, edit) {
             let mut said = String::new();
             log.read_to_string(&mut said)?;
             return Err(format!("{error}; the worker said: {}", said.trim()).into());

@@ -53,7 +53,7 @@ impl Layers {
     }
 
     /// What the tracer answers to a call that applies or asks for a layer that is taken away.
-    fn answer(self, call: Call) -> Option<i64> {
+    pub(super) fn answer(self, call: Call) -> Option<i64> {
         let (layer, answer) = applied_by(call)?;
         self.removed.contains(&layer).then_some(answer)
     }
@@ -72,8 +72,12 @@ pub enum Stage {
     Serve,
 }
 
-/// Lets a worker run to a stage, without the layers that it is to lack.
-pub(super) fn run_to(tracee: &Tracee, stage: Stage, layers: Layers) -> Setup<()> {
+/// What is done to a call before it is made: the thread may be changed, and what is answered is
+/// answered in the kernel's place.
+pub type Edit<'a> = dyn FnMut(&Tracee, Call) -> Option<i64> + 'a;
+
+/// Lets a worker run to a stage, each of its calls edited on the way.
+pub(super) fn run_to(tracee: &Tracee, stage: Stage, edit: &mut Edit<'_>) -> Setup<()> {
     if stage == Stage::Start {
         return Ok(());
     }
@@ -88,7 +92,7 @@ pub(super) fn run_to(tracee: &Tracee, stage: Stage, layers: Layers) -> Setup<()>
             Stage::Load => installs_filter(call) && filters == load,
             Stage::Serve => installs_filter(call) && filters == serve,
         };
-        match (layers.answer(call), complete) {
+        match (edit(tracee, call), complete) {
             (None, false) => Verdict::Pass,
             (None, true) => Verdict::Hold,
             (Some(answer), false) => Verdict::Answer(answer),
@@ -98,8 +102,10 @@ pub(super) fn run_to(tracee: &Tracee, stage: Stage, layers: Layers) -> Setup<()>
     Ok(())
 }
 
-fn installs_filter(call: Call) -> bool {
-    call.number == number(libc::SYS_seccomp) && call.arguments[0] == SET_MODE_FILTER
+/// Whether a call installs a seccomp program; one without a program only asks for a flag.
+pub fn installs_filter(call: Call) -> bool {
+    let [mode, _, program, ..] = call.arguments;
+    call.number == number(libc::SYS_seccomp) && mode == SET_MODE_FILTER && program != 0
 }
 
 /// The layer that a call applies, or asks for, and what the kernel would answer if it did.

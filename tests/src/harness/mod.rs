@@ -8,13 +8,15 @@ pub mod bench;
 pub mod broker;
 pub mod install;
 pub mod layers;
+pub mod machine;
 pub mod processes;
 
 pub use self::{
     bench::{Bench, Held},
     broker::{Broker, Output},
     install::Install,
-    layers::{Layer, Layers, Stage},
+    layers::{Edit, Layer, Layers, Stage},
+    machine::Machine,
 };
 
 /// Why a test could not be set up; never a verdict about what is tested.

@@ -42,6 +42,15 @@ pub fn children(pid: u32) -> Vec<u32> {
     lists.flat_map(|list| words(&list)).collect()
 }
 
+/// The children of a process that have come to run their program. Before that they are copies of
+/// their parent, with its name and all that it has open, and it waits for them.
+pub fn programs(pid: u32) -> Vec<u32> {
+    let own = status_field(pid, "Name");
+    let mut all = children(pid);
+    all.retain(|&child| status_field(child, "Name").is_some_and(|name| Some(name) != own));
+    all
+}
+
 /// Whether a process exists and is no zombie.
 pub fn alive(pid: u32) -> bool {
     status_field(pid, "State").is_some_and(|state| !state.starts_with(['Z', 'X']))

@@ -7,20 +7,25 @@ use std::{
 
 use core_wire::client::{Event, Prompt, Request};
 
-use super::{Door, End, Lie, Raw, Stream, VOCABULARY, raw};
+use super::{
+    Door, End, Lie, Raw, Stream,
+    judge::{count, judge},
+    lie::TOKENS,
+    raw,
+};
 use crate::harness::{Broker, Install, Setup, install, processes};
 
 /// One thread for each worker, so that a liar and the stream beside it both compute.
 /// Silence is found three times over before its request is given up.
 const CONFIG: &str = "watchdog_ms = 4000\n[defaults]\nthreads = 1\nslots = 4\nn_ctx = 1048576\n";
-/// Tokens that are asked for; three true ones come before a lie.
-const TOKENS: u32 = 8;
 /// How soon descriptors, workers and memory are back.
 const BACK_MAX: Duration = Duration::from_secs(10);
 /// Memory that a broker may keep: caches of its allocator, and what it remembers of each model.
 const RSS_SLACK_KIB: u64 = 6 << 10;
 /// Tries for a quiet moment: other work on the machine slows a stream down as well.
 const ROUNDS: usize = 3;
+/// How long a stream is looked at beside an attack, at least.
+const ATTACK_MIN: Duration = Duration::from_secs(1);
 /// How soon the second of two requests follows.
 const SECOND_AFTER: Duration = Duration::from_millis(300);
 
@@ -94,9 +99,9 @@ impl Den {
         raw.ask("liar", request(lie, model))?;
         let mut second = self.second(lie, model)?;
         let events = raw.hear_all("liar")?;
-        judge(lie.end(), &events)?;
+        judge(lie, &events)?;
         if let Some(second) = &mut second {
-            judge(lie.end(), &second.hear_all("second")?)?;
+            judge(lie, &second.hear_all("second")?)?;
         }
         // Who harmed nobody is still there; whoever did must be gone by itself.
         let harmless = matches!(lie.end(), End::Done | End::Typed);
@@ -159,7 +164,10 @@ impl Den {
             let alone = stream.window(Duration::from_secs(1))?;
             let before = Footprint::of(&self.broker)?;
             let from = Instant::now();
-            attack()?;
+            // Ends: each attack takes time. In less than a second few tokens are due.
+            while from.elapsed() < ATTACK_MIN {
+                attack()?;
+            }
             slow = stream.since(from)?.within(&alone);
             before.settle(&self.broker)?;
             if slow.is_ok() {
@@ -207,42 +215,9 @@ fn request(lie: Lie, model: &str) -> Request {
         let input = Prompt::Text("Once".into());
         return Request::Embed { model: model.into(), input };
     }
-    let mut generate = raw::generate(model, TOKENS);
+    let mut generate = raw::generate(model, lie.tokens());
     if lie == Lie::Beats {
         generate.params.deadline_ms = Some(1500);
     }
     Request::Generate(Box::new(generate))
-}
-
-/// Counts a token, which has to be the next one; answers how many there were before a new worker.
-fn count(told: &mut u32, event: &Event) -> Setup<Option<u32>> {
-    match event {
-        Event::Token { id, .. } if *id == (*told + 1) % VOCABULARY => {
-            *told += 1;
-            Ok(None)
-        }
-        Event::Resumed { tokens } if *tokens == *told => Ok(Some(*told)),
-        Event::Queued { .. } | Event::Progress { .. } => Ok(None),
-        other => Err(format!("{other:?} after {told} tokens").into()),
-    }
-}
-
-/// Whether a request ended as its worker's lie must.
-fn judge(end: End, events: &[Event]) -> Setup<()> {
-    let tokens = events.iter().filter(|event| matches!(event, Event::Token { .. })).count();
-    let ended = match (end, events.last()) {
-        (End::Done | End::Ended | End::Typed, Some(Event::Done(done))) => {
-            done.usage.completion_tokens as usize == tokens
-        }
-        (_, Some(Event::Error(refusal))) => end.is_told_by(refusal.code.name(), &refusal.message),
-        _ => false,
-    };
-    match (ended, events.last()) {
-        (true, _) if tokens <= TOKENS as usize => Ok(()),
-        (_, Some(Event::Error(refusal))) => {
-            Err(format!("{} after {tokens} tokens: {}", refusal.code.name(), refusal.message)
-                .into())
-        }
-        (_, last) => Err(format!("{last:?} after {tokens} tokens").into()),
-    }
 }

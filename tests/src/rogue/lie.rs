@@ -5,6 +5,11 @@ use clap::ValueEnum;
 /// Ids of the vocabulary that a rogue worker says it has; an honest one says them in turn.
 pub const VOCABULARY: u32 = 1000;
 
+/// Tokens that most are asked for; three true ones come before a lie.
+pub(super) const TOKENS: u32 = 8;
+/// Tokens that a patient liar is asked for: more than a request gets before it is given up.
+const TOKENS_OF_PATIENCE: u32 = 64;
+
 /// What a client of a lying worker is told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum End {
@@ -117,6 +122,8 @@ lies! {
     SecondStart "H09" Violation,
     TokenOutside "H09" Violation,
     TokenMax "H09" Violation,
+    // Each worker says three true tokens more before it lies, as nothing but a count can tell.
+    Patient "H09" Violation,
     TokenTwice "H09" Violation,
     StepRepeats "H09" Violation,
     StepSkips "H09" Violation,
@@ -193,6 +200,11 @@ impl Lie {
         let text = std::str::from_utf8(bytes).ok()?;
         let (name, seed) = text.trim().strip_prefix("lie=")?.split_once(" seed=")?;
         Some((Self::from_str(name, false).ok()?, seed.parse().ok()?))
+    }
+
+    /// Tokens that it is asked for.
+    pub fn tokens(self) -> u32 {
+        if self == Self::Patient { TOKENS_OF_PATIENCE } else { TOKENS }
     }
 
     /// Whether it is only found by the clock.

@@ -2,6 +2,7 @@
 
 mod broken;
 mod den;
+mod judge;
 mod lie;
 mod raw;
 mod stream;

@@ -1,7 +1,7 @@
 //! Where an injected call finds its instruction and its arguments.
 
 use std::{
-    fs::{self, OpenOptions},
+    fs::{self, File, OpenOptions},
     os::unix::fs::FileExt,
 };
 
@@ -19,22 +19,40 @@ const SCRATCH_EACH: u64 = 1 << 10;
 /// A vDSO is one to three pages.
 const VDSO_BYTES_MAX: usize = 16 << 10;
 
+/// The open memory of a process.
+pub(super) struct Kept {
+    /// The address of a `syscall` instruction.
+    pub(super) at: u64,
+    memory: File,
+}
+
+impl Kept {
+    /// Of a process that shows its memory to this one.
+    pub(super) fn of(pid: u32) -> Setup<Self> {
+        let memory = OpenOptions::new().read(true).write(true).open(format!("/proc/{pid}/mem"))?;
+        Ok(Self { at: syscall_instruction(pid, &memory)?, memory })
+    }
+
+    /// Writes what arguments point to beneath the stack; answers the six register values.
+    pub(super) fn place(&self, pid: u32, stack: u64, arguments: &[Arg]) -> Setup<[u64; 6]> {
+        place(&self.memory, pid, stack, arguments)
+    }
+}
+
 /// The address of a `syscall` instruction in the vDSO.
-pub(super) fn syscall_instruction(pid: u32) -> Setup<u64> {
+fn syscall_instruction(pid: u32, memory: &File) -> Setup<u64> {
     let maps = fs::read_to_string(format!("/proc/{pid}/maps"))?;
     let line = maps.lines().find(|line| line.ends_with("[vdso]")).ok_or("no vDSO")?;
     let (start, rest) = line.split_once('-').ok_or("a maps line without a range")?;
     let end = rest.split(' ').next().ok_or("a maps line without an end")?;
     let (start, end) = (u64::from_str_radix(start, 16)?, u64::from_str_radix(end, 16)?);
     let mut code = vec![0; usize::try_from(end - start)?.min(VDSO_BYTES_MAX)];
-    fs::File::open(format!("/proc/{pid}/mem"))?.read_exact_at(&mut code, start)?;
+    memory.read_exact_at(&mut code, start)?;
     let at = code.windows(2).position(|bytes| bytes == SYSCALL).ok_or("no syscall in the vDSO")?;
     Ok(start + at as u64)
 }
 
-/// Writes what arguments point to beneath the stack; answers the six register values.
-pub(super) fn place(pid: u32, stack: u64, arguments: &[Arg]) -> Setup<[u64; 6]> {
-    let memory = OpenOptions::new().write(true).open(format!("/proc/{pid}/mem"))?;
+fn place(memory: &File, pid: u32, stack: u64, arguments: &[Arg]) -> Setup<[u64; 6]> {
     let mut values = [0; 6];
     let mut at = (stack - SCRATCH_BELOW) & !0xfff;
     for (value, argument) in values.iter_mut().zip(arguments) {

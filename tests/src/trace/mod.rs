@@ -6,6 +6,7 @@
 //! call follows, and only a thread that gets that far is said to have returned.
 
 mod calls;
+mod edit;
 mod memory;
 mod state;
 mod types;
@@ -22,8 +23,11 @@ use nix::{
     unistd::Pid,
 };
 
-use self::state::{called, ended, registers, restarted};
 pub use self::types::{Arg, Call, Outcome, Verdict};
+use self::{
+    memory::Kept,
+    state::{called, ended, registers, restarted},
+};
 use crate::harness::Setup;
 
 /// Calls that a loading worker makes at most before a stop that is waited for; a tiny model needs
@@ -35,6 +39,9 @@ const EVENT_EXEC: c_int = nix::libc::PTRACE_EVENT_EXEC;
 /// One thread, stopped whenever nothing of this type runs; its process dies with the tracer.
 pub struct Tracee {
     pid: Pid,
+    /// Its memory as it was opened while everybody of its user could: one that hides itself later
+    /// shows it to root alone.
+    kept: Option<Kept>,
 }
 
 impl Tracee {
@@ -43,7 +50,7 @@ impl Tracee {
     /// # Errors
     /// The process is gone, or may not be traced.
     pub fn seize_until_exec(pid: u32) -> Setup<Self> {
-        let tracee = Self { pid: Pid::from_raw(pid.cast_signed()) };
+        let mut tracee = Self { pid: Pid::from_raw(pid.cast_signed()), kept: None };
         let options = Options::PTRACE_O_TRACESYSGOOD
             | Options::PTRACE_O_TRACEEXEC
             | Options::PTRACE_O_EXITKILL;
@@ -57,6 +64,7 @@ impl Tracee {
             if let WaitStatus::PtraceEvent(_, _, EVENT_EXEC) = tracee.wait()? {
                 // The event lies within execve; what follows must begin at the entry of a call.
                 tracee.next_syscall_stop()?;
+                tracee.kept = Some(Kept::of(pid)?);
                 return Ok(tracee);
             }
         }
@@ -68,7 +76,7 @@ impl Tracee {
     /// # Errors
     /// The process is gone, or may not be traced.
     pub fn seize_running(pid: u32) -> Setup<Self> {
-        let tracee = Self { pid: Pid::from_raw(pid.cast_signed()) };
+        let tracee = Self { pid: Pid::from_raw(pid.cast_signed()), kept: None };
         ptrace::seize(tracee.pid, Options::PTRACE_O_TRACESYSGOOD | Options::PTRACE_O_TRACEEXEC)?;
         ptrace::interrupt(tracee.pid)?;
         tracee.wait()?;
@@ -114,8 +122,7 @@ impl Tracee {
     /// The process cannot be controlled; says nothing about the call.
     pub fn inject(&self, number: u64, arguments: &[Arg]) -> Setup<Outcome> {
         let before = ptrace::getregs(self.pid)?;
-        let at = memory::syscall_instruction(self.pid())?;
-        let values = memory::place(self.pid(), before.rsp, arguments)?;
+        let (at, values) = self.place(&before, arguments)?;
         let answer = match self.call(&before, at, number, values)? {
             Ok(answer) => answer,
             Err(replaced @ Outcome::Returned(_)) => {
@@ -131,6 +138,14 @@ impl Tracee {
         }
         ptrace::setregs(self.pid, restarted(before))?;
         Ok(Outcome::Returned(answer))
+    }
+
+    /// Where the thread's stack is.
+    ///
+    /// # Errors
+    /// It is gone.
+    pub fn stack_pointer(&self) -> Setup<u64> {
+        Ok(ptrace::getregs(self.pid)?.rsp)
     }
 
     /// The seccomp programs that the kernel holds for the thread, the oldest first.
@@ -157,8 +172,7 @@ impl Tracee {
     /// It is already gone.
     pub fn end_by_call(&self, number: u64, arguments: &[Arg]) -> Setup<Outcome> {
         let before = ptrace::getregs(self.pid)?;
-        let values = memory::place(self.pid(), before.rsp, arguments)?;
-        let at = memory::syscall_instruction(self.pid())?;
+        let (at, values) = self.place(&before, arguments)?;
         ptrace::setregs(self.pid, registers(&before, at, number, values))?;
         self.run_to_end()
     }
@@ -170,7 +184,7 @@ impl Tracee {
     /// It is already gone.
     pub fn end_by_jump(&self, address: u64, arguments: &[Arg]) -> Setup<Outcome> {
         let before = ptrace::getregs(self.pid)?;
-        let values = memory::place(self.pid(), before.rsp, arguments)?;
+        let (_, values) = self.place(&before, arguments)?;
         let entered = registers(&before, address, 0, values);
         // A function finds its return address here, and the stack aligned as the ABI has it.
         let rsp = ((before.rsp - memory::FRAME_BELOW) & !0xf) - 8;
@@ -187,6 +201,17 @@ impl Tracee {
         let (rip, rsp, orig_rax) = (entry, address, u64::MAX);
         ptrace::setregs(self.pid, user_regs_struct { rip, rsp, orig_rax, ..before })?;
         self.run_to_end()
+    }
+
+    /// Where a `syscall` instruction is, and the six register values. What is there now comes
+    /// first: after an execve the memory that was kept is nobody's any more.
+    fn place(&self, before: &user_regs_struct, arguments: &[Arg]) -> Setup<(u64, [u64; 6])> {
+        let now = Kept::of(self.pid());
+        let kept = match (&now, &self.kept) {
+            (Ok(kept), _) | (Err(_), Some(kept)) => kept,
+            (Err(error), None) => return Err(error.to_string().into()),
+        };
+        Ok((kept.at, kept.place(self.pid(), before.rsp, arguments)?))
     }
 
     fn run_to_end(&self) -> Setup<Outcome> {

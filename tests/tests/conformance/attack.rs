@@ -142,7 +142,18 @@ impl Attack {
         expect: Expect,
     ) -> Setup<()> {
         let held = bench.hold(Path::new(&world.model), stage, Layers::ALL)?;
-        let outcome = self.inject(&held, world, Prior::LogPipe)?;
+        self.denied_by(&held, world, stage, expect)
+    }
+
+    /// A held worker's layers do to the attack what is expected, and no harm comes of it.
+    pub(crate) fn denied_by(
+        &self,
+        held: &Held,
+        world: &mut World,
+        stage: Stage,
+        expect: Expect,
+    ) -> Setup<()> {
+        let outcome = self.inject(held, world, Prior::LogPipe)?;
         if !expect.met_by(outcome) {
             return Err(format!("at {stage:?}: {outcome:?} instead of {expect:?}").into());
         }

@@ -116,12 +116,8 @@ impl Report {
         let dir = dir.join("conformance");
         fs::create_dir_all(&dir)?;
         let rows: Vec<Value> = ROWS.iter().map(|(id, title)| self.json(id, title)).collect();
-        let mut programs = serde_json::Map::new();
-        for name in ["core-broker", "core-worker", "corectl"] {
-            let hash = Sha256::digest(fs::read(release.join(name))?);
-            let hash: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
-            programs.insert(name.into(), hash.into());
-        }
+        let programs: serde_json::Map<String, Value> =
+            programs()?.into_iter().map(|(name, hash)| (name, hash.into())).collect();
         let now = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs();
         let kernel = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
         let report = json!({
@@ -145,4 +141,17 @@ impl Report {
             "checks": made.iter().map(check).collect::<Vec<_>>(),
         })
     }
+}
+
+/// The SHA-256 of each program that ships, by its name.
+///
+/// # Errors
+/// One cannot be read.
+pub(crate) fn programs() -> Setup<Vec<(String, String)>> {
+    let release = release_dir()?;
+    let hash = |name: &str| -> Setup<(String, String)> {
+        let hash = Sha256::digest(fs::read(release.join(name))?);
+        Ok((name.into(), hash.iter().map(|byte| format!("{byte:02x}")).collect()))
+    };
+    ["core-broker", "core-worker", "corectl"].into_iter().map(hash).collect()
 }

@@ -12,8 +12,8 @@ pub(crate) fn skip<T>(reason: impl Into<String>) -> Setup<T> {
     Err(Box::new(Skip(reason.into())))
 }
 
-/// Leaves a check out that only root can make: a worker is not dumpable, so nobody else may trace
-/// it or look at its descriptors.
+/// Leaves a check out that only root can make: a worker is not dumpable, so nobody else may look at
+/// its descriptors, or trace one that is not held from its very start.
 pub(crate) fn needs_root(what: &str) -> Setup<()> {
     if nix::unistd::geteuid().is_root() {
         return Ok(());

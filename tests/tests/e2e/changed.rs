@@ -3,8 +3,9 @@
 use std::{
     fs,
     io::Write as _,
+    os::unix::fs::{FileExt as _, PermissionsExt as _},
     path::Path,
-    process::{Child, Stdio},
+    process::{Child, Output, Stdio},
     time::Duration,
 };
 
@@ -16,6 +17,9 @@ use crate::talk::{Heard, ask, connect, greedy, talk};
 
 /// How long the broker may take to see that a worker was killed; it waits for that in its loop.
 const GONE_WITHIN: Duration = Duration::from_secs(5);
+
+/// Loads of which one has to be seen before it is over: it takes some tens of milliseconds.
+const TRIES: usize = 10;
 
 /// Puts the same model with one byte more in its place, as a program that replaces files does it.
 fn replace(file: &Path) {
@@ -94,11 +98,7 @@ fn generating() -> (Broker, u32, Child) {
     let worker = broker.load("long");
     let arguments = ["run", "long", "Once", "-n", "8000", "--ignore-eos"];
     let run = broker.corectl_command(&arguments).stdout(Stdio::piped()).spawn();
-    let busy = || {
-        let status = broker.corectl(&["status"]).lines.remove(0);
-        (status["workers"][0]["active"] == 1).then_some(())
-    };
-    processes::wait_for(GONE_WITHIN, busy).expect("it runs");
+    broker.wait_until_busy();
     (broker, worker, run.expect("corectl starts"))
 }
 
@@ -154,4 +154,56 @@ fn another_file_of_this_name_changes_nothing_of_what_is_served() {
     let last = last_line(run);
     assert!(last.contains("\"done\""), "{last}");
     assert_eq!(broker.worker("long"), Some(worker), "the old file serves");
+}
+
+/// Has `long` loaded for a request, and does something to its file between the reading of it and
+/// the worker's READY. Answers what the request was told.
+fn touched_while_it_loads(broker: &Broker, touch: impl Fn(&Path)) -> Output {
+    for _ in 0..TRIES {
+        assert_eq!(broker.corectl(&["unload", "long"]).code, 0);
+        let before = processes::programs(broker.pid());
+        let mut command = broker.corectl_command(&["run", "long", "Once", "-n", "4"]);
+        let run = command.stdout(Stdio::piped()).spawn().expect("corectl starts");
+        let new =
+            || processes::programs(broker.pid()).into_iter().find(|pid| !before.contains(pid));
+        let worker = processes::wait_for(GONE_WITHIN, new).expect("a worker");
+        let worker = Pid::from_raw(worker.cast_signed());
+        nix::sys::signal::kill(worker, Signal::SIGSTOP).expect("it runs");
+        let status = broker.corectl(&["status"]).lines.remove(0);
+        let loads = status["models"][0]["state"] == "loading";
+        if loads {
+            touch(&broker.install.model("long"));
+        }
+        nix::sys::signal::kill(worker, Signal::SIGCONT).expect("it is there");
+        let output = run.wait_with_output().expect("corectl ends");
+        if loads {
+            return output;
+        }
+    }
+    panic!("no worker was seen while it loads");
+}
+
+#[test]
+fn a_new_worker_serves_nobody_before_a_file_that_was_touched_is_read_again() {
+    let broker = Broker::with_long().expect("a broker");
+    // From now on a load is one process: the file was read, and looked at.
+    broker.load("long");
+    let mode = |file: &Path| {
+        fs::set_permissions(file, fs::Permissions::from_mode(0o640)).expect("changed");
+    };
+    let served = touched_while_it_loads(&broker, mode);
+    let text = String::from_utf8_lossy(&served.stdout).into_owned();
+    assert_eq!(text.matches("\"token\"").count(), 4, "it is what it was: {text}{}", broker.log());
+    let content = |file: &Path| {
+        let time = fs::metadata(file).and_then(|found| found.modified()).expect("a time");
+        let open = fs::OpenOptions::new().read(true).write(true).open(file).expect("opened");
+        let last = open.metadata().expect("a size").len() - 1;
+        let mut byte = [0];
+        open.read_exact_at(&mut byte, last).expect("read");
+        open.write_all_at(&[!byte[0]], last).expect("written");
+        open.set_modified(time).expect("set back");
+    };
+    let refused = touched_while_it_loads(&broker, content);
+    let text = String::from_utf8_lossy(&refused.stdout).into_owned();
+    assert!(text.contains("\"MODEL_CHANGED\"") && !text.contains("\"token\""), "{text}");
 }

@@ -1,17 +1,19 @@
 //! Requests that outlive their connection.
 
+mod command;
+mod readers;
+
 use std::time::Instant;
 
 use core_client::{
     Client, DetachTicket, Detached, Done, Event, Events, FinishReason, Generate, Params,
-    RequestError,
+    RequestError, Special,
 };
 use core_tests::harness::Broker;
 use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,
 };
-use serde_json::Value;
 
 use crate::{
     compare::same_to_a_border,
@@ -21,9 +23,11 @@ use crate::{
 /// Tokens of a request that is detached in its middle.
 const TOKENS: u32 = 400;
 const PROMPT: &str = "Once upon a time";
-/// Tokens of a request that leaves no memory for a second one to be kept: 384 bytes are set aside
-/// for each, of 256 MiB.
-const LARGE: u32 = 400_000;
+/// Tokens of a request that asks for as many as may be.
+const LARGE: u32 = 1 << 20;
+/// Answers that fill a context of 8,192 tokens, for each of which 384 bytes are set aside, in a
+/// session's share of 64 MiB.
+const SHARE_ANSWERS: usize = 21;
 
 /// Reads `tokens` of a request, detaches it, reads some more, and drops the connection.
 async fn left(broker: &Broker, tokens: usize) -> (Heard, Detached) {
@@ -34,8 +38,7 @@ async fn left(broker: &Broker, tokens: usize) -> (Heard, Detached) {
     heard.until(&mut events, |heard| heard.said.len() >= tokens).await;
     let detached = client.detach(&mut events).await.expect("a ticket");
     // What was on its way before the ticket is not kept: it has to be read here.
-    let first = first_kept(&refused(&client, detached.ticket, u32::MAX).await.1);
-    let enough = first.max(tokens + 20);
+    let enough = usize::try_from(detached.first).expect("few").max(tokens + 20);
     heard.until(&mut events, |heard| heard.said.len() >= enough).await;
     (heard, detached)
 }
@@ -49,6 +52,11 @@ fn compared() -> Generate {
 async fn adopt(client: &Client, detached: Detached, heard: &Heard) -> Events {
     let from = u32::try_from(heard.said.len()).expect("few");
     client.attach(detached.ticket, from).await.expect("it can be sent")
+}
+
+/// A request for as many tokens as may be.
+async fn large(client: &Client) -> Events {
+    client.generate(greedy("long", 8, LARGE)).await.expect("it can be sent")
 }
 
 /// How an attach that is refused ends.
@@ -151,22 +159,36 @@ fn nobody_comes_and_nothing_is_left() {
 }
 
 #[test]
-fn what_is_kept_is_counted_and_given_back() {
+fn what_is_kept_is_counted_for_its_session_and_given_back() {
     let broker = broker_with("detach_ms = 60000\n");
     talk(async {
-        let client = connect(&broker).await;
-        let ask = || client.generate(greedy("long", 8, LARGE));
-        let (mut one, mut two) = (ask().await.expect("sent"), ask().await.expect("sent"));
-        let detached = client.detach(&mut one).await.expect("a ticket");
-        let refusal = client.detach(&mut two).await.expect_err("no memory is left");
-        assert!(matches!(&refusal, RequestError::Refused(r) if r.code.name() == "MEMORY"));
+        let (client, other) = (connect(&broker).await, connect(&broker).await);
+        let (mut kept, mut tickets) = (Vec::new(), Vec::new());
+        let refusal = loop {
+            let mut events = large(&client).await;
+            match client.detach(&mut events).await {
+                Ok(detached) => tickets.push(detached.ticket),
+                Err(refusal) => break refusal.to_string(),
+            }
+            kept.push(events);
+        };
+        // Each is counted with what its context has room for, however much it asks for.
+        assert!((SHARE_ANSWERS..=SHARE_ANSWERS + 1).contains(&kept.len()), "{}", kept.len());
+        assert!(refusal.contains("of its 67108864"), "{refusal}");
+        // Neither others' tickets nor anybody's prompts have to do with that.
+        let mut theirs = large(&other).await;
+        other.detach(&mut theirs).await.expect("their own share");
+        let text = "a".repeat(500_000);
+        other.tokenize("long", &text, Special::Plain).await.expect("a large prompt");
+        let one = kept.remove(0);
         client.cancel(one.id()).await.expect("heard");
         let end = one.finish().await.expect("cancelled");
         let Event::Done(Done { usage, .. }) = end else { panic!("{end:?}") };
-        // Its end is kept for who has the ticket, and so is its memory.
-        let adopted = client.attach(detached.ticket, usage.completion_tokens).await.expect("sent");
+        let mut again = large(&client).await;
+        client.detach(&mut again).await.expect("there is memory again");
+        // Its end is kept for who has the ticket.
+        let adopted = client.attach(tickets[0], usage.completion_tokens).await.expect("sent");
         adopted.finish().await.expect("the same end");
-        client.detach(&mut two).await.expect("there is memory again");
     });
 }
 
@@ -180,11 +202,11 @@ fn who_adopts_it_takes_it_from_a_connection_that_lives() {
         let again = one.detach(&mut events).await.expect("another ticket");
         assert_eq!(refused(&other, detached.ticket, 1).await.0, "BAD_PARAMETER", "it is void");
         let (_, sentence) = refused(&other, again.ticket, 0).await;
-        assert!(sentence.contains("are kept from index"), "{sentence}");
+        let first = format!("are kept from index {} on", again.first);
+        assert!(again.first > 0 && sentence.contains(&first), "{sentence}");
         let mut adopted = other.attach(again.ticket, 10_000).await.expect("sent");
         assert!(adopted.next().await.expect("an end").is_err(), "nobody has read so far");
-        let first = u32::try_from(first_kept(&sentence)).expect("few");
-        let mut adopted = other.attach(again.ticket, first).await.expect("sent");
+        let mut adopted = other.attach(again.ticket, again.first).await.expect("sent");
         let token = tokio::time::timeout(PATIENCE, adopted.next()).await.expect("in time");
         assert!(matches!(token, Some(Ok(Event::Token { .. }))), "{token:?}");
         let end = events.finish().await.expect("its old name ends well");
@@ -214,35 +236,4 @@ fn what_cannot_be_detached_is_refused() {
         let refusal = client.detach(&mut events).await.expect_err("it is over");
         assert!(refusal.to_string().contains("no request of this name"), "{refusal}");
     });
-}
-
-#[test]
-fn corectl_leaves_a_run_and_reads_it_on() {
-    let broker = story_with("");
-    let run = ["run", "story", PROMPT, "-n", "400", "--temp", "0", "--ignore-eos", "--detach"];
-    let (left, whole) = (broker.corectl(&run), broker.corectl(&run[..run.len() - 1]));
-    assert_eq!(left.code, 0, "{left:?}");
-    let ticket = left.lines.last().expect("a line");
-    assert_eq!((&ticket["event"], &ticket["keep_ms"]), (&"detached".into(), &60_000.into()));
-    let from = ticket["from"].as_u64().expect("a number");
-    let ticket = ticket["ticket"].as_str().expect("a ticket");
-    let rest = broker.corectl(&["attach", ticket, "--from", &from.to_string()]);
-    assert_eq!(ids(&left.lines).len() as u64, from, "{left:?}");
-    let all = [ids(&left.lines), ids(&rest.lines)].concat();
-    assert_eq!(all, ids(&whole.lines), "{:?}", rest.lines.last());
-    assert_eq!(rest.lines.last().expect("an end")["event"], "done");
-}
-
-#[test]
-fn corectl_shows_all_of_what_is_over_before_it_is_left() {
-    let broker = story_with("");
-    // Its first token is its last, and both are told at once.
-    let left = broker.corectl(&["run", "story", PROMPT, "-n", "1", "--temp", "0", "--detach"]);
-    assert_eq!((left.code, ids(&left.lines).len()), (0, 1), "{left:?}");
-    assert_eq!(left.lines.last().expect("an end")["event"], "done");
-}
-
-fn ids(lines: &[Value]) -> Vec<u64> {
-    let tokens = lines.iter().filter(|line| line["event"] == "token");
-    tokens.map(|line| line["id"].as_u64().expect("an id")).collect()
 }

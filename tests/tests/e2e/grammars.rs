@@ -1,9 +1,15 @@
 //! Grammars are compiled before they reach the worker that serves.
 
-use std::time::{Duration, Instant};
+use std::{
+    fs,
+    time::{Duration, Instant},
+};
 
 use core_client::{FinishReason, Generate, Grammar};
-use core_tests::harness::Broker;
+use core_tests::{
+    gguf::{self, Shape},
+    harness::{Broker, Install},
+};
 use nix::{sys::signal::Signal, unistd::Pid};
 
 use crate::talk::{ask, connect, greedy, hear, talk};
@@ -83,5 +89,29 @@ fn a_request_is_cancelled_while_its_grammar_compiles() {
         assert!(!stuck.is_finished(), "the compiler was not stuck any more");
         let status = client.status().await.expect("a state");
         assert_eq!((status.requests.cancelled, status.queue.depth), (1, 0));
+    });
+}
+
+#[test]
+fn a_grammar_compiles_for_a_model_of_several_files_that_is_not_loaded() {
+    let install = Install::new().expect("an installation");
+    let split = Shape { split: Some(3), ..Shape::tiny() };
+    gguf::write_model(&split, &install.model("parts")).expect("a split model");
+    gguf::write_model(&Shape::tiny(), &install.model("adapted")).expect("a model");
+    gguf::write_adapter(&Shape::tiny(), 4, &install.model("lora")).expect("an adapter");
+    let adapters = "adapters = [{ file = \"lora.gguf\", scale = 0.5 }]";
+    let config = format!("[models.adapted]\n{adapters}\n");
+    fs::write(install.root().join("core.toml"), config).expect("written");
+    let broker = Broker::start(install, &[]).expect("a broker");
+    talk(async {
+        let client = connect(&broker).await;
+        for model in ["parts", "adapted"] {
+            for pattern in ["[a-z]{2,8}", "[a-z]{2,8}", "[0-9]{2,8}"] {
+                ask(&client, Generate { model: model.into(), ..regex(pattern) }).await.done();
+            }
+            client.unload(model).await.expect("sent").finish().await.expect("unloaded");
+            let again = Generate { model: model.into(), ..regex("[A-Z]{2,8}") };
+            ask(&client, again).await.done();
+        }
     });
 }

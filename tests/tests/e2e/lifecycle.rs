@@ -52,11 +52,7 @@ fn a_terminated_broker_finishes_what_runs() {
         .stdout(Stdio::piped())
         .spawn()
         .expect("corectl starts");
-    let busy = || {
-        let status = broker.corectl(&["status"]).lines.remove(0);
-        (status["workers"][0]["active"] == 1).then_some(())
-    };
-    processes::wait_for(Duration::from_secs(5), busy);
+    broker.wait_until_busy();
     broker.signal(Signal::SIGTERM);
     let output = run.wait_with_output().expect("corectl ends");
     let text = String::from_utf8_lossy(&output.stdout).into_owned();

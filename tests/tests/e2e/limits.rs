@@ -18,8 +18,6 @@ const TOUCH_BYTES: usize = 4096;
 const MARGIN_BYTES: u64 = 1 << 20;
 /// How long a thread may compute after the main thread stopped.
 const STOPS_WITHIN: Duration = Duration::from_millis(300);
-/// How long a stream may take to its first steps.
-const RUNS_WITHIN: Duration = Duration::from_secs(10);
 
 fn is_root() -> bool {
     let root = nix::unistd::geteuid().is_root();
@@ -105,15 +103,11 @@ fn a_worker_that_touches_more_than_it_was_granted_is_killed() {
     let broker = Broker::with_long().expect("a broker");
     let worker = broker.load("long");
     let run = broker
-        .corectl_command(&["run", "long", "Once", "-n", "8000", "--ignore-eos"])
+        .corectl_command(&["run", "long", "Once", "-n", "2000", "--ignore-eos"])
         .stdout(Stdio::piped())
         .spawn()
         .expect("corectl starts");
-    let busy = || {
-        let status = broker.corectl(&["status"]).lines.remove(0);
-        (status["workers"][0]["active"] == 1).then_some(())
-    };
-    processes::wait_for(RUNS_WITHIN, busy).expect("it runs");
+    broker.wait_until_busy();
     let limit = data_limit(worker).0.expect("a number");
     let tracee = Tracee::seize_running(worker).expect("seized");
     // Its other threads come to the end of what they were given, and wait.
@@ -128,8 +122,13 @@ fn a_worker_that_touches_more_than_it_was_granted_is_killed() {
     let output = run.wait_with_output().expect("corectl ends");
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     let last = text.lines().last().unwrap_or_default();
-    assert!(last.contains("\"MEMORY\"") && last.contains("granted"), "{last}\n{}", broker.log());
+    // One death may be chance: its request goes on with the next worker.
+    assert!(last.contains("\"done\""), "{last}\n{}", broker.log());
     assert!(!processes::alive(worker), "it lives on");
+    let status = broker.corectl(&["status"]).lines.remove(0);
+    assert_eq!(status["deaths"]["memory"], 1, "{}", status["deaths"]);
+    let told = status["models"][0]["last_death"].to_string();
+    assert!(told.contains("granted"), "{told}");
     let again = broker.corectl(&["run", "long", "Once", "-n", "4"]);
     assert_eq!(again.code, 0, "{again:?}");
 }

@@ -2,6 +2,7 @@
 
 use std::{
     fs,
+    io::Write as _,
     time::{Duration, Instant},
 };
 
@@ -113,6 +114,46 @@ fn it_ends_with_its_model() {
         let status = client.status().await.expect("a state");
         assert!(status.workers.is_empty(), "{:?}", status.workers.len());
         assert_eq!(status.deaths, DeathCounts::default());
+    });
+}
+
+#[test]
+fn it_does_not_serve_a_file_that_was_changed_under_it() {
+    let broker = with_standby();
+    talk(async {
+        let client = connect(&broker).await;
+        let (first, spare) = both(&client, 0).await;
+        let file = broker.install.model("story");
+        let mut open = fs::OpenOptions::new().append(true).open(&file).expect("opened");
+        open.write_all(&[0]).expect("written");
+        kill_worker(first.pid);
+        let fresh = |status: &Status| {
+            serving(status).is_some_and(|worker| ![first.pid, spare.pid].contains(&worker.pid))
+        };
+        // Until the broker has seen that, a request ends with MODEL_CHANGED or waits.
+        ask(&client, greedy("story", "Once", 4)).await;
+        let heard = ask(&client, greedy("story", "Once", 50)).await;
+        assert_eq!(heard.said.len(), 50, "{}", broker.log());
+        until(&client, fresh).await;
+    });
+}
+
+#[test]
+fn it_does_not_take_over_what_a_file_that_was_cut_ended() {
+    let broker = story_with("[models.story]\nstandby = true\nweights = \"shared\"\n");
+    talk(async {
+        let client = connect(&broker).await;
+        both(&client, 0).await;
+        let events = client.generate(greedy("story", "Once", 400)).await;
+        let mut events = events.expect("it can be sent");
+        let mut heard = Heard::new(Instant::now());
+        heard.until(&mut events, |heard| heard.said.len() >= 5).await;
+        let file = broker.install.model("story");
+        let open = fs::OpenOptions::new().write(true).open(&file).expect("opened");
+        open.set_len(4096).expect("cut");
+        assert_eq!(heard.rest(events).await.refusal().0, "MODEL_CHANGED");
+        let log = broker.log();
+        assert!(log.contains("SIGBUS") && !log.contains("the spare serves"), "{log}");
     });
 }
 

@@ -10,12 +10,14 @@ use core_wire::{
     },
     code::Code,
     handshake,
-    ids::{JobId, RequestId, SessionId},
+    ids::{DetachTicket, JobId, RequestId, SessionId},
     worker::{
         Chunk, Claim, Ended, Failed, FailedCause, Inspected, Locked, ModelFacts, Needs, Ready,
         Refused, Started, Step, StepToken, ToBroker,
     },
 };
+
+use crate::messages;
 
 /// All corpora together.
 const BYTES_MAX: usize = 200 << 10;
@@ -100,6 +102,8 @@ pub(crate) fn requests() -> Vec<Request> {
         Request::Restore { model: model(), name: "c".into() },
         Request::Publish { model: model(), prompt: text() },
         Request::Withdraw { model: model() },
+        Request::Detach { target: "r1".into() },
+        Request::Attach { ticket: DetachTicket([9; 16]), from: 300 },
     ];
     all.extend(prompts.map(generate));
     all
@@ -147,6 +151,8 @@ fn all() -> BTreeMap<&'static str, Vec<Vec<u8>>> {
     vocab.extend(fs::read(&path).expect("it reads"));
     BTreeMap::from([
         ("records", records().into_iter().map(record).collect()),
+        ("orders", messages::orders().into_iter().map(record).collect()),
+        ("answers", messages::answers()),
         ("frames", frames(SessionId([7; 16]))),
         ("handshake", handshakes()),
         ("config", configs()),

@@ -10,7 +10,7 @@ use std::{
 
 use core_tests::{gguf::rng::SplitMix, harness::Install};
 use core_wire::{
-    client::ClientFrame,
+    client::{ClientFrame, ServerFrame},
     frame::{self, HEADER_BYTES},
     handshake::{self, CHALLENGE_BYTES, HELLO_BYTES, MAC_BYTES, REFUSAL_BYTES},
     ids::SessionId,
@@ -19,7 +19,7 @@ use core_wire::{
     worker::{ToBroker, ToWorker},
 };
 
-use crate::{corpora, mutator::mutate, number};
+use crate::{corpora, messages, mutator::mutate, number};
 
 /// Seconds for each decoder.
 const SECONDS: u64 = 10;
@@ -29,7 +29,12 @@ const BATCH: usize = 256;
 const EXIT_CONFIG: i32 = 78;
 
 /// Tries mutated seeds until the time is over; `judge` answers whether one was accepted.
-fn fuzz(name: &str, seeds: &[Vec<u8>], batch: usize, mut judge: impl FnMut(&[u8]) -> bool) {
+pub(crate) fn fuzz(
+    name: &str,
+    seeds: &[Vec<u8>],
+    batch: usize,
+    mut judge: impl FnMut(&[u8]) -> bool,
+) {
     let limit = Duration::from_secs(number("CORE_FUZZ_SECONDS").unwrap_or(SECONDS));
     let began = Instant::now();
     let mut noise = SplitMix::new(0x6675_7a7a, seeds.len() as u64);
@@ -95,13 +100,43 @@ fn records_of_a_worker() {
         let Some((&kind, payload)) = bytes.split_first() else {
             return false;
         };
-        // The worker's own decoder as well: the broker is not hostile, but it may be broken.
-        let _ = ToWorker::decode(kind, payload);
         let Ok(read) = ToBroker::read(kind, Untrusted::new(payload)) else {
             return false;
         };
         let (kind, written) = read.encode().expect("it encodes");
         same(&read, ToBroker::read(kind, Untrusted::new(&written)).ok());
+        true
+    });
+}
+
+/// The worker's own decoder: the broker is not hostile, but it may be broken.
+#[test]
+fn records_for_a_worker() {
+    let seeds: Vec<_> =
+        messages::orders().into_iter().map(|(kind, rest)| [vec![kind], rest].concat()).collect();
+    fuzz("records for a worker", &seeds, BATCH, |bytes| {
+        let Some((&kind, payload)) = bytes.split_first() else {
+            return false;
+        };
+        let Ok(read) = ToWorker::decode(kind, payload) else {
+            return false;
+        };
+        let (kind, written) = read.encode().expect("it encodes");
+        same(&read, ToWorker::decode(kind, &written).ok());
+        true
+    });
+}
+
+/// The client's decoder: whoever holds the token may still be a broken broker.
+#[test]
+fn server_frames() {
+    fuzz("server frames", &messages::answers(), BATCH, |bytes| {
+        let Ok(read) = frame::read_body::<ServerFrame>(bytes) else {
+            return false;
+        };
+        let mut written = Vec::new();
+        frame::append(&read, SERVER_FRAME_BYTES_MAX, &mut written).expect("it encodes");
+        same(&read, frame::read_body(&written[HEADER_BYTES..]).ok());
         true
     });
 }

@@ -8,10 +8,13 @@
 #![expect(clippy::print_stdout, reason = "what is printed is the result")]
 
 mod clients;
+mod contexts;
 mod corpora;
 mod decoders;
 mod files;
 mod frames;
+mod idlers;
+mod messages;
 mod mutations;
 mod mutator;
 

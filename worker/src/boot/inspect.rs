@@ -1,10 +1,10 @@
 //! A throwaway process that says what a model is and what a worker for it would take.
 //!
 //! It reads the same hostile files as one that serves, so it is locked down in the same way; it
-//! leaves with its answer and never sees a prompt.
+//! leaves with its answer and never sees a prompt. One that tells of GPUs is given no file.
 
 use core_wire::worker::{
-    FailedCause, Inspected, ToBroker,
+    FailedCause, Inspected, ModelFacts, Needs, ToBroker,
     config::{Load, Serve},
 };
 use llama_cpp_2::llama_backend::LlamaBackend;
@@ -41,6 +41,10 @@ fn look(booted: &mut Booted, plan: &Serve) -> Result<Inspected, NoModel> {
     let adapters = booted.models.bytes_from(plan.parts.into());
     let _times = serve::locked(booted, plan)?;
     let backend = serve::start()?;
+    if plan.load == Load::Nothing {
+        let (facts, needs) = (ModelFacts::default(), Needs::default());
+        return Ok(Inspected { facts, needs, devices: devices() });
+    }
     let mut model = load::load(backend, &ModelFiles::source(plan, Run::Dry), &mut |_| true)?;
     let found = Found {
         heap: heap_bytes(),
@@ -55,7 +59,7 @@ fn look(booted: &mut Booted, plan: &Serve) -> Result<Inspected, NoModel> {
     let serving = Plan::new(plan, &model);
     let facts = facts::facts(&model, Some(&serving), serve::known(&Tokenizer::new(&model)));
     let found = dry_run(backend, &model, &serving, Found { adapters, ..found })?;
-    Ok(Inspected { facts, needs: found.needs(), devices: devices() })
+    Ok(Inspected { facts, needs: found.needs(), devices: Vec::new() })
 }
 
 /// Makes the contexts that a worker would have, and asks what they take.

@@ -21,7 +21,8 @@ use core_policy::{
 };
 use core_ring::AttachError;
 use core_wire::worker::{
-    Failed, FailedCause, Locked, Purpose, ToBroker, ToWorker, WorkerConfig, config::Serve,
+    Failed, FailedCause, Locked, Purpose, ToBroker, ToWorker, WorkerConfig,
+    config::{Load, Serve},
 };
 use thiserror::Error;
 
@@ -164,7 +165,7 @@ impl Booted {
     fn lock(&mut self, plan: &Serve) -> Result<(), NoModel> {
         let files = self.models.count();
         let named = usize::from(plan.parts) + plan.adapters.len();
-        if plan.parts == 0 || files != named {
+        if (plan.parts == 0) != (plan.load == Load::Nothing) || files != named {
             let message = format!("{files} model files came, CONFIG names {named}");
             return Err(failed(FailedCause::Lockdown, message));
         }

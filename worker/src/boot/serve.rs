@@ -62,6 +62,10 @@ pub(super) fn serve(mut booted: Booted, plan: &Serve) -> Result<(), BootEnd> {
             serve_encoder(link, backend, model, last, plan)
         }
         Load::Weights => serve_weights(link, backend, model, last, plan),
+        Load::Nothing => {
+            let reason = failed(FailedCause::Model, "nothing is loaded, so nothing is served");
+            Err(tell(&mut link, reason))
+        }
     }
 }
 

@@ -2,14 +2,19 @@
 //! CONFIG names is the CPU variant once more, which is one, so that the profile is chosen and the
 //! CPU computes under it. What a driver needs of it only a device can show.
 
+use std::path::Path;
+
 use core_policy::{
     profile::Profile,
     report::{Achieved, Required, Row, layer},
     verify::{self, Expect},
 };
-use core_wire::worker::{Claim, ToWorker, config::Serve};
+use core_wire::worker::{
+    Claim, ModelFacts, Purpose, ToBroker, ToWorker,
+    config::{Load, Serve},
+};
 
-use crate::player::{Worker, greedy, model, serve};
+use crate::player::{Worker, greedy, made::inspect, model, serve};
 
 const STORY: &str = "Mira gave the red kite to Tom. Now Tom has the";
 
@@ -66,4 +71,32 @@ fn under_it_a_worker_is_seen_as_locked_down_and_serves_the_same() {
     gpu.tell(&ToWorker::Stop);
     let (status, log) = gpu.end();
     assert_eq!((status.code(), log.as_str()), (Some(0), ""));
+}
+
+#[test]
+fn who_tells_of_gpus_is_given_no_file_and_who_is_given_one_tells_of_none() {
+    let nothing = |plan: &mut Serve| {
+        with_back_end(plan);
+        (plan.load, plan.parts) = (Load::Nothing, 0);
+    };
+    let told = inspect(&[], nothing).unwrap();
+    assert_eq!((told.facts, told.devices), (ModelFacts::default(), Vec::new()));
+    let file = model();
+    let changes: [(&[&Path], &dyn Fn(&mut Serve)); 4] = [
+        (&[&file], &nothing),
+        (&[], &with_back_end),
+        (&[&file], &|plan| plan.load = Load::Nothing),
+        (&[], &|plan| plan.parts = 0),
+    ];
+    for (files, change) in changes {
+        let Purpose::Serve(plan) = serve(change) else {
+            panic!("the plan of a test is to serve");
+        };
+        match Worker::start(Purpose::Inspect(plan), files).hear() {
+            ToBroker::Failed(failed) => {
+                assert!(failed.message.contains("model files came"), "{}", failed.message);
+            }
+            other => panic!("a refusal was due, not {other:?}"),
+        }
+    }
 }

@@ -39,15 +39,30 @@ impl Gate {
     }
 
     fn frames(&self) -> Vec<ServerFrame> {
-        let all: Vec<u8> = self.writes.borrow().concat();
-        let mut rest = all.as_slice();
-        let mut frames = Vec::new();
-        while let Some((header, body)) = rest.split_first_chunk::<HEADER_BYTES>() {
-            let length = usize::try_from(u32::from_le_bytes(*header)).unwrap();
-            frames.push(frame::read_body(&body[..length]).unwrap());
-            rest = &body[length..];
-        }
-        frames
+        frames_of(&self.writes.borrow().concat())
+    }
+}
+
+fn frames_of(mut rest: &[u8]) -> Vec<ServerFrame> {
+    let mut frames = Vec::new();
+    while let Some((header, body)) = rest.split_first_chunk::<HEADER_BYTES>() {
+        let length = usize::try_from(u32::from_le_bytes(*header)).unwrap();
+        frames.push(frame::read_body(&body[..length]).unwrap());
+        rest = &body[length..];
+    }
+    frames
+}
+
+impl Outbox {
+    /// Takes what is queued, as a client does that reads.
+    pub(crate) fn read_all(&self) -> Vec<Event> {
+        let bytes = {
+            let mut queue = self.0.queue.borrow_mut();
+            queue.frames = 0;
+            std::mem::take(&mut queue.bytes)
+        };
+        self.0.room.notify_waiters();
+        frames_of(&bytes).into_iter().map(|frame| frame.event).collect()
     }
 }
 

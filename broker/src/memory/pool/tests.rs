@@ -18,6 +18,7 @@ fn a_grant_covers_the_needs_a_margin_and_a_saved_context() {
     let grant = Grant::of_model(&needs(), 2, 60 * MIB);
     assert_eq!(grant.private_bytes(), (200 + 125 + 16 + 60) * MIB);
     assert_eq!(grant.total_bytes(), grant.private_bytes() + 800 * MIB);
+    assert_eq!(grant.state_bytes(), 60 * MIB);
     let small = Grant::of_model(&needs(), 2, 1 << 40);
     assert_eq!(small.private_bytes() - grant.private_bytes(), 40 * MIB, "no larger than cells");
     assert_eq!(grant.data_max_bytes() - grant.private_bytes(), (3 * 8 + 64) * MIB);

@@ -1,4 +1,4 @@
-use super::Resident;
+use super::{OomKills, Resident, oom_kills_of, read_oom_kills};
 
 #[test]
 fn what_is_shared_is_not_its_own() {
@@ -14,4 +14,21 @@ fn what_is_shared_is_not_its_own() {
     let grown = Resident::of(std::process::id()).expect("this process runs");
     assert!(grown.private >= own.private + (128 << 20), "{own:?} {grown:?}");
     drop(touched);
+}
+
+#[test]
+fn the_kernels_counter_is_found_and_compared_with_the_look_before_the_last() {
+    let vmstat = "pgfault 1\noom_kill 8\nnuma_hit 3\n";
+    assert_eq!(oom_kills_of(vmstat), Some(8));
+    for bad in ["", "oom_kill", "oom_kill x\n", "drop_oom_kill 8\n"] {
+        assert_eq!(oom_kills_of(bad), None, "{bad}");
+    }
+    assert!(read_oom_kills().is_some(), "this kernel tells");
+    // The look between the counter and the process's end does not hide that it moved.
+    let late = OomKills { before: Some(8), last: Some(9) };
+    assert!(late.moved_to(Some(9)));
+    let still = OomKills { before: Some(9), last: Some(9) };
+    assert!(!still.moved_to(Some(9)) && still.moved_to(Some(10)));
+    assert!(!still.moved_to(None), "what cannot be read says nothing");
+    assert!(!OomKills { before: None, last: None }.moved_to(Some(1)));
 }

@@ -10,7 +10,11 @@ use core_wire::code::Code;
 use super::{Content, Files, Look, Names};
 use crate::{
     config::{Adapter, ModelConfig},
-    models::{loader::Folder, registry::Source},
+    models::{
+        hash::{Hasher, combined},
+        loader::Folder,
+        registry::Source,
+    },
 };
 
 fn source(file: &str, parts: Option<u32>, adapters: usize) -> Source {
@@ -140,4 +144,31 @@ fn another_byte_of_the_same_size_is_seen_by_its_time() {
     put(dir.path(), "m-00001-of-00002", "FIRST");
     assert_eq!(fs::metadata(part).unwrap().len(), 5);
     assert!(matches!(files.look(), Look::Changed { .. }));
+}
+
+#[test]
+fn adapters_are_told_with_how_strongly_they_are_applied() {
+    let (_dir, fd, names) = split();
+    let files = Files::open(Folder::models(fd.as_fd()), &names).unwrap();
+    assert_eq!(files.adapters(), [("lora/0.gguf".to_owned(), 0.5)]);
+    assert_eq!(files.without_adapters().adapters(), []);
+}
+
+#[tokio::test]
+async fn a_model_of_several_files_is_known_once_all_of_them_are() {
+    let (dir, fd, names) = split();
+    let files = Files::open(Folder::models(fd.as_fd()), &names).unwrap();
+    let mut hasher = Hasher::start().unwrap();
+    assert_eq!(hasher.known_of(&Content::default()), None, "nothing is no model");
+    let (folder, mut digests) = (fd.as_fd(), Vec::new());
+    for (fd, &stamp) in files.fds().iter().zip(files.stamps()) {
+        assert_eq!(hasher.known_of(&names.content(folder)), None);
+        let digest = hasher.hash(fd.try_clone().unwrap()).await.unwrap().unwrap();
+        hasher.remember(stamp, digest);
+        digests.push(digest);
+    }
+    // What a worker of it is known by, and so what a grammar compiles for.
+    assert_eq!(hasher.known_of(&names.content(folder)), Some(combined(&digests)));
+    fs::remove_file(dir.path().join("lora/0.gguf")).unwrap();
+    assert_eq!(hasher.known_of(&names.content(folder)), None, "its adapter is gone");
 }

@@ -95,3 +95,17 @@ fn what_leads_out_of_tokenizers_is_told_with_its_name() {
     assert_eq!(refusal.code, Code::ModelPath);
     assert!(refusal.message.contains("tokenizers/"), "{}", refusal.message);
 }
+
+#[test]
+fn a_file_that_would_be_hashed_for_days_is_refused_with_the_limit() {
+    let (dir, fd) = directory();
+    put(dir.path(), "hole.gguf", b"x");
+    let file = fs::OpenOptions::new().write(true).open(dir.path().join("hole.gguf")).unwrap();
+    file.set_len(BYTES_MAX.unsigned_abs()).unwrap();
+    assert!(open(Folder::models(fd.as_fd()), "hole.gguf").is_ok());
+    file.set_len(BYTES_MAX.unsigned_abs() + 1).unwrap();
+    let refusal = open(Folder::models(fd.as_fd()), "hole.gguf").unwrap_err();
+    assert_eq!(refusal.code, Code::ModelPath);
+    assert!(refusal.message.contains("hole.gguf has 4398046511105 bytes"), "{}", refusal.message);
+    assert!(refusal.message.contains(&BYTES_MAX.to_string()), "{}", refusal.message);
+}

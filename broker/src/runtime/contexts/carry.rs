@@ -83,9 +83,8 @@ impl Core {
     ) -> Result<(), Refusal> {
         let live = self.live.get_mut(&ticket).ok_or_else(lost)?;
         let worker = self.workers.get_mut(&id).ok_or_else(lost)?;
-        if !worker.is_awaited() {
-            worker.alive_at = Instant::now();
-        }
+        let want = Want::Count { bytes: restored.state.len() };
+        worker.expects(want, Instant::now());
         live.file_bytes = restored.file_bytes;
         let domain = Some(live.session.domain);
         worker.domains.extend(domain);
@@ -95,7 +94,7 @@ impl Core {
         let queued = worker.feed.push_state(head, &held);
         let (outbox, name) = (live.outbox.clone(), live.id.clone());
         let listener = Listener { ticket, outbox, id: name, choice: 0, journal: None };
-        worker.ledger.submit(job, Want::Count, Emitted::default(), listener);
+        worker.ledger.submit(job, want, Emitted::default(), listener);
         worker.sent(queued);
         self.demand(id);
         Ok(())
@@ -113,9 +112,8 @@ impl Core {
             // Nobody wants it any more.
             return self.drive(Event::JobEnded { job, end: End::Answered });
         };
-        let bytes_max = self.setup.config.cache.context_bytes_max;
         if answered.answer.len() != answered.length {
-            let end = End::Refused(too_large(answered.length, bytes_max));
+            let end = End::Refused(too_large(answered.length, answered.want.state_bytes()));
             self.drive(Event::JobEnded { job, end });
             return self.demand(id);
         }
@@ -132,10 +130,13 @@ impl Core {
                 return self.drive(Event::JobEnded { job, end: End::Refused(refusal) });
             }
         };
-        let live = self.live.get(&ticket);
-        let held = live.and_then(|live| match &live.ask {
-            Ask::Job(work) => Some(work.prompt.clone()),
-            Ask::Place(_) | Ask::Drain => None,
+        let live = self.live.get_mut(&ticket);
+        let held = live.and_then(|live| {
+            live.writes = true;
+            match &live.ask {
+                Ask::Job(work) => Some(work.prompt.clone()),
+                Ask::Place(_) | Ask::Drain => None,
+            }
         });
         spawn_local(async move {
             let written = said(writing).await;
@@ -163,16 +164,19 @@ impl Core {
         tokens: u32,
         written: Result<Taken, Refusal>,
     ) {
-        let end = match written {
+        let (answer, end) = match written {
             Ok(Taken { file_bytes: bytes, saved_bytes }) => {
                 self.contexts.saved_bytes = saved_bytes;
-                if let Some(live) = self.live.get_mut(&ticket) {
-                    live.answer = Some(ToClient::Context(ContextInfo { tokens, bytes }));
-                }
-                End::Answered
+                (ToClient::Context(ContextInfo { tokens, bytes }), End::Answered)
             }
-            Err(refusal) => End::Refused(refusal),
+            Err(refusal) => (ToClient::Error(refusal.clone()), End::Refused(refusal)),
         };
+        let mut job = job;
+        if let Some(live) = self.live.get_mut(&ticket) {
+            // Another job by now, or none, where its worker was lost meanwhile.
+            job = live.job.map_or(job, |(_, job)| job);
+            live.answer = Some(answer);
+        }
         self.drive(Event::JobEnded { job, end });
     }
 }
@@ -196,7 +200,7 @@ fn tokens_of_state(state: &[u8], facts: &ModelFacts) -> Option<u32> {
     (known && (1..=facts.n_ctx).contains(&count)).then_some(count)
 }
 
-fn too_large(bytes: usize, max: u64) -> Refusal {
+fn too_large(bytes: usize, max: usize) -> Refusal {
     let message = format!(
         "the context takes {bytes} bytes and one may take {max}: raise `[cache] context_mib`, or \
          save a shorter one"
@@ -204,6 +208,6 @@ fn too_large(bytes: usize, max: u64) -> Refusal {
     Refusal::new(Code::Memory, message)
 }
 
-fn lost() -> Refusal {
+pub(super) fn lost() -> Refusal {
     Refusal::new(Code::WorkerLost, "the worker or the request of a saved context is gone").after(0)
 }

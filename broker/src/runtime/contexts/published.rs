@@ -17,10 +17,10 @@ use crate::{
         Core,
         arrive::Caller,
         check::{Checked, Place, tokens_of},
-        live::{Ask, Work},
+        live::{Ask, Live, Work},
         worker::Stage,
     },
-    scheduler::{Bound, Cost, End, Event, Part, Task, Ticket, WorkerId},
+    scheduler::{Bound, Cost, End, Event, LineId, Part, Task, Ticket, WorkerId},
     workers::{feed::Held, link::Want},
 };
 
@@ -34,6 +34,15 @@ pub(super) struct Published {
     /// Counted with the prompts that are held, for as long as it is published.
     prompt: Rc<Held>,
     tokens: u32,
+}
+
+/// Which requests of the broker's own make another one for the same prefix needless.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum OnTheWay {
+    /// Those that wait for a worker.
+    Waits,
+    /// Also those that one has.
+    WaitsOrRuns,
 }
 
 impl Core {
@@ -100,14 +109,23 @@ impl Core {
         if let Some(worker) = worker.and_then(|worker| self.workers.get_mut(&worker)) {
             worker.say(&ToWorker::Forget(DomainId::PUBLIC));
         }
-        self.publish_again(model);
+        // What this worker computes by now may be forgotten with the rest.
+        self.publish_unless(model, OnTheWay::Waits);
     }
 
     /// Gives a new worker what was published for its model, ahead of those who wait for it. They
     /// are requests of the broker's own, so they wait for a slot and for cores like any other.
     pub(in crate::runtime) fn publish_again(&mut self, model: &ModelId) {
+        // One that was lost with a worker waits, or was given to the next one already: it is the
+        // same request, and a second one would be computed for nothing, after each loss one more.
+        self.publish_unless(model, OnTheWay::WaitsOrRuns);
+    }
+
+    fn publish_unless(&mut self, model: &ModelId, on_the_way: OnTheWay) {
+        let line = self.registry.line(model.clone(), Part::Whole);
         let published = self.contexts.published.get(model).into_iter().flatten();
-        let prompts: Vec<_> = published.map(|one| (one.prompt.clone(), one.tokens)).collect();
+        let missing = published.filter(|one| !self.is_on_the_way(&line, one, on_the_way));
+        let prompts: Vec<_> = missing.map(|one| (one.prompt.clone(), one.tokens)).collect();
         for (prompt, tokens) in prompts {
             self.contexts.given += 1;
             let name = format!("published-{}", self.contexts.given);
@@ -130,19 +148,37 @@ impl Core {
         }
     }
 
+    /// Whether a request of the broker's own is going to give the worker of a line this prefix.
+    fn is_on_the_way(&self, line: &LineId, one: &Published, on_the_way: OnTheWay) -> bool {
+        self.live.iter().any(|(&ticket, live)| {
+            let Ask::Job(work) = &live.ask else {
+                return false;
+            };
+            let counts = live.job.is_none() || on_the_way == OnTheWay::WaitsOrRuns;
+            let own = live.session.domain == DomainId::PUBLIC;
+            let same = counts && own && work.prompt.is_same(&one.prompt);
+            same && self.scheduler.line_of(ticket) == Some(line)
+        })
+    }
+
     /// Opens the session of what the broker asks by itself.
     pub(in crate::runtime) fn open_own_session(&mut self) {
         self.drive(Event::Opened(OWN));
     }
 
-    /// A request of the broker's own ended.
-    pub(in crate::runtime) fn own_ended(end: &End) {
+    /// A request of the broker's own ended. A prefix that kills workers is published no longer: it
+    /// would kill each new one.
+    pub(in crate::runtime) fn own_ended(&mut self, live: &Live, end: &End) {
         match end {
             End::Answered | End::Placed | End::Drained | End::Unheard => {}
             End::Generated(_) => tracing::warn!("a published prefix was cancelled"),
             End::Refused(refusal) => {
                 let (code, reason) = (refusal.code.name(), &refusal.message);
                 tracing::warn!(code, reason, "a new worker is without a published prefix");
+                if let (Code::Quarantined, Ask::Job(work)) = (refusal.code, &live.ask) {
+                    let all = self.contexts.published.values_mut();
+                    all.for_each(|of| of.retain(|one| !one.prompt.is_same(&work.prompt)));
+                }
             }
         }
     }

@@ -1,7 +1,7 @@
 //! Somebody comes with a ticket.
 
 use core_wire::{
-    client::{Done, Event as ToClient, FinishReason},
+    client::Event as ToClient,
     code::{Code, Refusal},
     ids::{DetachTicket, RequestId},
 };
@@ -50,7 +50,8 @@ impl Core {
     /// Does it.
     ///
     /// # Errors
-    /// `BAD_PARAMETER`: nobody who asks learns whether there ever was such a ticket.
+    /// `BAD_PARAMETER`: nobody who asks learns whether there ever was such a ticket. `QUEUE_FULL`
+    /// where the session has too many that wait; the ticket stays good.
     fn attach(
         &mut self,
         conn: ConnId,
@@ -64,6 +65,9 @@ impl Core {
         let journal = self.kept.requests.get(&ticket).map(|keep| keep.journal.clone());
         let journal = journal.ok_or_else(no_ticket)?;
         within(from, &journal)?;
+        self.scheduler.may_move(ticket, conn)?;
+        // Who has read it so far may still have to be told, also of one that has ended.
+        journal.leave_reader(self.live.get(&ticket).map(|live| (live.usage, live.timings)));
         if let Some(keep) = self.kept.requests.remove(&ticket) {
             self.take_along(ticket, conn, id, keep.home);
         }
@@ -77,13 +81,6 @@ impl Core {
     /// Moves a request to the session that adopts it. Its cache domain goes with it, for it alone:
     /// that is forgotten when the request has ended ([`Core::forget_unless_used`]).
     fn take_along(&mut self, ticket: Ticket, conn: ConnId, id: &RequestId, home: Home) {
-        if let (Home::Session(_), Some(live)) = (home, self.live.get(&ticket)) {
-            // The session that detached it still lives: there it is over.
-            let (usage, timings) = (live.usage, live.timings);
-            let done = Done { finish_reason: Some(FinishReason::Cancelled), usage, timings };
-            // One that is gone hears nothing; one that is full is closed by its outbox.
-            let _ = live.outbox.send(&live.id, &ToClient::Done(done));
-        }
         self.drive(Event::Moved { ticket, conn, id: id.clone() });
         if let Home::Nobody(nobody) = home {
             self.drive(Event::Closed(nobody));

@@ -1,13 +1,28 @@
-use super::{adopt::within, *};
-use crate::{config::Config, ipc::Outbox, memory::Budget};
+use std::{rc::Weak, time::Duration};
+
+use core_wire::{
+    code::Code,
+    ids::JobId,
+    worker::{Locked, ModelFacts, Ready, Started, Step, StepToken, ToBroker},
+};
+
+use super::{adopt::within, ticket::passed_on, *};
+use crate::{
+    config::Config,
+    runtime::journal::Owner,
+    workers::link::{Emitted, Ledger, Role, Want},
+};
 
 const SECRET: DetachTicket = DetachTicket([9; 16]);
 
+const ONE: DomainId = DomainId(1);
+
 fn keep(secret: DetachTicket, peer_uid: u32, until_ms: Option<u64>) -> Keep {
-    let (budget, id) = (Budget::of_prompts(), RequestId::try_from(NAME.to_owned()).unwrap());
+    let (mut shares, id) = (Shares::of_answers(), RequestId::try_from(NAME.to_owned()).unwrap());
     let outbox = Outbox::new(Config::default().outbox);
-    let journal = Journal::new(budget.charge(1).unwrap(), 3, outbox, id);
-    Keep { secret, peer_uid, journal, home: Home::Over, until_ms }
+    let owner = Owner::new(Weak::new(), Ticket(1), Duration::ZERO);
+    let journal = Journal::new(shares.charge(ONE, 1).unwrap(), 3, (outbox, id), owner);
+    Keep { secret, peer_uid, domain: ONE, journal, home: Home::Over, until_ms }
 }
 
 #[test]
@@ -40,4 +55,49 @@ fn what_is_not_kept_is_said_with_its_bounds() {
         assert_eq!(refusal.code, Code::BadParameter);
         assert!(refusal.message.contains("from index 3"), "{}", refusal.message);
     }
+}
+
+#[test]
+fn a_session_that_detaches_all_it_may_leaves_tickets_to_others() {
+    let mut kept = Kept::default();
+    for number in 0..64 {
+        assert_eq!(kept.has_room(ONE), Ok(()));
+        kept.requests.insert(Ticket(number), keep(SECRET, 1000, None));
+    }
+    let refusal = kept.has_room(ONE).unwrap_err();
+    assert_eq!(refusal.code, Code::Memory);
+    assert!(refusal.message.contains("64 requests of this session"), "{}", refusal.message);
+    assert_eq!(kept.has_room(DomainId(2)), Ok(()));
+    for number in 64..256 {
+        let domain = DomainId(number / 64 + 1);
+        kept.requests.insert(Ticket(number), Keep { domain, ..keep(SECRET, 1000, None) });
+    }
+    assert!(kept.has_room(DomainId(9)).unwrap_err().message.contains("256 of all sessions"));
+}
+
+#[test]
+fn what_a_worker_said_in_a_lie_does_not_count_as_told() {
+    let job = JobId(5);
+    let mut ledger = Ledger::new(Role::Serve { n_ctx: 64, slots: 1 });
+    let hear = |ledger: &mut Ledger<()>, record: ToBroker| {
+        let (kind, payload) = record.encode().unwrap();
+        ledger.hear(kind, &payload).map(|_| ())
+    };
+    hear(&mut ledger, ToBroker::Locked(Locked { claims: Vec::new() })).unwrap();
+    let facts = ModelFacts { n_ctx: 64, n_vocab: 100, slots: 1, ..ModelFacts::default() };
+    let ready = Ready { facts, claims: Vec::new(), threads: 1, locked_us: 1, load_us: 1 };
+    hear(&mut ledger, ToBroker::Ready(ready)).unwrap();
+    let mut before = Emitted::default();
+    before.push(7);
+    assert_eq!(passed_on::<()>(&before, None), 1, "no worker has it");
+    ledger.submit(job, Want::Tokens { max: 9, logprobs: None }, before, ());
+    let started = Started { job, prompt_tokens: 4, cached_tokens: 0 };
+    hear(&mut ledger, ToBroker::Started(started)).unwrap();
+    let token = |token| StepToken { job, token, text: String::new(), logprob: None, top: vec![] };
+    let tokens = vec![token(1), token(2)];
+    let lie = Step { step: 1, tokens, ended: Vec::new(), parked: Vec::new() };
+    hear(&mut ledger, ToBroker::Step(lie)).unwrap_err();
+    let held = ledger.job_mut(job).unwrap();
+    assert_eq!(held.sent, 2, "the first was counted before the second was found");
+    assert_eq!(passed_on(&Emitted::default(), Some(&*held)), 1, "and passed on to nobody");
 }

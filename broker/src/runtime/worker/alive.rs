@@ -44,7 +44,7 @@ impl Worker {
     }
 
     /// Whether it can be expected to go on with such a job: without cores it computes nothing.
-    fn owes(&self, want: Want) -> bool {
+    pub(super) fn owes(&self, want: Want) -> bool {
         match self.cores {
             Cores::Without { .. } => !want.computes(),
             Cores::With | Cores::Asked { .. } => true,
@@ -52,9 +52,10 @@ impl Worker {
     }
 
     /// Since when its next word is waited for. A worker that was taken over can show signs of life
-    /// for ever, so they do not count for a job that it only has to let go of.
+    /// for ever, so they do not count for a job that it only has to let go of. A brief one ends by
+    /// itself, in its own time.
     pub(super) fn waited_since(&self) -> Instant {
-        let left = self.ledger.left_since(|want| self.owes(want));
+        let left = self.ledger.left_since(|want| want.computes() && self.owes(want));
         left.map_or(self.alive_at, |left| left.min(self.alive_at))
     }
 }

@@ -9,7 +9,10 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::{Stage, Worker};
-use crate::{memory::watch::Resident, workers::recover::Verdict};
+use crate::{
+    memory::watch::{OomKills, Resident},
+    workers::recover::Verdict,
+};
 
 /// Time between two looks: one takes some 10 us, and the kernel's limit holds meanwhile.
 const LOOK_EACH: Duration = Duration::from_secs(1);
@@ -31,6 +34,11 @@ impl Worker {
     pub(in crate::runtime) fn check_memory(&mut self, now: Instant) {
         if self.memory_due().is_none_or(|due| due > now) {
             return;
+        }
+        match now - self.memory_at > 2 * LOOK_EACH {
+            // It was idle: what happened since is not about what it was given now.
+            true => self.oom_kills = OomKills::now(),
+            false => self.oom_kills.look(),
         }
         self.memory_at = now;
         // One that cannot be looked at is gone; its task will hear of that.

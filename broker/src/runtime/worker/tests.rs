@@ -17,11 +17,11 @@ use crate::{
     workers::link::{Emitted, Role, Want},
 };
 
-const JOB: JobId = JobId(1);
-const TOKENS: Want = Want::Tokens { max: 10, logprobs: None };
+pub(super) const JOB: JobId = JobId(1);
+pub(super) const TOKENS: Want = Want::Tokens { max: 10, logprobs: None };
 
 /// A worker that serves, with a job.
-fn worker(part: Part, want: Want) -> Worker {
+pub(super) fn worker(part: Part, want: Want) -> Worker {
     let role = match part {
         Part::Whole => Role::Serve { n_ctx: 64, slots: 1 },
         Part::Vocabulary | Part::Grammar => Role::Vocabulary,
@@ -49,12 +49,18 @@ fn worker(part: Part, want: Want) -> Worker {
         worker.ledger.hear(kind, &payload).unwrap();
     }
     worker.stage = Stage::Serving;
+    // Nothing stood still as far as these tests are about something else.
+    worker.excused_at = Some(long_ago() + Duration::from_secs(700));
+    give(&mut worker, want);
+    worker
+}
+
+/// Gives a worker its job.
+pub(super) fn give(worker: &mut Worker, want: Want) {
     let outbox = Outbox::new(Config::default().outbox);
     let id = RequestId::try_from("r".to_owned()).unwrap();
-    let emitted = Emitted::default();
     let listener = Listener { ticket: Ticket(1), outbox, id, choice: 0, journal: None };
-    worker.ledger.submit(JOB, want, emitted, listener);
-    worker
+    worker.ledger.submit(JOB, want, Emitted::default(), listener);
 }
 
 /// The time of a look that comes later than any limit.
@@ -147,6 +153,27 @@ fn memory_is_watched_while_there_is_something_to_do_and_not_more_than_granted() 
     let mut idle = worker(Part::Whole, Want::Ids);
     assert!(idle.ledger.remove(JOB).is_some());
     assert_eq!(idle.memory_due(), None, "an idle broker is not woken");
+    // Under a driver of a GPU nothing but this look holds it to what it was granted.
+    let limit = idle.expect.data_max.take();
+    assert!(idle.memory_due().is_some(), "it has no limit of the kernel");
+    idle.stage = Stage::Stopping { until: later };
+    assert!(idle.memory_due().is_some(), "nor while it ends");
+    idle.expect.data_max = limit;
+    assert_eq!(idle.memory_due(), None);
     idle.stage = Stage::Loading { until: later, within: Duration::from_secs(1) };
     assert!(idle.memory_due().is_some(), "loading is something to do");
+}
+
+#[test]
+fn a_machine_that_stood_still_hangs_nobody_and_excuses_for_a_while_only() {
+    let mut frozen = worker(Part::Whole, TOKENS);
+    (frozen.cores, frozen.alive_at, frozen.excused_at) = (Cores::With, long_ago(), None);
+    frozen.check_time(0);
+    assert!(frozen.verdict.is_none(), "the look came as late as the sign of life");
+    let due = frozen.due().expect("it is looked at again");
+    assert!(due > Instant::now() && due <= Instant::now() + frozen.watchdog);
+    // Silent for all of that, seen in time.
+    frozen.excused_at = Some(Instant::now() - frozen.watchdog);
+    frozen.check_time(0);
+    assert!(matches!(frozen.verdict, Some(Verdict::Hung { .. })), "{:?}", frozen.verdict);
 }

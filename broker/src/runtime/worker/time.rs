@@ -15,14 +15,26 @@ pub(in crate::runtime) const COMPILE_WITHIN: Duration = Duration::from_secs(5);
 /// some megabytes, and a new one some 50 ms.
 pub(in crate::runtime) const UNUSED_AFTER: Duration = Duration::from_secs(30);
 
+/// How late a look may come. Beyond that nobody ran, neither it nor the broker: a container or a
+/// machine that was frozen, whose clock went on. A busy machine delays a look by some 10 ms.
+const LATE: Duration = Duration::from_secs(1);
+
+/// How often that is believed: looks are late as well where somebody sees to it that they are.
+const EXCUSED_EACH: Duration = Duration::from_secs(600);
+
 impl Worker {
     /// When its task has to look at it again even if nothing happens.
     pub(in crate::runtime) fn due(&self) -> Option<Instant> {
         self.time_due().into_iter().chain(self.memory_due()).min()
     }
 
-    /// When its time is over.
+    /// When its time is over. After a freeze it is given anew what a sign of life takes.
     fn time_due(&self) -> Option<Instant> {
+        let due = self.stage_due()?;
+        Some(self.excused_at.map_or(due, |at| due.max(at + self.watchdog)))
+    }
+
+    fn stage_due(&self) -> Option<Instant> {
         match self.stage {
             Stage::Loading { until, .. } | Stage::Stopping { until } => Some(until),
             Stage::Serving => self.serving_due(),
@@ -32,7 +44,8 @@ impl Worker {
 
     fn serving_due(&self) -> Option<Instant> {
         let silent = self.is_awaited().then(|| self.waited_since() + self.hung_after());
-        silent.into_iter().chain(self.cores_due()).chain(self.part_due()).min()
+        let due = silent.into_iter().chain(self.cores_due()).chain(self.part_due());
+        due.chain(self.progress_due()).min()
     }
 
     /// When its answer to PAUSE is late.
@@ -64,8 +77,15 @@ impl Worker {
         if heartbeat != self.heartbeat {
             self.lives(heartbeat, now);
         }
+        self.note_progress(now);
         self.check_memory(now);
-        if self.time_due().is_none_or(|due| due > now) || self.is_unused(now) {
+        let Some(due) = self.time_due().filter(|&due| due <= now && !self.is_unused(now)) else {
+            return;
+        };
+        let long_since = |at: Instant| now - at > EXCUSED_EACH;
+        if now - due > LATE && self.excused_at.is_none_or(long_since) {
+            tracing::warn!(pid = self.pid, late = ?(now - due), "nothing ran for a while");
+            self.excused_at = Some(now);
             return;
         }
         let millis = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
@@ -80,7 +100,7 @@ impl Worker {
             Stage::Serving if self.alive_at + self.hung_after() <= now => {
                 Verdict::Hung { silent_ms: millis(now - self.alive_at) }
             }
-            Stage::Serving => Verdict::Stuck { held_ms: millis(now - self.waited_since()) },
+            Stage::Serving => Verdict::Stuck { held_ms: millis(now - self.held_since(now)) },
             Stage::Stopping { .. } | Stage::Gone => Verdict::Dismissed,
         });
     }

@@ -107,3 +107,23 @@ fn it_waits_in_the_count_of_its_new_session() {
     let refused = codes(&step(&mut state, Event::Arrived(arrival)));
     assert_eq!(refused, [(5, Code::QueueFull)]);
 }
+
+#[test]
+fn one_that_waits_is_not_moved_to_a_session_where_too_many_do() {
+    let mut state = state();
+    generate(&mut state, 1, Priority::Normal);
+    let running = ready(&mut state, 1);
+    assert_eq!(submitted(&running), [1]);
+    generate(&mut state, 2, Priority::Normal);
+    step(&mut state, Event::Opened(OTHER));
+    for number in 3..=5 {
+        assert_eq!(state.may_move(Ticket(2), OTHER), Ok(()), "there is room for one");
+        let arrival = Arrival { conn: OTHER, ..arrival(number, Priority::Normal) };
+        assert_eq!(codes(&step(&mut state, Event::Arrived(arrival))), []);
+    }
+    let refusal = state.may_move(Ticket(2), OTHER).unwrap_err();
+    assert_eq!(refusal.code, Code::QueueFull);
+    assert_eq!(state.may_move(Ticket(1), OTHER), Ok(()), "one that runs does not wait");
+    assert_eq!(state.may_move(Ticket(99), OTHER), Ok(()), "nor does one that is over");
+    assert_eq!(state.may_move(Ticket(2), CONN), Ok(()), "there it is one of few");
+}

@@ -4,7 +4,7 @@ use core_wire::{
     client::Priority,
     code::{Code, Refusal},
 };
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::world::{BUDGET, CELLS, Open, Worker, World, lost, pick, request};
 use crate::{
@@ -52,6 +52,7 @@ impl World {
             Stage::Started => self.is_ready(line, slots),
             Stage::Refused(refusal) => {
                 self.spares.remove(&line);
+                self.gives_up(&line);
                 self.step(Event::LoadFailed { line, refusal });
             }
         }
@@ -67,7 +68,9 @@ impl World {
         let (jobs, cells) = (BTreeMap::new(), CELLS);
         let (full, stopping, dropped) = (false, false, self.spares.remove(&line));
         let (of, spare) = (line.clone(), dropped.is_some());
-        let crew = Worker { line: of, keep, slots, cells, jobs, full, stopping, spare };
+        let ran = BTreeSet::new();
+        let crew = Worker { line: of, keep, slots, cells, jobs, full, stopping, spare, ran };
+        self.rescue.killed.remove(&line);
         self.workers.insert(worker, crew);
         let idle_ms = worker.0.is_multiple_of(3).then_some(worker.0 % 8);
         let tenure = Tenure { keep, idle_ms, vocabulary: vocabulary(&line) };
@@ -86,6 +89,7 @@ impl World {
                 Some(_) => self.spared.remove(&line),
                 None => self.held.remove(&line),
             };
+            self.gives_up(&line);
             self.step(Event::LoadFailed { line, refusal: lost() });
         }
     }
@@ -111,18 +115,22 @@ impl World {
         assert!(self.workers.values().all(|worker| worker.line != line), "a second worker");
         assert!(!self.spares.contains_key(&line), "a load beside that of a spare");
         self.note_swap(&line);
+        self.comes_back(&line);
         let first = self.loading.insert(line, Stage::Prepared);
         assert!(first.is_none(), "a second load");
     }
 
     pub(super) fn check_start(&mut self, line: LineId) {
+        self.is_clear();
         let Some(Stage::Sized(bytes)) = self.loading.insert(line.clone(), Stage::Started) else {
             panic!("{line:?} was not asked for memory");
         };
         let spare = self.spares.get(&line);
         assert_ne!(spare, Some(&true), "started for nobody");
         let held = if spare.is_some() { &mut self.spared } else { &mut self.held };
-        assert!(held.insert(line, bytes).is_none(), "granted twice");
+        let before = held.insert(line.clone(), bytes);
+        let reserved = spare.is_none() && self.rescue.reserved.remove(&line);
+        assert!(before.is_none() || reserved, "granted twice");
         assert!(self.granted() <= BUDGET, "beyond the budget: {:?}", (&self.held, &self.spared));
     }
 
@@ -135,6 +143,7 @@ impl World {
     }
 
     pub(super) fn check_no_room(&mut self, line: LineId, refusal: Refusal) {
+        self.is_clear();
         let Some(Stage::Sized(bytes)) = self.loading.get(&line) else {
             panic!("{line:?} was not asked for memory");
         };
@@ -144,7 +153,9 @@ impl World {
         match self.spares.get(&line) {
             Some(dropped) => assert!(*dropped || *bytes > free, "{bytes} fit the free {free}"),
             None => {
-                let room = free + self.going();
+                // What its lost worker held is kept for it.
+                let own = self.held.get(&line).copied().unwrap_or(0);
+                let room = free + self.going() + own;
                 let awaited = self.awaited(&line) || self.swaps.values().any(|(_, to)| *to == line);
                 assert!(*bytes > room || !awaited, "{bytes} would have had room in {room}");
             }
@@ -168,7 +179,7 @@ impl World {
     }
 
     /// Whether somebody waits for a line's worker.
-    fn awaited(&self, line: &LineId) -> bool {
+    pub(super) fn awaited(&self, line: &LineId) -> bool {
         let waits = |open: &Open| match &open.task {
             Task::Generate(of) | Task::Brief(of) | Task::Embed(of) | Task::Load(of) => of == line,
             Task::Unload(_) | Task::Swap { .. } | Task::Drain => false,
@@ -197,7 +208,8 @@ impl World {
             {
                 let pair = (from.clone(), to.clone());
                 let first = self.swaps.insert(line.model.clone(), pair);
-                assert_eq!(first, None, "one swap of a model at a time");
+                let again = self.rescue.killed.contains_key(line);
+                assert!(first.is_none() || again, "one swap of a model at a time");
             }
         }
     }
@@ -224,20 +236,5 @@ impl World {
             }
         }
         self.current.insert(to.model.clone(), to.edition);
-    }
-
-    pub(super) fn check_kept(&mut self, to: &LineId) {
-        // One that was refused at once never was one.
-        let swap = self.swaps.get(&to.model);
-        if swap.is_some_and(|(_, coming)| coming == to) {
-            self.swaps.remove(&to.model);
-        }
-        assert!(self.workers.values().all(|worker| worker.line != *to));
-    }
-
-    pub(super) fn check_retired(&self, line: &LineId) {
-        assert_ne!(self.current.get(&line.model), Some(&line.edition), "it is in use");
-        assert!(self.workers.values().all(|worker| worker.line != *line));
-        assert!(!self.awaited(line));
     }
 }

@@ -5,7 +5,7 @@ use core_wire::code::Code;
 use super::{
     desk::{Desk, no_room, stop},
     small::{CONN, jobs, request_of, stop as end, submitted},
-    world::line,
+    world::{line, lost},
 };
 use crate::{
     config::Keep,
@@ -116,4 +116,19 @@ fn nobody_goes_for_a_load_that_nobody_waits_for_any_more() {
     desk.step(Event::Cancelled { conn: CONN, target: request_of(ticket) });
     let refused = desk.sized(&line(1), 80, 0);
     assert!(no_room(&refused).is_some() && refused.len() == 1, "{refused:?}");
+}
+
+#[test]
+fn a_spare_that_is_dropped_before_it_has_a_process_is_known_until_its_load_is_over() {
+    let mut desk = Desk::new(100);
+    let model = desk.serve(0, 40, Tenure::default());
+    desk.step(Event::SpareWanted(model.clone()));
+    assert_eq!(desk.sized(&model, 40, 0), [Effect::Start(model.clone())]);
+    assert!(!desk.state.drops_spare(&model));
+    desk.generate(&line(1));
+    let dropped = desk.sized(&line(1), 60, 0);
+    assert_eq!(dropped, [Effect::DropSpare(model.clone())], "there is nothing to kill yet");
+    assert!(desk.state.drops_spare(&model), "so it must not be launched");
+    assert_eq!(desk.fails(&model, lost()), [Effect::Start(line(1))], "that is waited for");
+    assert!(!desk.state.drops_spare(&model));
 }

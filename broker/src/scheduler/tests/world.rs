@@ -9,7 +9,11 @@ use core_wire::{
     ids::{JobId, ModelId, RequestId},
 };
 
-use super::{loads::Stage, ops::Op};
+use super::{
+    blame::{Deaths, Rescue},
+    loads::Stage,
+    ops::Op,
+};
 use crate::{
     config::Keep,
     ipc::ConnId,
@@ -57,11 +61,11 @@ pub(super) struct Open {
     pub(super) task: Task,
     pub(super) class: Priority,
     pub(super) prompt: u32,
+    pub(super) max_tokens: u32,
     pub(super) emitted: u32,
     pub(super) job: Option<JobId>,
     pub(super) told: Option<u32>,
-    /// Deaths in a row without a token, and the tokens at the last of them.
-    pub(super) deaths: (u32, u32),
+    pub(super) deaths: Deaths,
     pub(super) bound: Bound,
     /// The line that it was given to last.
     pub(super) home: Option<LineId>,
@@ -78,6 +82,8 @@ pub(super) struct Worker {
     pub(super) stopping: bool,
     /// It may be given nothing.
     pub(super) spare: bool,
+    /// What it was ever given.
+    pub(super) ran: BTreeSet<Ticket>,
 }
 
 pub(super) struct World {
@@ -93,6 +99,7 @@ pub(super) struct World {
     pub(super) spared: BTreeMap<LineId, u64>,
     /// What others were granted and not given back.
     pub(super) held: BTreeMap<LineId, u64>,
+    pub(super) rescue: Rescue,
     /// Whose workers take nothing new because of an unload, even if its asker has gone.
     pub(super) draining: BTreeSet<LineId>,
     /// The file of each model, where it is not the first one.
@@ -135,6 +142,7 @@ impl World {
             spares: BTreeMap::new(),
             spared: BTreeMap::new(),
             held: BTreeMap::new(),
+            rescue: Rescue::default(),
             draining: BTreeSet::new(),
             current: BTreeMap::new(),
             vocabularies: BTreeMap::new(),
@@ -162,6 +170,7 @@ impl World {
             }
             Op::LoadEnds(number, slots) => self.load_ends(number, slots.into()),
             Op::LoadFails(number) => self.load_fails(number),
+            Op::LoadKilled(number) => self.load_killed(number),
             Op::JobEnds(number) => self.job_ends(number),
             Op::Started(number, prompt) => self.started(number, prompt.into()),
             Op::Grown(number, by) => self.grown(number, by.into()),
@@ -169,6 +178,7 @@ impl World {
             Op::WorkerDies(number) => self.worker_dies(number),
             Op::WorkerGone(number, loss) => self.worker_gone(number, loss),
             Op::Tick(ms) => self.tick(ms.into()),
+            Op::Wait(s) => self.tick(1_000 * u64::from(s)),
             Op::Dismiss(number) => self.step(Event::Dismissed(self.line(number))),
             Op::WantSpare(number) => self.step(Event::SpareWanted(self.line(number))),
             Op::DropSpare(number) => self.step(Event::SpareUnwanted(self.line(number))),
@@ -229,6 +239,7 @@ impl World {
         for effect in step(&mut self.state, event) {
             self.check(effect);
         }
+        self.is_clear();
         let lines: BTreeSet<_> =
             self.open.values().filter_map(|open| open.task.line().cloned()).collect();
         lines.iter().for_each(|line| self.check_positions(line));

@@ -19,7 +19,7 @@ impl<L> Ledger<L> {
         self.jobs.remove(&job)
     }
 
-    /// Whether it has said a token.
+    /// Whether it has said a token, or an embedding.
     pub(crate) fn spoke(&self) -> bool {
         self.spoke
     }

@@ -27,7 +27,7 @@ pub(crate) struct Job<L> {
     pub(crate) length: usize,
     prompt: Option<Started>,
     cancelled: bool,
-    /// Since when nobody listens.
+    /// Since when it is to be let go of: nobody listens any more, or it was asked back.
     left: Option<Instant>,
     over: bool,
     /// The step that named it last, so that one step cannot name it twice.
@@ -67,6 +67,11 @@ impl<L> Job<L> {
         self.left.get_or_insert(now);
     }
 
+    /// Notes that the worker was asked to give it up, and when.
+    pub(crate) fn is_asked_back(&mut self, now: Instant) {
+        self.left.get_or_insert(now);
+    }
+
     /// Notes that the worker was asked to end it.
     pub(crate) fn cancel(&mut self) {
         self.cancelled = true;
@@ -74,8 +79,8 @@ impl<L> Job<L> {
 }
 
 impl<L> Ledger<L> {
-    /// Since when the worker has held on to a job that nobody listens to and that it `owes` an end;
-    /// of several the oldest.
+    /// Since when the worker has held on to a job that it is to let go of, and `owes` an end to; of
+    /// several the oldest.
     pub(crate) fn left_since(&self, owes: impl Fn(Want) -> bool) -> Option<Instant> {
         let jobs = self.jobs.values().filter(|job| owes(job.want));
         jobs.filter_map(|job| job.left).min()
@@ -149,7 +154,8 @@ impl<L> Ledger<L> {
         let ends = match job.want {
             Want::Tokens { .. } => true,
             Want::Floats | Want::Published => ended.reason == FinishReason::Cancelled,
-            Want::Ids | Want::Text | Want::Nothing | Want::State { .. } | Want::Count => false,
+            Want::Ids | Want::Text | Want::Nothing | Want::State { .. } => false,
+            Want::Count { .. } => false,
         };
         if !possible || !ends {
             return Err(Breach::Job { what: "an end that nobody asked for", job: ended.job });
@@ -184,6 +190,8 @@ impl<L> Ledger<L> {
             job.answer.extend_from_slice(&chunk.bytes);
         }
         job.over = chunk.last;
+        // As good a sign as a token, which a model of embeddings never says.
+        self.spoke |= chunk.last && matches!(job.want, Want::Floats);
         Ok(if chunk.last { Heard::Answered(chunk.job) } else { Heard::More })
     }
 

@@ -1,6 +1,6 @@
 //! The records of a worker's start.
 
-use core_wire::worker::{Inspected, ModelFacts, Ready};
+use core_wire::worker::{Inspected, ModelFacts, Needs, Ready};
 
 use super::{Breach, Heard, Ledger, Phase, Role, at_most};
 
@@ -22,7 +22,7 @@ impl<L> Ledger<L> {
         let (n_ctx, slots, fewest) = match self.role {
             Role::Serve { n_ctx, slots } => (n_ctx, slots, 1),
             Role::Vocabulary => (0, 0, 0),
-            Role::Choose { .. } | Role::Inspect { .. } => {
+            Role::Choose { .. } | Role::Inspect { .. } | Role::Devices => {
                 let what = "READY of a throwaway worker";
                 return Err(Breach::OutOfTurn { what, phase: self.phase });
             }
@@ -35,11 +35,22 @@ impl<L> Ledger<L> {
     }
 
     pub(super) fn inspected(&mut self, inspected: Inspected) -> Result<Heard, Breach> {
-        let Role::Inspect { n_ctx, slots } = self.role else {
-            let what = "INSPECTED of a serving worker";
-            return Err(Breach::OutOfTurn { what, phase: self.phase });
-        };
-        self.facts(&inspected.facts, (n_ctx, slots), 1)?;
+        let says = |what| Err(Breach::OutOfTurn { what, phase: self.phase });
+        match self.role {
+            Role::Inspect { .. } if !inspected.devices.is_empty() => {
+                return says("GPUs of a worker without back ends");
+            }
+            Role::Inspect { n_ctx, slots } => self.facts(&inspected.facts, (n_ctx, slots), 1)?,
+            Role::Devices => {
+                let nothing = (&ModelFacts::default(), &Needs::default());
+                if (&inspected.facts, &inspected.needs) != nothing {
+                    return says("a model of a worker without files");
+                }
+            }
+            Role::Choose { .. } | Role::Vocabulary | Role::Serve { .. } => {
+                return says("INSPECTED of a serving worker");
+            }
+        }
         self.phase = Phase::Ended;
         Ok(Heard::Inspected(Box::new(inspected)))
     }

@@ -29,9 +29,12 @@ pub(crate) enum Want {
         /// Bytes that are kept of it; a longer one is only counted.
         bytes_max: usize,
     },
-    /// A count of tokens as an answer.
-    Count,
-    /// The same, for a prompt that is computed first.
+    /// A count of tokens as an answer, for a saved sequence that it is given.
+    Count {
+        /// Bytes of the sequence.
+        bytes: usize,
+    },
+    /// A count of tokens as an answer, for a prompt that is computed first.
     Published,
 }
 
@@ -40,7 +43,9 @@ impl Want {
     pub(crate) fn computes(self) -> bool {
         match self {
             Self::Tokens { .. } | Self::Floats | Self::Published => true,
-            Self::Ids | Self::Text | Self::Nothing | Self::State { .. } | Self::Count => false,
+            Self::Ids | Self::Text | Self::Nothing | Self::State { .. } | Self::Count { .. } => {
+                false
+            }
         }
     }
 
@@ -53,7 +58,7 @@ impl Want {
             | Self::Text
             | Self::Nothing
             | Self::State { .. }
-            | Self::Count
+            | Self::Count { .. }
             | Self::Published => 0,
         }
     }
@@ -67,7 +72,7 @@ impl Want {
             | Self::Text
             | Self::Nothing
             | Self::State { .. }
-            | Self::Count => false,
+            | Self::Count { .. } => false,
         }
     }
 
@@ -77,7 +82,20 @@ impl Want {
             Self::Tokens { .. } => None,
             Self::Ids | Self::Text | Self::Floats | Self::Nothing => Some(ANSWER_BYTES_MAX),
             Self::State { .. } => Some(STATE_ANSWER_BYTES_MAX),
-            Self::Count | Self::Published => Some(size_of::<u32>()),
+            Self::Count { .. } | Self::Published => Some(size_of::<u32>()),
+        }
+    }
+
+    /// Bytes of a saved sequence that go one way or the other for it, at most.
+    pub(crate) fn state_bytes(self) -> usize {
+        match self {
+            Self::State { bytes_max: bytes } | Self::Count { bytes } => bytes,
+            Self::Tokens { .. }
+            | Self::Ids
+            | Self::Text
+            | Self::Floats
+            | Self::Nothing
+            | Self::Published => 0,
         }
     }
 
@@ -91,7 +109,7 @@ impl Want {
             | Self::Text
             | Self::Floats
             | Self::Nothing
-            | Self::Count
+            | Self::Count { .. }
             | Self::Published => true,
         }
     }

@@ -41,7 +41,7 @@ fn a_state_is_kept_up_to_what_is_allowed_and_counted_beyond() {
 
 #[test]
 fn a_count_has_four_bytes_and_nothing_else_answers_for_it() {
-    for want in [Want::Count, Want::Published] {
+    for want in [Want::Count { bytes: 1 }, Want::Published] {
         let counted = hear(&mut asked(want), &chunk(0, true, &[1, 0, 0, 0]));
         assert!(matches!(counted, Ok(Heard::Answered(JOB))), "{counted:?}");
         assert!(hear(&mut asked(want), &chunk(0, true, &[0; 5])).is_err());
@@ -54,7 +54,7 @@ fn a_count_has_four_bytes_and_nothing_else_answers_for_it() {
 
 #[test]
 fn only_what_computes_is_started_given_up_and_cancelled() {
-    for want in [Want::Count, Want::State { bytes_max: 6 }] {
+    for want in [Want::Count { bytes: 1 }, Want::State { bytes_max: 6 }] {
         assert!(hear(&mut asked(want), &started()).is_err());
         assert!(hear(&mut asked(want), &parks(1, vec![], vec![JOB])).is_err());
     }

@@ -35,7 +35,7 @@ fn generating_and_embedding_need_cores_and_nothing_else_does() {
         (Want::Text, false),
         (Want::Nothing, false),
         (Want::State { bytes_max: 1 }, false),
-        (Want::Count, false),
+        (Want::Count { bytes: 1 }, false),
         (Want::Published, true),
     ] {
         let mut ledger = serving();

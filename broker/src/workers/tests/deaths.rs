@@ -8,13 +8,23 @@ use core_wire::{
 };
 
 use crate::workers::{
+    cause::Cause,
     link::Breach,
     recover::{Ended, Verdict},
-    watch::{Death, Lines},
+    watch::{Death, LastWords, Lines, Said},
 };
 
 fn ended(verdict: Option<Verdict>, raw: i32) -> Ended {
-    Ended { verdict, death: Death::from(ExitStatus::from_raw(raw)) }
+    ended_saying(verdict, raw, &[])
+}
+
+/// With what its log had last.
+fn ended_saying(verdict: Option<Verdict>, raw: i32, lines: &[&str]) -> Ended {
+    let last = LastWords::default();
+    lines.iter().for_each(|line| last.heard(line));
+    let said = last.said();
+    let death = Death::from(ExitStatus::from_raw(raw)).explained(&said, false);
+    Ended { verdict, death, said }
 }
 
 #[test]
@@ -88,5 +98,62 @@ fn a_changed_file_and_too_much_memory_are_told_while_loading_and_while_serving()
         }
         let verdict = how.verdict.as_ref().expect("one").to_string();
         assert!(words.iter().all(|word| verdict.contains(word)), "{verdict}");
+    }
+}
+
+#[test]
+fn an_assertion_is_told_with_the_end_of_its_worker() {
+    let line = "/some/where/ggml/src/ggml.c:42: GGML_ASSERT(a == b) failed";
+    let died = ended_saying(None, 6, &["loading", line, "a line without a word of it"]);
+    assert_eq!(died.cause(), Cause::Abort);
+    for refusal in [died.while_serving(), died.while_loading()] {
+        assert!(refusal.message.contains("SIGABRT"), "{refusal}");
+        let words = "said: ggml.c:42: GGML_ASSERT(a == b) failed";
+        assert!(refusal.message.contains(words), "{refusal}");
+        assert!(!refusal.message.contains("/some"), "no directory of whoever built it: {refusal}");
+        assert!(!refusal.message.contains("loading"), "nothing beside it: {refusal}");
+    }
+    let silent = ended_saying(None, 6, &["loading"]);
+    assert_eq!(silent.said, Said::default());
+    assert!(!silent.while_serving().message.contains("said"));
+}
+
+#[test]
+fn last_words_are_few_and_short() {
+    let long = format!("GGML_ASSERT({}) failed", "x".repeat(1000));
+    let lines = ["panic at lib.rs:1", &long, "1", "2", "3"];
+    let said = ended_saying(None, 6, &lines).said.words.expect("it said so");
+    assert!(said.starts_with("GGML_ASSERT(xxx") && said.len() < 250, "{said}");
+    let forgotten = ["panic at lib.rs:1", "1", "2", "3", "4"];
+    assert_eq!(ended_saying(None, 6, &forgotten).said.words, None, "that was not its end");
+}
+
+#[test]
+fn lack_of_memory_is_told_from_other_ends() {
+    for line in [
+        "memory allocation of 4096 bytes failed",
+        "  what():  std::bad_alloc",
+        "ggml_aligned_malloc: insufficient memory (attempted to allocate  12.00 MB)",
+    ] {
+        let died = ended_saying(None, 6, &["terminate called", line]);
+        assert_eq!((died.death, died.cause()), (Death::NoAllocation, Cause::Memory), "{line}");
+        for refusal in [died.while_serving(), died.while_loading()] {
+            assert_eq!(refusal.code, Code::Memory);
+            assert!(refusal.message.contains("refused memory"), "{refusal}");
+        }
+    }
+    // A process that was killed says nothing: there the kernel's counter tells.
+    let killed = Death::from(ExitStatus::from_raw(9));
+    let explained = |kernel_killed| killed.explained(&Said::default(), kernel_killed);
+    assert_eq!(explained(true), Death::NoMemory);
+    assert_eq!(explained(false), Death::Signal(9));
+    let ended = |death| Ended { verdict: None, death, said: Said::default() };
+    assert_eq!(ended(Death::NoMemory).cause(), Cause::Memory);
+    assert!(Cause::Memory.is_its_own() && !ended(explained(false)).cause().is_its_own());
+    // Neither explains another end.
+    let said = Said { words: None, of_memory: true };
+    for raw in [11, 31, 7, 3 << 8] {
+        let death = Death::from(ExitStatus::from_raw(raw));
+        assert_eq!(death.explained(&said, true), death);
     }
 }

@@ -4,7 +4,10 @@ use core_wire::{
     client::FinishReason,
     code::Code,
     ids::JobId,
-    worker::{Failed, FailedCause, Locked, Refused, Started, Step, StepToken, ToBroker},
+    worker::{
+        Device, Failed, FailedCause, Inspected, Locked, ModelFacts, Needs, Refused, Started, Step,
+        StepToken, ToBroker,
+    },
 };
 
 use super::said::{JOB, chunk, end, generating, hear, parks, ready, serving, step, token};
@@ -34,6 +37,33 @@ fn more_than_was_granted_is_refused() {
     let choosing = || Ledger::new(Role::Choose { variants: 3 });
     assert!(matches!(hear(&mut choosing(), &ToBroker::Variant(2)), Ok(Heard::Variant(2))));
     assert!(hear(&mut choosing(), &ToBroker::Variant(3)).is_err());
+}
+
+#[test]
+fn who_reads_a_file_tells_of_no_gpu_and_who_tells_of_gpus_of_no_model() {
+    let told = |facts: ModelFacts, private, devices| {
+        let needs = Needs { private, ..Needs::default() };
+        ToBroker::Inspected(Inspected { facts, needs, devices })
+    };
+    let model = || ModelFacts { n_ctx: 64, slots: 2, n_vocab: 9, ..ModelFacts::default() };
+    let gpu = || vec![Device { name: "g".into(), free_bytes: 1, total_bytes: 2 }];
+    let nothing = ModelFacts::default;
+    let (file, none) = (Role::Inspect { n_ctx: 64, slots: 2 }, Role::Devices);
+    for (role, record, holds) in [
+        (file, told(model(), 1, vec![]), true),
+        (file, told(model(), 1, gpu()), false),
+        (file, told(nothing(), 1, vec![]), false),
+        (none, told(nothing(), 0, gpu()), true),
+        (none, told(nothing(), 0, vec![]), true),
+        (none, told(model(), 0, gpu()), false),
+        (none, told(nothing(), 1, gpu()), false),
+        (none, ready(), false),
+    ] {
+        let mut ledger = Ledger::new(role);
+        hear(&mut ledger, &ToBroker::Locked(Locked { claims: Vec::new() })).unwrap();
+        assert_eq!(hear(&mut ledger, &record).is_ok(), holds, "{role:?}: {record:?}");
+    }
+    assert!(hear(&mut serving(), &told(model(), 1, vec![])).is_err());
 }
 
 fn all_are_found(lies: &[(&str, ToBroker)]) {

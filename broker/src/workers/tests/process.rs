@@ -7,7 +7,7 @@ use core_policy::{env, fds};
 use core_wire::worker::{Purpose, WorkerConfig};
 
 use crate::workers::{
-    spawn::{Start, Started, spawn},
+    spawn::{Start, Started, assert_main_thread, spawn},
     watch::Death,
 };
 
@@ -102,4 +102,11 @@ async fn a_program_that_is_not_there_is_an_error() {
     };
     let start = Start { exe: Path::new("/nowhere/core-worker"), config, threads: 1, models: &[] };
     assert!(spawn(start).is_err(), "exec reports itself");
+}
+
+/// Decision D1. Its panic ends the whole broker: the profile that ships aborts on one.
+#[test]
+#[should_panic(expected = "a thread other than main starts a worker")]
+fn a_thread_other_than_main_starts_no_worker() {
+    assert_main_thread();
 }

@@ -28,10 +28,10 @@ impl Client {
     }
 
     /// Adopts a detached generation: its tokens from the index `from` on, those of the meantime
-    /// first, then its end. `from` is how many tokens have been read of it; those from before it
-    /// was detached are not kept: they are among the events that came before the ticket. A ticket
-    /// is good once, for the user that detached, for [`Detached::keep_ms`] after the connection has
-    /// ended.
+    /// first, then its end. `from` is how many tokens have been read of it, and at least
+    /// [`Detached::first`]: those before that are not kept, and are among the events that came
+    /// before the ticket, read or not. A ticket is good once, for the user that detached, for
+    /// [`Detached::keep_ms`] after the connection has ended.
     ///
     /// # Errors
     /// [`RequestError`] when it cannot be sent; `BAD_PARAMETER` comes with the events.

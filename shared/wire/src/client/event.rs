@@ -121,6 +121,9 @@ pub struct Detached {
     pub ticket: DetachTicket,
     /// Milliseconds that it is kept for after its connection has ended.
     pub keep_ms: u32,
+    /// Index of the first token that is kept, and so the least that `Attach` may start from. All
+    /// before it are events that came before this one.
+    pub first: u32,
 }
 
 /// A context that was saved, restored, published or withdrawn.

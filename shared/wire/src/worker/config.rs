@@ -23,8 +23,8 @@ pub enum Purpose {
     },
     /// Load a model and serve it.
     Serve(Serve),
-    /// Read what the files say of themselves and what a worker for them would take, answer, end. No
-    /// weight is read and nothing of their size is allocated.
+    /// Read what the files say of themselves and what a worker for them would take, or tell which
+    /// GPUs there are, answer, end. No weight is read and nothing of their size is allocated.
     Inspect(Serve),
 }
 
@@ -49,7 +49,7 @@ pub struct Serve {
     pub variant: String,
     /// Absolute paths of GPU back ends to load beside it; none in the CPU profile.
     pub backends: Vec<String>,
-    /// Files that the model is split into, at least 1.
+    /// Files that the model is split into, at least 1 where anything is loaded.
     pub parts: u8,
     /// The scales of its LoRA adapters, one for each file behind the parts.
     pub adapters: Vec<f32>,
@@ -85,6 +85,9 @@ pub enum Load {
     Weights,
     /// The vocabulary alone: the worker tokenizes.
     Vocabulary,
+    /// Nothing, and no file comes: an inspector that only tells which GPUs there are. So no byte of
+    /// a file is read under the weaker profile before it was looked at under the other.
+    Nothing,
 }
 
 /// How keys and values are stored: bits for each number.

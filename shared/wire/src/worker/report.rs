@@ -86,7 +86,7 @@ pub struct Inspected {
     pub facts: ModelFacts,
     /// What a worker would take.
     pub needs: Needs,
-    /// GPUs that the back ends found, in the engine's order.
+    /// GPUs that the back ends found, in the engine's order; only of who was given no file.
     pub devices: Vec<Device>,
 }
 

@@ -61,7 +61,10 @@ pub(crate) fn lie(rogue: &mut Rogue, job: JobId, step: &mut u64) -> Fallible<()>
     for record in records::of(lie, job, *step + 1) {
         rogue.link.say(&record)?;
     }
-    ring(&rogue.link, lie);
+    if ring(&rogue.link, lie) {
+        // Nothing more is published, or the truth would stand there before a busy broker looks.
+        thread::sleep(SILENCE);
+    }
     die(&rogue.link, lie);
     match lie {
         Lie::Silent => thread::sleep(SILENCE),
@@ -80,14 +83,18 @@ pub(crate) fn lie(rogue: &mut Rogue, job: JobId, step: &mut u64) -> Fallible<()>
         Lie::FloodBells => flood(&mut rogue.link, step, 20)?,
         Lie::FloodLog => flood_log(),
         Lie::Random => random(rogue, job, *step)?,
-        Lie::Scribbles => rogue.scribbler.as_ref().ok_or("no scribbler")?.go(),
+        Lie::Scribbles => {
+            rogue.scribbler.as_ref().ok_or("no scribbler")?.go();
+            // Two threads of a busy machine take turns: this one leaves its turns to the other.
+            thread::sleep(SILENCE);
+        }
         _ => {}
     }
     Ok(())
 }
 
-/// Positions and headers that no producer writes.
-fn ring(link: &Link, lie: Lie) {
+/// Positions and headers that no producer writes; whether this lie is one of them.
+fn ring(link: &Link, lie: Lie) -> bool {
     let tail = link.forger.tail();
     let to = |position: u64| {
         link.forger.set(Forged::Tail, position);
@@ -106,8 +113,9 @@ fn ring(link: &Link, lie: Lie) {
         Lie::KindHigh => link.forge(&[12 << 32], 8),
         Lie::ReservedBits => link.forge(&[PAUSED | 1 << 40], 8),
         Lie::Torn => link.forge(&[STEP | 64], 16),
-        _ => {}
+        _ => return false,
     }
+    true
 }
 
 fn die(link: &Link, lie: Lie) {

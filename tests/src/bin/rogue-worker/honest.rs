@@ -28,6 +28,8 @@ struct Running {
     payload: Vec<u8>,
     /// Tokens that its client has got, from this worker or from those before it.
     sent: u32,
+    /// How many it has got when this one lies.
+    lies_at: u32,
 }
 
 impl Running {
@@ -107,7 +109,14 @@ impl Serving {
         rogue: &mut Rogue,
         Job { job, kind, prompt_bytes, .. }: Job,
     ) -> Fallible<()> {
-        self.jobs.push(Running { job, kind, missing: prompt_bytes, payload: Vec::new(), sent: 0 });
+        self.jobs.push(Running {
+            job,
+            kind,
+            missing: prompt_bytes,
+            payload: Vec::new(),
+            sent: 0,
+            lies_at: 0,
+        });
         deeds::at_job(rogue)?;
         if prompt_bytes == 0 { self.begin(rogue, job) } else { Ok(()) }
     }
@@ -120,7 +129,9 @@ impl Serving {
         if let JobKind::Generate(_) = running.kind {
             let payload: Payload = codec::decode(&running.payload)?;
             running.sent = u32::try_from(payload.emitted.len())?;
-            let due = running.sent >= TOKENS_BEFORE;
+            let patient = rogue.lie == Lie::Patient;
+            running.lies_at = TOKENS_BEFORE + if patient { running.sent } else { 0 };
+            let due = running.sent >= running.lies_at;
             rogue.link.say(&records::started(job))?;
             if due {
                 // A true step at once would overwrite what is forged before anybody reads it.
@@ -153,7 +164,7 @@ impl Serving {
         let ended = step.ended.clone();
         self.say(rogue, step)?;
         self.jobs.retain(|running| ended.iter().all(|one| one.job != running.job));
-        let due = self.jobs.iter().find(|running| running.sent == TOKENS_BEFORE);
+        let due = self.jobs.iter().find(|running| running.sent == running.lies_at);
         match due.map(|running| running.job) {
             Some(job) => deeds::lie(rogue, job, &mut self.step),
             None => Ok(()),

@@ -95,7 +95,7 @@ fn in_a_step(lie: Lie, job: JobId, next: u64) -> Option<ToBroker> {
         Lie::UnknownJob => (next, vec![token(JobId(job.0 + 1000), 1)], vec![]),
         Lie::DoubleEnd => (next, vec![], vec![stop(), stop()]),
         Lie::EndUnasked => (next, vec![], vec![ended(job, FinishReason::Cancelled)]),
-        Lie::TokenOutside => (next, vec![token(job, VOCABULARY)], vec![]),
+        Lie::TokenOutside | Lie::Patient => (next, vec![token(job, VOCABULARY)], vec![]),
         Lie::TokenMax => (next, vec![token(job, u32::MAX)], vec![]),
         Lie::TokenTwice => (next, vec![token(job, 1), token(job, 1)], vec![]),
         Lie::StepRepeats => (next - 1, vec![token(job, 1)], vec![]),

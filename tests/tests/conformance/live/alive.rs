@@ -3,15 +3,18 @@
 use std::process::Command;
 
 use core_client::{Client, Generate, Params, Prompt, Token};
-use core_tests::harness::{Broker, Setup};
+use core_tests::harness::{Broker, Install, Setup, processes};
 
-use super::{busy, ensure, with_model};
+use super::{ensure, with_model};
 use crate::skip::skip;
 
 /// Starts of a worker, with a thread that begins in each while filters are installed.
 const STARTS: usize = 200;
-/// Prompt sizes in tokens: one, around a batch, and close to the context.
-const SIZES: [usize; 6] = [1, 2, 255, 256, 257, 1500];
+/// The context that is served, and what is generated behind each prompt.
+const CONTEXT: usize = 4096;
+const BEHIND: u32 = 8;
+/// Prompt sizes in tokens: one, around a batch, and up to the whole context.
+const SIZES: [usize; 8] = [1, 2, 255, 256, 257, 1500, 3000, CONTEXT - BEHIND as usize];
 /// Tokens of one stream.
 const STREAM: u32 = 2000;
 
@@ -29,20 +32,37 @@ fn greedy(prompt: Prompt, max_tokens: u32) -> Generate {
     Generate { model: "long".into(), prompt, params }
 }
 
+/// S10: with an OpenMP team of two.
+pub(super) fn alive() -> Setup<()> {
+    alive_with(2)
+}
+
+/// S10: with one thread, where OpenMP makes no team.
+pub(super) fn alive_alone() -> Setup<()> {
+    alive_with(1)
+}
+
 /// S10: two thousand tokens, prompts of many sizes, a cancelled stream and refused requests, all in
 /// one worker, which is the same one afterwards.
-pub(super) fn alive() -> Setup<()> {
-    let (broker, worker) = busy()?;
+fn alive_with(threads: usize) -> Setup<()> {
+    let install = Install::new()?;
+    install.add_long()?;
+    let config = format!("[defaults]\nthreads = {threads}\nn_ctx = {CONTEXT}\n");
+    std::fs::write(install.root().join("core.toml"), config)?;
+    let broker = Broker::start(install, &[])?;
+    let worker = broker.try_load("long")?;
+    let team = processes::status_field(worker, "Threads").unwrap_or_default();
+    ensure(team == threads.to_string(), || format!("invalid: {team} threads, not {threads}"))?;
     talk(async {
         let client = session(&broker).await?;
         for size in SIZES {
             let prompt = Prompt::Tokens(vec![65; size]);
-            let answer = client.generate(greedy(prompt, 8)).await?.finish().await;
+            let answer = client.generate(greedy(prompt, BEHIND)).await?.finish().await;
             answer.map_err(|error| format!("a prompt of {size}: {error}"))?;
         }
         let stream = client.generate(greedy(Prompt::Text("Once".into()), STREAM)).await?;
         stream.finish().await.map_err(|error| format!("{STREAM} tokens: {error}"))?;
-        let mut cancelled = client.generate(greedy(Prompt::Text("Once".into()), 9000)).await?;
+        let mut cancelled = client.generate(greedy(Prompt::Text("Once".into()), 4000)).await?;
         let _first = cancelled.next().await;
         drop(cancelled);
         let too_long = greedy(Prompt::Tokens(vec![65; 100_000]), 4);

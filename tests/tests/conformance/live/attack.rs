@@ -16,7 +16,7 @@ use crate::skip::needs_root;
 const TOKENS: usize = 8000;
 
 pub(super) fn socket() -> Setup<()> {
-    needs_root("ptrace of a worker")?;
+    needs_root("ptrace of a worker that its broker has started")?;
     let (broker, worker) = busy()?;
     let arguments = ["run", "long", "Once", "-n", &TOKENS.to_string(), "--ignore-eos"];
     let running =

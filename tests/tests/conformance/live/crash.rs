@@ -1,6 +1,6 @@
 //! P14, P27, P28: a worker that ends by itself ends visibly, alone, and leaves no core.
 
-use std::{path::Path, process::Stdio, time::Duration};
+use std::{os::unix::fs::PermissionsExt, path::Path, process::Stdio, time::Duration};
 
 use core_tests::{
     harness::{Bench, Layers, Setup, Stage, processes},
@@ -19,31 +19,55 @@ use crate::{
 const RLIMIT_CORE: u64 = 4;
 const CORE_BYTES: u64 = 1 << 30;
 
-/// How a worker is made to end.
-type End = fn(&Tracee) -> Setup<Outcome>;
+/// How a worker is made to end: what it is called, by which signal, the words of it that must come
+/// through the log pipe, and how.
+type End = (&'static str, Signal, &'static str, fn(&Tracee) -> Setup<Outcome>);
 
-/// P27: what ends by itself is told from what was ended: abort() needs its calls, and a fault must
-/// reach the default action.
-pub(super) fn crashes() -> Setup<()> {
-    let ends: [(&str, Signal, End); 6] = [
-        ("SIGABRT by tgkill", Signal::SIGABRT, by_signal),
-        ("a jump to nowhere", Signal::SIGSEGV, |tracee| tracee.end_by_jump(0, &[])),
-        ("abort()", Signal::SIGABRT, |tracee| by_call(tracee, "libc.so", "abort", &[])),
-        ("a panic", Signal::SIGABRT, by_panic),
-        ("a C++ exception", Signal::SIGABRT, |tracee| {
-            by_call(tracee, "libstdc++.so", "_ZSt17__throw_bad_allocv", &[])
-        }),
-        ("a stack that overflows", Signal::SIGSEGV, by_stack),
-    ];
-    for (what, signal, end) in ends {
-        crash(signal, Ok, end).map_err(|error| format!("{what}: {error}"))?;
-    }
-    // The other kind of thread: one of the OpenMP team.
+const ENDS: [End; 5] = [
+    ("a jump to nowhere", Signal::SIGSEGV, "", |tracee| tracee.end_by_jump(0, &[])),
+    ("abort()", Signal::SIGABRT, "", |tracee| by_call(tracee, "libc.so", "abort", &[])),
+    ("a panic", Signal::SIGABRT, "panic at", by_panic),
+    ("a C++ exception", Signal::SIGABRT, "std::bad_alloc", |tracee| {
+        by_call(tracee, "libstdc++.so", "_ZSt17__throw_bad_allocv", &[])
+    }),
+    ("a stack that overflows", Signal::SIGSEGV, "", by_stack),
+];
+
+/// P27: what ends by itself is told from what was ended: abort() needs its calls, a fault must
+/// reach the default action, and what was said last arrives. On the thread that serves.
+pub(super) fn on_main() -> Setup<()> {
+    let signal = ("SIGABRT by tgkill", Signal::SIGABRT, "", by_signal as fn(&_) -> _);
+    ENDS.into_iter().chain([signal]).try_for_each(|end| crash(end, Ok))
+}
+
+/// P27: on a thread of the OpenMP team. There is no third kind of thread: the process has as many
+/// as the team has members, of whom the main thread is one.
+pub(super) fn on_member() -> Setup<()> {
     let member = |worker: u32| {
-        let other = processes::tasks(worker).into_iter().find(|tid| *tid != worker);
+        let tasks = processes::tasks(worker);
+        let team = std::fs::read(format!("/proc/{worker}/environ"))?;
+        let team = String::from_utf8_lossy(&team).into_owned();
+        let team = team.split('\0').find_map(|pair| pair.strip_prefix("OMP_NUM_THREADS="));
+        let threads = tasks.len().to_string();
+        ensure(team == Some(&threads), || format!("{threads} threads, a team of {team:?}"))?;
+        let other = tasks.into_iter().find(|tid| *tid != worker);
         other.ok_or_else(|| "the engine has one thread".into())
     };
-    crash(Signal::SIGSEGV, member, |tracee| tracee.end_by_jump(0, &[]))
+    ENDS.into_iter().try_for_each(|end| crash(end, member))
+}
+
+/// P27: while the model is read, under the other filter.
+pub(super) fn while_loading() -> Setup<()> {
+    needs_root("reading the maps of a process that is not dumpable")?;
+    let world = World::new()?;
+    let install = world.install();
+    let bench = Bench { install: &install, variant: VARIANT };
+    for (what, signal, _, end) in ENDS {
+        let held = bench.hold(Path::new(&world.model), Stage::Load, Layers::ALL)?;
+        let outcome = end(&held.tracee)?;
+        ensure(outcome == Outcome::Killed(signal), || format!("{what}: {outcome:?}"))?;
+    }
+    Ok(())
 }
 
 /// P28: as a failed assertion of ggml ends, with its own words in the broker's log.
@@ -53,7 +77,7 @@ pub(super) fn assertion() -> Setup<()> {
         let words = [text("ggml.c"), Arg::Num(42), text("GGML_ASSERT(conformance) failed")];
         by_call(tracee, "libggml-base.so", "ggml_abort", &words)
     };
-    needs_root("ptrace of a worker")?;
+    needs_root("ptrace of a worker that its broker has started")?;
     let (broker, worker) = busy()?;
     let outcome = end(&Tracee::seize_running(worker)?)?;
     ensure(outcome == Outcome::Killed(Signal::SIGABRT), || format!("{outcome:?}"))?;
@@ -84,31 +108,38 @@ fn by_panic(tracee: &Tracee) -> Setup<Outcome> {
     tracee.end_by_jump(address, &[somewhere])
 }
 
+/// The main thread's stack may grow to its limit, with a gap that the kernel keeps below it; that
+/// of any other thread ends at the guard page below its mapping.
 fn by_stack(tracee: &Tracee) -> Setup<Outcome> {
-    let (_, end) = symbols::mapping(tracee.pid(), |line| line.ends_with("[stack]"))?;
     let entry = symbols::address(tracee.pid(), "libc.so", |symbol| symbol == "abort")?;
-    tracee.end_by_stack(end - core_policy::limits::STACK - (64 << 10), entry)
+    let (begin, end) = symbols::mapping_of(tracee.pid(), tracee.stack_pointer()?)?;
+    let (main, _) = symbols::mapping(tracee.pid(), |line| line.ends_with("[stack]"))?;
+    let below = end - core_policy::limits::STACK - (64 << 10);
+    tracee.end_by_stack(if begin == main { below } else { begin }, entry)
 }
 
-fn crash(signal: Signal, thread: impl FnOnce(u32) -> Setup<u32>, end: End) -> Setup<()> {
-    needs_root("ptrace of a worker")?;
+fn crash(how: End, thread: impl FnOnce(u32) -> Setup<u32>) -> Setup<()> {
+    needs_root("ptrace of a worker that its broker has started")?;
+    let (what, signal, words, end) = how;
     let (broker, worker) = busy()?;
-    let arguments = ["run", "long", "Once", "-n", "8000", "--ignore-eos"];
+    let arguments = ["run", "long", "Once", "-n", "2000", "--ignore-eos"];
     let running = broker.corectl_command(&arguments).stdout(Stdio::piped()).spawn()?;
     std::thread::sleep(Duration::from_millis(200));
     let outcome = end(&Tracee::seize_running(thread(worker)?)?)?;
-    ensure(outcome == Outcome::Killed(signal), || format!("{outcome:?} instead of {signal}"))?;
+    ensure(outcome == Outcome::Killed(signal), || format!("{what}: {outcome:?}, not {signal}"))?;
     let text = String::from_utf8_lossy(&running.wait_with_output()?.stdout).into_owned();
     // A stream that had not begun yet begins again on the next worker.
     let told = text.contains("\"WORKER_LOST\"") && text.contains(signal.as_str());
     let resumed = text.contains("\"done\"") && broker.log().contains(signal.as_str());
-    ensure(told || resumed, || format!("{signal}: {}", last_line(&text)))
+    ensure(told || resumed, || format!("{what}: {signal}: {}", last_line(&text)))?;
+    ensure(!broker.log().contains("SIGSYS"), || format!("{what}: it passes for an attack"))?;
+    let said = broker.log().contains(words);
+    ensure(said, || format!("{what}: {words:?} did not arrive: {}", broker.log()))
 }
 
 /// P14: a worker that crashes leaves no core where it runs; without limits and while it could be
 /// dumped, it does.
 pub(super) fn no_core_is_left() -> Setup<()> {
-    needs_root("ptrace of a worker")?;
     let pattern = std::fs::read_to_string("/proc/sys/kernel/core_pattern")?;
     if pattern.trim_end() != "core" {
         return skip(format!("cores of this kernel go to {:?}, not to files", pattern.trim_end()));
@@ -139,4 +170,51 @@ fn core_files(dir: &Path) -> Setup<usize> {
         count += usize::from(entry?.file_name().to_string_lossy().starts_with("core"));
     }
     Ok(count)
+}
+
+/// Set by whoever allows that the machine's `core_pattern` changes for a moment.
+pub(super) const PIPE: &str = "CORE_PIPE";
+const PATTERN: &str = "/proc/sys/kernel/core_pattern";
+/// How long a kernel may take to start a handler.
+const HANDLED_MAX: Duration = Duration::from_secs(3);
+
+/// The machine's `core_pattern`, given back at the end.
+struct Pattern(String);
+
+impl Pattern {
+    fn change(to: &str) -> Setup<Self> {
+        let before = std::fs::read_to_string(PATTERN)?;
+        std::fs::write(PATTERN, to)?;
+        Ok(Self(before))
+    }
+}
+
+impl Drop for Pattern {
+    fn drop(&mut self) {
+        let _ = std::fs::write(PATTERN, &self.0);
+    }
+}
+
+/// P14: a handler to which the kernel pipes cores hears nothing of a worker, whose limit on cores
+/// does not count there; of one without layers it does.
+pub(super) fn no_core_is_piped() -> Setup<()> {
+    needs_root("changing core_pattern")?;
+    let world = World::new()?;
+    let install = world.install();
+    let (handler, told) = (install.path().join("handler"), install.path().join("told"));
+    std::fs::write(&handler, format!("#!/bin/sh\necho core > {}\n", told.display()))?;
+    std::fs::set_permissions(&handler, std::fs::Permissions::from_mode(0o755))?;
+    let _pattern = Pattern::change(&format!("|{}", handler.display()))?;
+    let bench = Bench { install: &install, variant: VARIANT };
+    let heard = |stage, layers| {
+        let held = bench.hold(Path::new(&world.model), stage, layers)?;
+        held.tracee.end_by_jump(0, &[])?;
+        Setup::Ok(processes::wait_for(HANDLED_MAX, || told.exists().then_some(())).is_some())
+    };
+    ensure(!heard(Stage::Serve, Layers::ALL)?, || "the handler was told of a server".into())?;
+    ensure(!heard(Stage::Load, Layers::ALL)?, || "the handler was told of a loader".into())?;
+    match heard(Stage::Landlock, Layers::NONE)? {
+        true => Ok(()),
+        false => Err("invalid: the handler hears of nobody".into()),
+    }
 }

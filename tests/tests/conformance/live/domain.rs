@@ -13,22 +13,26 @@ fn denied(errno: i32) -> Outcome {
     Outcome::Returned(-i64::from(errno))
 }
 
-/// N17: a broker's socket call of every family.
+/// N17: a broker's socket call of every family, its own included: the one socket it needs was made
+/// before its filter. Nor does it bind, listen, connect, or receive descriptors.
 pub(super) fn sockets() -> Setup<()> {
     needs_root("ptrace of a broker")?;
     let (broker, _) = ready()?;
     let tracee = Tracee::seize_running(broker.pid())?;
-    for family in 0..=47 {
-        let call = [family, libc::SOCK_STREAM, 0];
-        let call = call.map(|value| Arg::Num(u64::from(value.cast_unsigned())));
-        let outcome = tracee.inject(libc::SYS_socket.cast_unsigned(), &call)?;
-        let holds = match family {
-            libc::AF_UNIX => opened(outcome),
-            _ => outcome == denied(libc::EPERM),
-        };
-        ensure(holds, || format!("family {family}: {outcome:?}"))?;
+    let three = |first: i32| [first, libc::SOCK_STREAM, 0].map(of_int);
+    let families = (0..=47).map(|family| (libc::SYS_socket, three(family)));
+    let others = [libc::SYS_bind, libc::SYS_listen, libc::SYS_connect, libc::SYS_recvmsg];
+    // No such descriptor: without the filter each of these is EBADF.
+    for (number, call) in families.chain(others.map(|number| (number, three(-1)))) {
+        let outcome = tracee.inject(number.cast_unsigned(), &call)?;
+        let holds = outcome == denied(libc::EPERM);
+        ensure(holds, || format!("call {number} of {call:?}: {outcome:?}"))?;
     }
     tracee.detach()
+}
+
+fn of_int(value: i32) -> Arg {
+    Arg::Num(u64::from(value.cast_unsigned()))
 }
 
 /// F07: the broker writes beneath temp/ and cache/ and nowhere else.

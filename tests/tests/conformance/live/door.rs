@@ -4,7 +4,10 @@ use std::{
     io::{IoSlice, Read, Write},
     os::{
         fd::{AsRawFd, RawFd},
-        unix::{fs::PermissionsExt, process::CommandExt},
+        unix::{
+            fs::{MetadataExt, PermissionsExt},
+            process::CommandExt,
+        },
     },
     process::Command,
     time::{Duration, Instant},
@@ -195,6 +198,9 @@ pub(super) fn token_is_nowhere() -> Setup<()> {
     let wrong = guess(connect(&broker.install.socket())?, &secret.as_bytes()[1..])?;
     ensure(wrong == 0, || "a wrong token opened".into())?;
     for pid in [broker.pid(), worker] {
+        // A process that is hidden, and so root's by its files, leaves no core that could hold it.
+        let owner = std::fs::metadata(format!("/proc/{pid}/status"))?.uid();
+        ensure(owner == 0, || format!("{pid} may leave a core: its files are those of {owner}"))?;
         for file in ["cmdline", "environ", "comm"] {
             let bytes = std::fs::read(format!("/proc/{pid}/{file}")).unwrap_or_default();
             let found = String::from_utf8_lossy(&bytes).contains(secret);

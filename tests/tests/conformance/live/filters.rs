@@ -75,27 +75,26 @@ pub(super) fn other_abis_are_closed() -> Setup<()> {
     Ok(())
 }
 
-/// N17: every thread of a broker may make Unix sockets and no others, by what the kernel holds for
-/// it. That was installed before it listened and cannot be taken back, so this is every socket that
-/// it ever opens.
-pub(super) fn broker_has_unix_sockets_only() -> Setup<()> {
+/// N17: no thread of a broker makes a socket, and a pair of them only within itself, by what the
+/// kernel holds for it. That was installed before it listened and cannot be taken back, so this is
+/// every socket that it ever opens.
+pub(super) fn broker_makes_no_socket() -> Setup<()> {
     needs_root("reading filters")?;
     let (broker, _) = ready()?;
-    broker_is_unix_only(&broker)
+    makes_no_socket(&broker)
 }
 
-fn broker_is_unix_only(broker: &Broker) -> Setup<()> {
+fn makes_no_socket(broker: &Broker) -> Setup<()> {
     let unix = format!("a0={:x}", libc::AF_UNIX);
     for tid in processes::tasks(broker.pid()) {
         let programs = of_thread(tid)?;
         ensure(programs == seccomp::programs(Stage::Broker, broker.pid()), || {
             format!("thread {tid} of the broker: not the programs that ship")
         })?;
-        for call in [libc::SYS_socket, libc::SYS_socketpair] {
-            let found = conditions(&programs, u32::try_from(call)?);
-            let only = found.as_deref() == Some(unix.as_str());
-            ensure(only, || format!("thread {tid}, call {call}: {found:?}"))?;
-        }
+        let found = |call| Setup::Ok(conditions(&programs, u32::try_from(call)?));
+        let (socket, pair) = (found(libc::SYS_socket)?, found(libc::SYS_socketpair)?);
+        let only = socket.is_none() && pair.as_deref() == Some(unix.as_str());
+        ensure(only, || format!("thread {tid}: a socket {socket:?}, a pair {pair:?}"))?;
         let x32 = allowed(&programs, X86_64, X32 | 41);
         let i386 = (0..NUMBERS).any(|nr| allowed(&programs, I386, nr));
         ensure(!x32 && !i386, || format!("thread {tid}: another ABI is open"))?;

@@ -20,9 +20,10 @@ pub(crate) struct Subject {
 pub(crate) type Look = fn(Subject) -> Setup<()>;
 
 /// Looks that a process without any layer must fail.
-pub(crate) const LOOKS: [(&str, Look); 8] = [
+pub(crate) const LOOKS: [(&str, Look); 9] = [
     ("D01", descriptors_of),
     ("D03", terminal_of),
+    ("F06", umask_of),
     ("R01", limits_of),
     ("R06", oom_of),
     ("N13", namespaces_of),
@@ -76,6 +77,16 @@ fn terminal_of(subject: Subject) -> Setup<()> {
     let fields: Vec<&str> = after.split(' ').collect();
     let own_session = fields.get(3) == Some(&subject.worker.to_string().as_str());
     ensure(own_session && fields.get(4) == Some(&"0"), || stat.clone())
+}
+
+/// F06: should a file ever be made, nobody else may read it.
+pub(super) fn umask() -> Setup<()> {
+    fresh(umask_of)
+}
+
+fn umask_of(subject: Subject) -> Setup<()> {
+    let umask = field(subject.worker, subject.worker, "Umask")?;
+    ensure(umask == "0077", || format!("the umask is {umask}"))
 }
 
 pub(super) fn arguments() -> Setup<()> {
@@ -188,7 +199,7 @@ pub(super) fn namespaces() -> Setup<()> {
     fresh(namespaces_of)
 }
 
-fn namespaces_of(subject: Subject) -> Setup<()> {
+pub(crate) fn namespaces_of(subject: Subject) -> Setup<()> {
     for name in ["net", "user", "ipc", "uts", "cgroup"] {
         let of = |pid| fs::read_link(format!("/proc/{pid}/ns/{name}"));
         ensure(of(subject.worker)? != of(subject.broker)?, || format!("{name} is shared"))?;

@@ -1,14 +1,8 @@
 //! R06: when memory runs out, it is the worker that dies. A memory cgroup around broker and worker
 //! plays a small machine.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-    time::Duration,
-};
-
 use core_tests::{
-    harness::{Setup, processes},
+    harness::{Machine, Setup, processes},
     trace::{Arg, Outcome, Tracee},
 };
 use nix::{libc, sys::signal::Signal};
@@ -23,51 +17,12 @@ const GROWN_BYTES: u64 = 1 << 30;
 /// What the worker takes: more than that.
 const TAKEN_BYTES: u64 = 2 * MACHINE_BYTES;
 const PAGE: u64 = 4096;
-/// How long the kernel may take to end somebody.
-const KILLED_MAX: Duration = Duration::from_secs(10);
-
-/// A memory cgroup, of either version, that goes away with its last process.
-struct Machine {
-    path: PathBuf,
-    limit: &'static str,
-}
-
-impl Machine {
-    fn new() -> Setup<Self> {
-        let roots =
-            [("/sys/fs/cgroup/memory", "memory.limit_in_bytes"), ("/sys/fs/cgroup", "memory.max")];
-        for (root, limit) in roots {
-            let path = Path::new(root).join(format!("core-conformance-{}", std::process::id()));
-            if fs::create_dir(&path).is_err() {
-                continue;
-            }
-            let machine = Self { path, limit };
-            if machine.has(MACHINE_BYTES).is_ok() {
-                return Ok(machine);
-            }
-        }
-        skip("no memory cgroup can be made here")
-    }
-
-    fn has(&self, bytes: u64) -> Setup<()> {
-        Ok(fs::write(self.path.join(self.limit), bytes.to_string())?)
-    }
-
-    fn take(&self, pid: u32) -> Setup<()> {
-        Ok(fs::write(self.path.join("cgroup.procs"), pid.to_string())?)
-    }
-}
-
-impl Drop for Machine {
-    fn drop(&mut self) {
-        // Ends: the processes were killed; the kernel needs a moment to take them out.
-        processes::wait_for(KILLED_MAX, || fs::remove_dir(&self.path).ok());
-    }
-}
 
 pub(super) fn the_worker_dies_first() -> Setup<()> {
     needs_root("making a memory cgroup")?;
-    let machine = Machine::new()?;
+    let Some(machine) = Machine::with(MACHINE_BYTES) else {
+        return skip("no memory cgroup can be made here");
+    };
     let (broker, worker) = busy()?;
     machine.take(broker.pid())?;
     machine.take(worker)?;
@@ -79,6 +34,10 @@ pub(super) fn the_worker_dies_first() -> Setup<()> {
     let told = || format!("the broker does not go on: {again:?}");
     // The next worker is the broker's child and so on the same small machine, which has room.
     ensure(again.code == 0, told)?;
+    // Told from a kill by somebody: the kernel's own count has moved.
+    let deaths = broker.corectl(&["status"]).lines.first().map(|status| status["deaths"].clone());
+    let deaths = deaths.unwrap_or_default();
+    ensure(deaths["memory"] == 1 && deaths["killed"] == 0, || format!("counted as {deaths}"))?;
     drop(broker);
     drop(machine);
     Ok(())

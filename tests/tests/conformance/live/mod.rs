@@ -2,6 +2,7 @@
 
 mod alive;
 mod attack;
+mod causes;
 mod client;
 mod crash;
 mod degraded;
@@ -14,7 +15,9 @@ mod layers;
 mod life;
 pub(crate) mod look;
 mod memory;
+mod needs;
 mod reading;
+mod rights;
 mod rings;
 mod symbols;
 
@@ -43,6 +46,7 @@ fn looked_at() -> Vec<Row> {
     vec![
         row("D01", "descriptors at READY are exactly 0 to 3", look::descriptors),
         row("D03", "no terminal, no controlling terminal", look::no_terminal),
+        row("F06", "what is made by mistake is for its user alone", look::umask),
         row("D05", "argv names nothing but the program", look::arguments),
         row("R01", "limits, hard and soft alike", look::limits),
         row("R06", "the worker is the kernel's first choice", look::oom_score),
@@ -61,7 +65,7 @@ fn held() -> Vec<Row> {
         row("S01", "the shipped filters, 20 calls at most, on all threads", filters::narrow),
         row("S01", "numbers and arguments as reviewed", filters::golden),
         row("S02", "no x32 and no i386 call passes them", filters::other_abis_are_closed),
-        row("N17", "what the kernel holds for a broker", filters::broker_has_unix_sockets_only),
+        row("N17", "what the kernel holds for a broker", filters::broker_makes_no_socket),
         row("H04", "the rings keep their size", rings::no_resize),
         row("H06", "a worker cannot write what the broker writes", rings::no_write),
         row("H07", "the seals are these and no others", rings::seals),
@@ -71,26 +75,41 @@ fn held() -> Vec<Row> {
 }
 
 fn attacked() -> Vec<Row> {
-    vec![
+    // What changes something of the whole machine is tried only where that is allowed.
+    let piped = row("P14", "a crash reaches no handler of cores", crash::no_core_is_piped);
+    let piped = std::env::var_os(crash::PIPE).map(|_| piped);
+    let rows = vec![
         row("N01", "a live worker opens a socket: it dies, its client is told", attack::socket),
         row("N17", "a broker tries every address family", domain::sockets),
         row("F07", "the broker writes temp/ and cache/ only", domain::writes),
+        row("F06", "each right of a worker's domain denies by itself", rights::of_a_worker),
+        row("M02", "memory becomes no code without any filter", rights::memory_of_a_worker),
+        row("H08", "the mappings of both rings stay as they are", rights::rings_of_a_worker),
+        row("P18", "each condition of the broker's filter denies", rights::of_a_broker),
         row("F12", "a broker executes nothing else", domain::executes),
         row("F12", "the interpreter gains a broker nothing", domain::the_interpreter_gains_nothing),
         row("P14", "a crash leaves no core", crash::no_core_is_left),
         row("P16", "no_new_privs holds by itself", layers::set_user_id),
-        row("P27", "crashes of six kinds on two kinds of thread", crash::crashes),
+        row("P27", "crashes of six kinds on the thread that serves", crash::on_main),
+        row("P27", "crashes of five kinds on a thread of the team", crash::on_member),
+        row("P27", "crashes of five kinds while a model is read", crash::while_loading),
+        row("P27", "a worker that is refused memory", causes::refused_memory),
         row("P28", "a failed assertion of ggml", crash::assertion),
-        row("M08", "twice the budget", layers::beyond_the_budget),
+        row("P28", "who is told which assertion it was", causes::assertion_is_told),
+        row("M08", "twice the budget, beside another worker", layers::beyond_the_budget),
         row("R06", "memory runs out", memory::the_worker_dies_first),
         row("R03", "the limit on files holds by itself", layers::no_disk_is_filled),
-    ]
+    ];
+    rows.into_iter().chain(piped).collect()
 }
 
 fn asked() -> Vec<Row> {
     vec![
         row("F22", "names that would be paths", alive::names),
-        row("S10", "tokens, prompts, cancels and refusals", alive::alive),
+        row("S10", "tokens, prompts, cancels and refusals, on two threads", alive::alive),
+        row("S10", "the same on one thread, without OpenMP's team", alive::alive_alone),
+        row("S10", "calls that only some machines make", needs::of_a_worker),
+        row("S10", "calls that a broker makes on some machines only", needs::of_a_broker),
         row("S10", "the same tokens as without a sandbox", alive::same_tokens),
         row("P22", "two hundred starts", alive::starts),
         row("I01", "another user", door::another_user),
@@ -113,6 +132,7 @@ fn started() -> Vec<Row> {
         row("L04", "started as root", life::root_is_given_up),
         row("L04", "a thread that is older than main", life::an_early_thread_is_noticed),
         row("L06", "ten layers, one missing at a time", degraded::matrix),
+        row("L06", "older versions of Landlock", degraded::abis),
         row("L06", "the probe says it before any start", degraded::probed),
         row("L06", "no user namespaces", degraded::no_user_namespaces),
         row("L06", "no memory cgroup", degraded::no_cgroup),
@@ -122,6 +142,8 @@ fn started() -> Vec<Row> {
 
 fn proven_elsewhere() -> Vec<Row> {
     vec![
+        row("L03", "a worker is started by main alone", elsewhere::main_thread_alone),
+        row("R03", "the broker's cache keeps its quota", elsewhere::quota),
         row("S05", "no rule can be deleted unnoticed", elsewhere::mutants),
         row("S06", "mistakes that end the build", elsewhere::empty_conditions),
         row("S07", "every call and class of arguments", elsewhere::two_interpreters),

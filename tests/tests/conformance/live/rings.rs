@@ -25,7 +25,6 @@ const PAGE: u64 = 4096;
 
 /// A worker at its start, with the world that it lives in.
 fn started(act: impl FnOnce(&Held) -> Setup<()>) -> Setup<()> {
-    needs_root("ptrace of a worker")?;
     let world = World::new()?;
     let install = world.install();
     let bench = Bench { install: &install, variant: VARIANT };
@@ -145,7 +144,7 @@ pub(super) fn a_forgotten_seal_stops_it() -> Setup<()> {
 
 /// H08: mseal or the seal refuses; a private page beside it shows that mprotect itself works.
 pub(super) fn read_only() -> Setup<()> {
-    needs_root("ptrace of a worker")?;
+    needs_root("ptrace of a worker that its broker has started")?;
     let (_broker, worker) = ready()?;
     let is_ring = |line: &str| line.contains("memfd:") && line.contains(" r--s ");
     let (ring, _) = symbols::mapping(worker, is_ring)?;

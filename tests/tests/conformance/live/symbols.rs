@@ -38,6 +38,20 @@ pub(super) fn mapping(pid: u32, wanted: impl Fn(&str) -> bool) -> Setup<(u64, u6
     Ok((start(line)?, u64::from_str_radix(end.ok_or("a maps line without an end")?, 16)?))
 }
 
+/// Where the mapping begins and ends that holds an address.
+///
+/// # Errors
+/// Nothing is mapped there.
+pub(super) fn mapping_of(pid: u32, address: u64) -> Setup<(u64, u64)> {
+    let maps = fs::read_to_string(format!("/proc/{pid}/maps"))?;
+    let mut all = maps.lines().filter_map(|line| {
+        let (begin, end) = line.split(' ').next()?.split_once('-')?;
+        Some((u64::from_str_radix(begin, 16).ok()?, u64::from_str_radix(end, 16).ok()?))
+    });
+    let found = all.find(|(begin, end)| (*begin..*end).contains(&address));
+    found.ok_or_else(|| format!("nothing is mapped at {address:#x}").into())
+}
+
 fn start(line: &str) -> Setup<u64> {
     let start = line.split('-').next().ok_or("a maps line without a range")?;
     Ok(u64::from_str_radix(start, 16)?)

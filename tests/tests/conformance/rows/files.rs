@@ -37,15 +37,24 @@ fn writing(world: &World) -> Vec<Attack> {
     vec![
         denied_write("F03", model, libc::O_RDWR),
         denied_write("F03", "/proc/self/fd/8", libc::O_RDWR),
+        // No right of the domain is about a pipe: only the filter answers.
+        denied_write("F03", "/proc/self/fd/2", libc::O_RDWR),
+        denied_write("F03", "/proc/self/fd/2", libc::O_WRONLY),
         files("F04", "truncate own model", libc::SYS_truncate, vec![text(model), num(1)]),
         files("F04", "open own model O_TRUNC", libc::SYS_openat, open_at(model, truncating)),
         files("F04", "truncate a file", libc::SYS_truncate, vec![text(canary), num(1)]),
         files("F04", "open a file O_TRUNC", libc::SYS_openat, open_at(canary, truncating)),
+        // No right of the domain is about it: only the filter answers.
+        denied_write("F06", model, libc::O_CREAT),
         denied_write("F06", &world.path("target/new"), create).harming(Harm::Files),
         files("F06", "creat", libc::SYS_creat, vec![text(&world.path("target/new")), num(0o600)]),
         denied_write("F07", &world.path("target/temp"), create).harming(Harm::Files),
         killed("F07", "pwrite", libc::SYS_pwrite64, vec![num(2), text("x"), num(1), num(0)])
             .reaching(Errno::ESPIPE),
+        killed("F07", "write to another descriptor", libc::SYS_write, {
+            vec![num(1), text("x"), num(1)]
+        }),
+        killed("D01", "duplicate a descriptor", libc::SYS_fcntl, vec![num(2), num(0), num(20)]),
         files("F07", "pwrite to a file", libc::SYS_pwrite64, {
             vec![prior(), text("x"), num(1), num(0)]
         })

@@ -9,6 +9,10 @@ use crate::attack::Attack;
 /// `READ_IMPLIES_EXEC` of personality(2).
 const READ_IMPLIES_EXEC: u64 = 0x40_0000;
 const PAGE: u64 = 4096;
+/// Far below any program and library.
+const CHOSEN: u64 = 0x1000_0000;
+/// `MREMAP_MAYMOVE` and `MREMAP_FIXED` of mremap(2).
+const MOVE_FIXED: u64 = 3;
 
 pub(super) fn all() -> Vec<Attack> {
     [code(), shared(), locked()].concat()
@@ -37,6 +41,7 @@ fn code() -> Vec<Attack> {
     vec![
         killed("M01", "mmap RWX", libc::SYS_mmap, map(rwx, private)),
         killed("M01", "mmap RX", libc::SYS_mmap, map(read_exec, private)),
+        killed("M01", "mmap a stack RWX", libc::SYS_mmap, map(rwx, private | libc::MAP_STACK)),
         killed("M01", "mmap X", libc::SYS_mmap, map(libc::PROT_EXEC, private)),
         protect("mprotect RWX", libc::SYS_mprotect),
         protect("pkey_mprotect RWX", libc::SYS_pkey_mprotect),
@@ -47,6 +52,12 @@ fn code() -> Vec<Attack> {
     ]
 }
 
+/// A page to read at an address where nothing is.
+fn chosen() -> Vec<Arg> {
+    let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_FIXED;
+    vec![num(CHOSEN), num(PAGE), num(1), num(unsigned(flags)), num(u64::MAX), num(0)]
+}
+
 fn shared() -> Vec<Attack> {
     let both = libc::PROT_READ | libc::PROT_WRITE;
     let shared = libc::MAP_SHARED | libc::MAP_ANONYMOUS;
@@ -54,6 +65,20 @@ fn shared() -> Vec<Attack> {
     vec![
         killed("M03", "mmap shared memory", libc::SYS_mmap, map(both, shared)),
         killed("M03", "mmap a file while serving", libc::SYS_mmap, model).at_serve(),
+        killed("M03", "map the own model to write", libc::SYS_mmap, {
+            vec![num(0), num(PAGE), num(3), num(unsigned(libc::MAP_SHARED)), num(8), num(0)]
+        })
+        .reaching(Errno::EACCES),
+        killed("M03", "mmap at a chosen address", libc::SYS_mmap, chosen()),
+        killed("M03", "mremap to a chosen address", libc::SYS_mremap, {
+            vec![Arg::Prior, num(PAGE), num(PAGE), num(MOVE_FIXED), num(CHOSEN)]
+        })
+        .after(page().0, page().1),
+        killed("M08", "share memory by what is in it", libc::SYS_madvise, {
+            vec![Arg::Prior, num(PAGE), num(unsigned(libc::MADV_MERGEABLE))]
+        })
+        .after(page().0, page().1)
+        .anyhow(),
         killed("M05", "memfd_create", libc::SYS_memfd_create, vec![text("x"), num(0)]),
         killed("M05", "memfd_secret", libc::SYS_memfd_secret, vec![num(0)]).anyhow(),
         killed("M08", "shmget", libc::SYS_shmget, vec![num(0), num(0), num(0o600)])

@@ -63,9 +63,11 @@ fn signals() -> Vec<Attack> {
         kill("stop a process of the same user", Arg::Other, stop).harming(seen),
         kill("kill everybody", everybody, 0).anyhow(),
         kill("kill init", num(1), 0).reaching(Errno::EPERM),
-        kill("kill whoever plays the broker", num(std::process::id().into()), 0)
-            .reaching(Errno::EPERM),
+        // As root it is somebody else's, as an ordinary user it is the worker's own user's.
+        kill("kill whoever plays the broker", num(std::process::id().into()), 0).anyhow(),
         killed("P05", "tgkill", libc::SYS_tgkill, to_thread(end)).harming(seen),
+        killed("P05", "abort another", libc::SYS_tgkill, to_thread(unsigned(libc::SIGABRT)))
+            .harming(seen),
         killed("P05", "tkill", libc::SYS_tkill, vec![Arg::Other, num(end)]).harming(seen),
         killed("P05", "queue a signal", libc::SYS_rt_sigqueueinfo, {
             vec![Arg::Other, num(harmless), Arg::Bytes(queued())]

@@ -1,10 +1,6 @@
 //! A request that kills every worker that it meets, and those that happen to be there.
 
-use std::{
-    cell::Cell,
-    rc::Rc,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use core_client::Client;
 use core_tests::harness::Broker;
@@ -12,54 +8,21 @@ use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,
 };
-use tokio::{
-    task::{JoinHandle, LocalSet, spawn_local},
-    time::{sleep, timeout},
-};
+use tokio::{task::LocalSet, time::sleep};
 
-use super::{compared, serving};
-use crate::talk::{Heard, PATIENCE, broker_with, connect, hear, talk, until};
+use super::{compared, serving, victim::Victim};
+use crate::talk::{broker_with, connect, hear, talk, until};
 
 /// Tokens of the prompt that kills: its prefill takes seconds, so that each death comes before its
 /// first token.
 const POISON: usize = 12_000;
+/// Poisons of one sender: with the deaths that they are there for together, more than a model may
+/// crash in a row.
+const POISONS: usize = 5;
+/// Tokens of the prompts of those, which fit the context together.
+const SMALL_POISON: usize = 5_000;
 /// Tokens of the others.
 const TOKENS: u32 = 3_000;
-
-/// A stream that is read all the time, by a task.
-struct Victim {
-    said: Rc<Cell<usize>>,
-    heard: JoinHandle<Heard>,
-}
-
-impl Victim {
-    async fn start(client: &Client, prompt: &str) -> Self {
-        let mut events = client.generate(compared("long", prompt, TOKENS)).await.expect("sent");
-        let said = Rc::new(Cell::new(0));
-        let count = said.clone();
-        let heard = spawn_local(async move {
-            let mut heard = Heard::new(Instant::now());
-            let counted = |heard: &Heard| {
-                count.set(heard.said.len());
-                false
-            };
-            heard.until(&mut events, counted).await;
-            heard
-        });
-        Self { said, heard }
-    }
-
-    /// Waits for a token, which shows that it is not what kills.
-    async fn advances(&self) {
-        let before = self.said.get();
-        let more = async {
-            while self.said.get() <= before + 1 {
-                sleep(Duration::from_millis(5)).await;
-            }
-        };
-        timeout(PATIENCE, more).await.expect("it goes on");
-    }
-}
 
 /// The engine has no fault that could be asked for, so the test plays it: whenever the poison is in
 /// work, the worker gets a SIGSEGV. The broker cannot tell that from a crash of the engine.
@@ -73,7 +36,7 @@ async fn poisoned() {
     let (client, other) = (connect(&broker).await, connect(&broker).await);
     let mut victims = Vec::new();
     for prompt in ["Once upon", "Mira gave", "Tom had"] {
-        victims.push(Victim::start(&client, prompt).await);
+        victims.push(Victim::start(&client, prompt, TOKENS).await);
     }
     // It comes after them, so that it stands behind them whenever all wait again.
     for victim in &victims {
@@ -86,18 +49,53 @@ async fn poisoned() {
         }
         crash(&client, 4).await;
     }
-    // Suspected by now, it waits until it can be alone.
+    // Suspected by now, it has the next worker alone.
+    crash(&client, 1).await;
+    let poison = hear(poison, Instant::now()).await;
+    assert_eq!(poison.refusal().0, "QUARANTINED", "{:?}", poison.refusal());
+    assert!(poison.refusal().1.contains("SIGSEGV"), "{:?}", poison.refusal());
     for victim in victims {
         let heard = victim.heard.await.expect("no reader panics");
         heard.done();
         assert_eq!(heard.said.len(), TOKENS as usize);
     }
-    crash(&client, 1).await;
-    let poison = hear(poison, Instant::now()).await;
-    assert_eq!(poison.refusal().0, "QUARANTINED", "{:?}", poison.refusal());
-    assert!(poison.refusal().1.contains("SIGSEGV"), "{:?}", poison.refusal());
     let status = client.status().await.expect("a state");
     assert_eq!((status.deaths.segfault, status.requests.failed), (3, 1), "{status:?}");
+}
+
+/// Several that kill, from one sender: each is found by itself, and however many there are, whoever
+/// was there is served all the while and the model does not count as broken.
+#[test]
+fn several_that_kill_are_each_found_and_the_model_does_not_fail_for_others() {
+    talk(LocalSet::new().run_until(much_poison()));
+}
+
+async fn much_poison() {
+    let broker = broker_with("[models.long]\nslots = 6\nn_ctx = 32768\n");
+    let (client, other) = (connect(&broker).await, connect(&broker).await);
+    let victim = Victim::start(&client, "Once upon", TOKENS).await;
+    victim.advances().await;
+    let mut poisons = Vec::new();
+    for _ in 0..POISONS {
+        poisons.push(other.generate(compared("long", SMALL_POISON, 8)).await.expect("sent"));
+    }
+    let all = u32::try_from(POISONS).expect("few") + 1;
+    for _ in 0..2 {
+        victim.advances().await;
+        crash(&client, all).await;
+    }
+    for _ in 0..POISONS {
+        crash(&client, 1).await;
+    }
+    for poison in poisons {
+        let poison = hear(poison, Instant::now()).await;
+        assert_eq!(poison.refusal().0, "QUARANTINED", "{:?}", poison.refusal());
+    }
+    let heard = victim.heard.await.expect("no reader panics");
+    heard.done();
+    assert_eq!(heard.said.len(), TOKENS as usize);
+    let status = client.status().await.expect("a state");
+    assert_eq!(status.requests.failed, POISONS as u64, "{status:?}");
 }
 
 /// Waits until so many requests are in work, and crashes their worker.

@@ -116,7 +116,7 @@ pub(crate) struct RunArgs {
 pub(crate) struct AttachArgs {
     /// What `corectl run --detach` printed
     pub(crate) ticket: String,
-    /// Tokens that were read already
+    /// Tokens that were read already: at least those that it printed
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub(crate) from: u32,
 }

@@ -1,9 +1,6 @@
 //! `corectl run --detach` and `corectl attach`: an answer that outlives the command.
 
-use std::time::Duration;
-
-use core_client::{DetachTicket, Event, Events, RequestError, limits::WAITING_EVENTS_MAX};
-use tokio::time::timeout;
+use core_client::{DetachTicket, Detached, Done, Event, Events, FinishReason, RequestError};
 
 use super::{
     generate::{self, Asked, End},
@@ -18,91 +15,87 @@ use crate::{
     },
 };
 
-/// Waits for the first token, which shows that it runs, shows what was said by the time that there
-/// is a ticket, and leaves the rest.
+/// Waits for the first token, which shows that it runs, and leaves the rest; shows all that came
+/// before the ticket, for that is kept nowhere else.
 pub(crate) async fn detach(
     mut events: Events,
     session: &Session,
     out: &mut Out,
 ) -> Result<Exit, Failure> {
     let _running = session.interrupts.running(events.canceller());
-    // Ends with the request: every turn takes one of its events.
-    while let Some(event) = events.next().await {
-        let event = event?;
-        show(&event, out).await?;
-        match event {
-            Event::Token { .. } => return leave(&mut events, session, out).await,
-            Event::Done(done) => return Ok(End::Done(done).exit()),
-            _ => {}
-        }
+    if let Some(done) = show_tokens(&mut events, 1, out).await? {
+        return ended(done, out).await;
     }
-    Err(RequestError::Lost.into())
-}
-
-async fn show(event: &Event, out: &mut Out) -> Result<(), Failure> {
-    match (out.format(), event) {
-        (Format::Json, event) => match Line::of(event, Completions::One) {
-            Some(line) => out.json(&line).await,
-            None => Ok(()),
-        },
-        (Format::Human, Event::Token { text, .. }) => out.model_text(text).await,
-        (Format::Human, _) => Ok(()),
-    }
-}
-
-async fn leave(events: &mut Events, session: &Session, out: &mut Out) -> Result<Exit, Failure> {
-    let detached = match session.client.detach(events).await {
+    let detached = match session.client.detach(&mut events).await {
         Ok(detached) => detached,
-        Err(error) => return ended_meanwhile(events, error, out).await,
+        Err(refusal) => return not_left(events, refusal, out).await,
     };
-    let from = 1 + said_meanwhile(events, out).await?;
-    let (ticket, keep_ms) = (written(detached.ticket), detached.keep_ms);
+    let rest = detached.first.saturating_sub(1);
+    let shown = show_tokens(&mut events, rest, out).await;
+    // Whatever became of the connection or the terminal: the ticket is good.
+    tell(&detached, out).await?;
+    shown.map(|_| Exit::Done)
+}
+
+/// What could not be left was over by then, and is shown to its end; or it is cancelled.
+async fn not_left(
+    mut events: Events,
+    refusal: RequestError,
+    out: &mut Out,
+) -> Result<Exit, Failure> {
+    events.cancel();
+    match show_tokens(&mut events, u32::MAX, out).await? {
+        Some(done) if done.finish_reason != Some(FinishReason::Cancelled) => ended(done, out).await,
+        Some(_) | None => Err(refusal.into()),
+    }
+}
+
+async fn ended(done: Done, out: &mut Out) -> Result<Exit, Failure> {
+    if out.format() == Format::Json {
+        out.json(&Line::done(&done)).await?;
+    }
+    Ok(End::Done(done).exit())
+}
+
+/// Shows the next tokens of a request; its end, if that comes before so many.
+async fn show_tokens(
+    events: &mut Events,
+    mut tokens: u32,
+    out: &mut Out,
+) -> Result<Option<Done>, Failure> {
+    // Ends with the request: every turn takes one of its events.
+    while tokens > 0 {
+        let event = events.next().await.ok_or(RequestError::Lost)??;
+        let is_token = matches!(event, Event::Token { .. });
+        match (out.format(), event) {
+            (_, Event::Done(done)) => return Ok(Some(done)),
+            (Format::Json, event) => {
+                if let Some(line) = Line::of(&event, Completions::One) {
+                    out.json(&line).await?;
+                }
+            }
+            (Format::Human, Event::Token { text, .. }) => out.model_text(&text).await?,
+            (Format::Human, _) => {}
+        }
+        tokens -= u32::from(is_token);
+    }
+    Ok(None)
+}
+
+async fn tell(detached: &Detached, out: &mut Out) -> Result<(), Failure> {
+    let &Detached { ticket, keep_ms, first } = detached;
+    let ticket = written(ticket);
     match out.format() {
-        Format::Json => out.json(&Line::Detached { ticket, keep_ms, from }).await?,
+        Format::Json => out.json(&Line::Detached { ticket, keep_ms, first }).await?,
         Format::Human => {
             out.own_text("\n").await?;
             out::note(&format!(
                 "It goes on for {keep_ms} ms without a reader: `corectl attach {ticket} --from \
-                 {from}` reads the rest, once."
+                 {first}` reads the rest, once."
             ));
         }
     }
-    Ok(Exit::Done)
-}
-
-/// Shows what came between the first token and the ticket, which is not kept by the broker: it was
-/// told before the ticket was, so it is here by now. Answers how many tokens those are.
-async fn said_meanwhile(events: &mut Events, out: &mut Out) -> Result<u32, Failure> {
-    let mut tokens = 0;
-    for _ in 0..WAITING_EVENTS_MAX {
-        // Whatever comes from now on is kept as well.
-        match timeout(Duration::ZERO, events.next()).await {
-            Ok(Some(Ok(event @ Event::Token { .. }))) => {
-                show(&event, out).await?;
-                tokens += 1;
-            }
-            Ok(Some(Ok(event))) if !event.is_terminal() => {}
-            Ok(Some(_) | None) | Err(_) => break,
-        }
-    }
-    Ok(tokens)
-}
-
-/// A short answer may be over before it could be detached: then all of it is here.
-async fn ended_meanwhile(
-    events: &mut Events,
-    error: RequestError,
-    out: &mut Out,
-) -> Result<Exit, Failure> {
-    // Ends with what has come by now: every turn takes one event.
-    while let Ok(Some(event)) = timeout(Duration::ZERO, events.next()).await {
-        let event = event?;
-        show(&event, out).await?;
-        if let Event::Done(done) = event {
-            return Ok(End::Done(done).exit());
-        }
-    }
-    Err(error.into())
+    Ok(())
 }
 
 /// Reads on where a detached run was left.

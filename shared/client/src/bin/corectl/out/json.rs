@@ -30,11 +30,11 @@ pub(crate) enum Line<'a> {
     Choice(ChoiceLine),
     Loaded(&'a ModelInfo),
     Done(DoneLine),
-    /// The ticket in hexadecimal digits, and how many tokens were told before it.
+    /// The ticket in hexadecimal digits.
     Detached {
         ticket: String,
         keep_ms: u32,
-        from: u32,
+        first: u32,
     },
     Context {
         tokens: u32,

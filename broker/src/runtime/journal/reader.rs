@@ -1,0 +1,94 @@
+//! Who hears a journal, and for how long it is waited for one that does not read.
+
+use std::{cell::RefCell, rc::Weak, time::Duration};
+
+use core_wire::{client::Event as ToClient, ids::RequestId, worker::StepToken};
+use tokio::{task::AbortHandle, time::timeout};
+
+use super::{Journal, Told};
+use crate::{ipc::Outbox, runtime::Core, scheduler::Ticket};
+
+/// How long a reader may take nothing, at the least: one that reads at all takes half of an outbox
+/// within it, however short the time is that a request is kept for.
+const PATIENCE_MIN: Duration = Duration::from_secs(1);
+
+/// Whose journal it is.
+#[derive(Clone, Debug)]
+pub(in crate::runtime) struct Owner {
+    core: Weak<RefCell<Core>>,
+    ticket: Ticket,
+    /// How long a reader may take nothing.
+    pub(super) patience: Duration,
+}
+
+/// Who hears it.
+#[derive(Debug)]
+pub(super) struct Reader {
+    pub(super) outbox: Outbox,
+    pub(super) id: RequestId,
+    /// Index of the token that is told next.
+    pub(super) next: u32,
+    /// Waits for room, if that is needed.
+    pub(super) pump: Option<AbortHandle>,
+}
+
+impl Owner {
+    /// A request, for which a reader has as long as the request is kept without one.
+    pub(in crate::runtime) fn new(
+        core: Weak<RefCell<Core>>,
+        ticket: Ticket,
+        keep: Duration,
+    ) -> Self {
+        Self { core, ticket, patience: keep.max(PATIENCE_MIN) }
+    }
+
+    /// Says that a reader that was waited for has got all of a request that has ended.
+    pub(super) fn is_told(&self) {
+        if let Some(core) = self.core.upgrade() {
+            core.borrow_mut().end_once_told();
+        }
+    }
+
+    /// Says that the reader was given up.
+    pub(super) fn is_given_up(&self) {
+        if let Some(core) = self.core.upgrade() {
+            core.borrow_mut().reader_given_up(self.ticket);
+        }
+    }
+}
+
+impl Drop for Reader {
+    fn drop(&mut self) {
+        if let Some(pump) = self.pump.take() {
+            pump.abort();
+        }
+    }
+}
+
+/// Tells the rest as room comes; a connection that ends makes room for everything.
+pub(super) async fn pump(journal: Journal, outbox: Outbox, patience: Duration) {
+    // Ends when all is told or the reader has gone or is given up: each turn waits for the client
+    // to read, and no longer than that may take.
+    while timeout(patience, more_room(&outbox)).await.is_ok() {
+        if journal.tell_more() == Told::All {
+            return;
+        }
+    }
+    journal.give_up();
+}
+
+/// Waits until half of the outbox is empty; where it is and a token still had no room, until more
+/// of it is.
+async fn more_room(outbox: &Outbox) {
+    if outbox.is_fuller_than_half() {
+        outbox.room().await;
+    } else {
+        outbox.progress().await;
+    }
+}
+
+/// The event of a token; a generation that can be detached is the only completion of its request.
+pub(super) fn told(token: &StepToken) -> ToClient {
+    let StepToken { token: id, text, logprob, top, .. } = token.clone();
+    ToClient::Token { id, text, logprob, choice: 0, top }
+}

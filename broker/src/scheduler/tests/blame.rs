@@ -1,0 +1,123 @@
+//! Who is suspected, and what a kill during a load means, in a history.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{
+    loads::Stage,
+    world::{Open, World, lost, pick},
+};
+use crate::scheduler::{Event, KILLED_LOADS_MAX, LineId, Loss, Ticket};
+
+/// Deaths that somebody was there for.
+#[derive(Debug, Default)]
+pub(super) struct Deaths {
+    /// In a row without a token.
+    count: u32,
+    /// Tokens at the last of them.
+    emitted: u32,
+    all: u32,
+}
+
+/// What becomes of the memory of lost workers.
+#[derive(Default)]
+pub(super) struct Rescue {
+    /// The line whose worker was lost in this step, until that is clear.
+    pub(super) leaving: Option<LineId>,
+    /// Lines that hold memory for a worker that comes in the place of a lost one.
+    pub(super) reserved: BTreeSet<LineId>,
+    /// How often in a row the worker of a line was killed while it loaded.
+    pub(super) killed: BTreeMap<LineId, u32>,
+}
+
+impl Open {
+    /// A worker that ran it is lost; `sole` tells whether that ever ran anything else.
+    pub(super) fn was_there(&mut self, loss: Loss, sole: bool) {
+        let Deaths { count, all, .. } = self.deaths;
+        let count = if self.emitted > self.deaths.emitted { 0 } else { count };
+        self.deaths = match loss {
+            Loss::Suspect => {
+                let most = if sole { 3 } else { 2 };
+                Deaths { count: most.min(count + 1), emitted: self.emitted, all: all + 1 }
+            }
+            Loss::Innocent | Loss::Final => Deaths { count, all, ..self.deaths },
+        };
+    }
+
+    /// Whether it has to have a worker alone.
+    pub(super) fn is_suspect(&self) -> bool {
+        let Deaths { count, emitted, all } = self.deaths;
+        count >= 2 && self.emitted <= emitted || all >= 8
+    }
+
+    /// Whether it was not there too often.
+    pub(super) fn may_go_on(&self) -> bool {
+        self.deaths.count < 3
+    }
+}
+
+impl World {
+    /// Whether a request is, or has to make room for, a suspect.
+    pub(super) fn is_heard(&self, ticket: Ticket) -> bool {
+        let Some(open) = self.open.get(&ticket) else {
+            return false;
+        };
+        let line = open.task.line();
+        let mut waiting = self.open.values().filter(|other| other.job.is_none());
+        open.is_suspect() || waiting.any(|other| other.is_suspect() && other.task.line() == line)
+    }
+
+    /// Somebody kills what is being started for a line: nobody who waits is told, until that has
+    /// happened too often.
+    pub(super) fn load_killed(&mut self, number: u8) {
+        let runs = |stage: &Stage| matches!(stage, Stage::Prepared | Stage::Started);
+        let able: Vec<_> = self.loading.iter().filter(|(_, stage)| runs(stage)).collect();
+        let Some((line, _)) = pick(able.into_iter(), number) else {
+            return;
+        };
+        let line = line.clone();
+        self.loading.remove(&line);
+        let event = Event::LoadKilled { line: line.clone(), refusal: lost() };
+        if self.spares.remove(&line).is_some() {
+            self.spared.remove(&line);
+            return self.step(event);
+        }
+        let times = self.rescue.killed.entry(line.clone()).or_default();
+        *times += 1;
+        let bears = *times <= KILLED_LOADS_MAX;
+        let (open, awaited) = (self.open.len(), self.awaited(&line));
+        self.rescue.leaving = Some(line.clone());
+        self.step(event);
+        let again = self.loading.contains_key(&line);
+        assert!(again || !bears || !awaited, "nobody comes for those who wait");
+        assert!(!bears || !awaited || self.open.len() == open, "somebody is told of a kill");
+        if !again {
+            self.rescue.killed.remove(&line);
+        }
+    }
+
+    /// The worker of a line does not come.
+    pub(super) fn gives_up(&mut self, line: &LineId) {
+        self.rescue.killed.remove(line);
+        if self.rescue.reserved.remove(line) {
+            self.held.remove(line);
+        }
+    }
+
+    /// Another worker comes for a line: if it lost one in this step, for that it keeps what the
+    /// lost one had.
+    pub(super) fn comes_back(&mut self, line: &LineId) {
+        if self.rescue.leaving.take_if(|leaving| leaving == line).is_some()
+            && self.held.contains_key(line)
+        {
+            self.rescue.reserved.insert(line.clone());
+        }
+    }
+
+    /// By now it is clear what becomes of the memory of a lost worker.
+    pub(super) fn is_clear(&mut self) {
+        if let Some(line) = self.rescue.leaving.take() {
+            self.rescue.reserved.remove(&line);
+            self.held.remove(&line);
+        }
+    }
+}

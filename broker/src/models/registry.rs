@@ -71,6 +71,8 @@ pub(crate) struct Entry {
     pub(crate) starts: u32,
     /// Tokens of its workers that are gone.
     pub(crate) tokens: TokenCounts,
+    /// How the last of its workers ended that was not asked to.
+    pub(crate) last_death: Option<String>,
 }
 
 /// Every model, by id.

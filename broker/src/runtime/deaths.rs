@@ -53,23 +53,32 @@ impl Core {
             true => Readiness::Reached,
             false => Readiness::Not,
         };
-        if let Some(cause) = ended.cause().counted(readiness) {
-            self.deaths.note(of(cause, worker, readiness, ended));
+        let Some(cause) = ended.cause().counted(readiness) else {
+            return;
+        };
+        let death = of(cause, worker, readiness, ended);
+        let line = worker.whole().filter(|_| readiness == Readiness::Reached);
+        if let Some(entry) = line.and_then(|line| self.registry.current_mut(line)) {
+            entry.last_death = Some(death.reason.clone());
         }
+        self.deaths.note(death);
     }
 }
 
 fn of(cause: DeathCause, worker: &Worker, readiness: Readiness, ended: &Ended) -> LastDeath {
     let told = match (readiness, worker.part()) {
         (Readiness::Not, _) => ended.while_loading(),
-        (Readiness::Reached, Some(Part::Grammar)) => ended.while_compiling(),
-        (Readiness::Reached, Some(Part::Whole | Part::Vocabulary) | None) => ended.while_serving(),
+        // Of one that compiled nothing no grammar is the cause.
+        (Readiness::Reached, Some(Part::Grammar)) if worker.ledger.wants().next().is_some() => {
+            ended.while_compiling()
+        }
+        (Readiness::Reached, _) => ended.while_serving(),
     };
     LastDeath {
         cause,
         code: told.code.into(),
         name: told.code.name().to_owned(),
-        model: worker.name().unwrap_or_default(),
+        model: worker.name().unwrap_or_else(|| worker.files.first_name()),
         pid: worker.pid,
         reason: told.message,
         at_ms: epoch_ms(),

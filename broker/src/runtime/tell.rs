@@ -155,6 +155,7 @@ impl Core {
             retry_ms: entry.attempts.reason().map(|_| entry.attempts.left_ms(now_ms)),
             restarts: entry.starts.saturating_sub(1),
             tokens: self.tokens_of(id, entry),
+            last_death: entry.last_death.clone(),
         });
         models.collect()
     }

@@ -74,7 +74,7 @@ pub struct LastDeath {
     pub code: u16,
     /// The name of that code.
     pub name: String,
-    /// What it served.
+    /// What it served; for one that only looked at a file, that file.
     pub model: String,
     /// Its process id then.
     pub pid: u32,

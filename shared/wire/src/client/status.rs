@@ -167,6 +167,9 @@ pub struct ModelStatus {
     pub restarts: u32,
     /// Tokens of its requests since the start.
     pub tokens: TokenCounts,
+    /// How the last of its workers ended that was not asked to, with the assertion that failed
+    /// where it said one: its own word, printable and cut.
+    pub last_death: Option<String>,
 }
 
 /// Tokens of a model's requests since the start.

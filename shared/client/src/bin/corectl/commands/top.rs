@@ -4,6 +4,7 @@
 //! key comes, or the terminal has another size.
 
 mod draw;
+mod list;
 #[cfg(test)]
 mod tests;
 mod view;
@@ -44,7 +45,7 @@ const WAITING_MAX: usize = 16;
 /// What happened.
 enum Happened {
     /// The broker answered, or never will.
-    Told(Result<Status, RequestError>),
+    Told(Result<Box<Status>, RequestError>),
     /// Somebody pressed a key, or the terminal has another size.
     Typed(Event),
     /// The terminal is gone.
@@ -73,7 +74,7 @@ pub(crate) async fn run(target: Target, out: &Out) -> Result<Exit, Failure> {
             () = ends.any() => return Ok(Exit::Done),
         };
         match event {
-            Ok(Some(Happened::Told(status))) => view = view.next(status?),
+            Ok(Some(Happened::Told(status))) => view = view.next(*status?),
             Ok(Some(Happened::Typed(event))) if is_enough(&event) => return Ok(Exit::Done),
             Ok(Some(Happened::Typed(_))) | Err(_) => view.passes(),
             Ok(Some(Happened::Gone) | None) => return Err(Failure::Closed),
@@ -90,7 +91,7 @@ async fn ask(client: Client, sender: mpsc::Sender<Happened>) {
     // Ends with the connection or the view.
     loop {
         second.tick().await;
-        let status = client.status().await;
+        let status = client.status().await.map(Box::new);
         let over = status.is_err();
         if sender.send(Happened::Told(status)).await.is_err() || over {
             return;

@@ -11,15 +11,18 @@ use ratatui::{
     Frame,
     layout::{
         Constraint,
-        HorizontalAlignment::{self, Left, Right},
+        HorizontalAlignment::{Left, Right},
         Layout, Rect,
     },
     style::{Color, Style, Stylize as _},
     text::{Line, Span},
-    widgets::{LineGauge, Paragraph, Row, Table},
+    widgets::{LineGauge, Paragraph},
 };
 
-use super::view::View;
+use super::{
+    list::{List, draw_list},
+    view::View,
+};
 use crate::{
     commands::{
         deaths,
@@ -150,40 +153,6 @@ fn lost(view: &View) -> Vec<Line<'static>> {
     );
     let told = format!("workers lost: {}", told.join(", "));
     vec![Line::from(told.yellow()), Line::from(last)]
-}
-
-/// A column: its name, its width, and where its cells stand.
-type Column = (&'static str, Constraint, HorizontalAlignment);
-
-/// A list: its columns and its rows.
-struct List<const N: usize> {
-    columns: [Column; N],
-    rows: Vec<[Span<'static>; N]>,
-}
-
-fn draw_list<const N: usize>(name: &str, list: &List<N>, area: Rect, frame: &mut Frame<'_>) {
-    let [_, title, body] =
-        Layout::vertical([Constraint::Length(1), Constraint::Length(1), Constraint::Fill(1)])
-            .areas(area);
-    let (count, fit) = (list.rows.len(), usize::from(body.height.saturating_sub(1)));
-    let title_text = match count {
-        0 => format!("{name}: none"),
-        _ if count > fit => format!("{name}: {fit} of {count}"),
-        _ => name.to_owned(),
-    };
-    frame.render_widget(Paragraph::new(title_text.bold()), title);
-    if count == 0 {
-        return;
-    }
-    let sides = list.columns.map(|(_, _, side)| side);
-    let row = |cells: [Span<'static>; N]| {
-        Row::new(cells.into_iter().zip(sides).map(|(cell, side)| Line::from(cell).alignment(side)))
-    };
-    let heading = row(list.columns.map(|(name, _, _)| Span::raw(name))).style(Style::new().bold());
-    // Rows that are not seen are not built.
-    let rows = list.rows.iter().take(fit).cloned().map(row);
-    let table = Table::new(rows, list.columns.map(|(_, width, _)| width)).header(heading);
-    frame.render_widget(table.column_spacing(2), body);
 }
 
 fn workers(view: &View) -> List<9> {

@@ -7,14 +7,13 @@ use crate::tree::{Source, root};
 use crate::{hold, sample};
 
 /// Everything that is visible at the top, no more and no less.
-const TOP: [&str; 12] = [
+const TOP: [&str; 11] = [
     "CHANGELOG.md",
     "Cargo.lock",
     "Cargo.toml",
     "LICENSE",
     "Makefile",
     "README.md",
-    "SECURITY.md",
     "broker",
     "policy",
     "shared",

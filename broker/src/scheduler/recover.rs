@@ -4,9 +4,10 @@
 //! was present at two deaths without a token in between runs next alone, and at a third death,
 //! which nobody else can have caused, it is quarantined. A token shows that a worker survives it.
 //!
-//! A token is a worker's word, and one that lies says true ones before it does. So deaths also count
-//! for good: from the eighth on a request runs alone whatever it gets, and the eighth that it was
-//! alone with ends it. Nobody is retried for ever, and nobody ends for what others brought about.
+//! A token is a worker's word, and one that lies says true ones before it does. So deaths also
+//! count for good: from the eighth on a request runs alone whatever it gets, and the eighth that it
+//! was alone with ends it. Nobody is retried for ever, and nobody ends for what others brought
+//! about.
 
 use core_wire::{
     code::{Code, Refusal},

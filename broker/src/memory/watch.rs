@@ -43,7 +43,9 @@ impl Resident {
 ///
 /// The counter is of the whole host and all its memory cgroups (`oom_kill` of /proc/vmstat, Linux
 /// 4.13), and the kernel raises it before it sends SIGKILL. So a SIGKILL that comes while it moves
-/// may still be somebody else's; one that comes while it stands was not for lack of memory.
+/// may still be somebody else's; one that comes while it stands was not for lack of memory. Each
+/// kill that was counted explains one death at most, so that others' lack of memory is taken for
+/// our workers' as rarely as can be.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct OomKills {
     /// At the last look but one: the last may fall between the counter and the end of a process.
@@ -64,13 +66,16 @@ impl OomKills {
         self.last = read_oom_kills();
     }
 
-    /// Whether it has moved since the last look but one; not where the kernel does not tell.
-    pub(crate) fn moved(self) -> bool {
-        self.moved_to(read_oom_kills())
+    /// The number of the kill that explains a death now, if it has moved since the last look but
+    /// one beyond those that have `explained` others; none where the kernel does not tell.
+    pub(crate) fn explains(self, explained: u64) -> Option<u64> {
+        self.explains_at(read_oom_kills(), explained)
     }
 
-    fn moved_to(self, now: Option<u64>) -> bool {
-        now.zip(self.before).is_some_and(|(now, before)| now > before)
+    fn explains_at(self, now: Option<u64>, explained: u64) -> Option<u64> {
+        let (now, before) = now.zip(self.before)?;
+        let next = before.max(explained) + 1;
+        (now >= next).then_some(next)
     }
 }
 

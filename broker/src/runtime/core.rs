@@ -61,6 +61,7 @@ impl Core {
             devices: Vec::new(),
             leases: Leases::new(cores()),
             prompts: Budget::of_prompts(),
+            oom_explained: 0,
             gpus: Ledger::default(),
             counts: RequestCounts::default(),
             deaths: Deaths::default(),

@@ -18,7 +18,7 @@ use super::{
 use crate::{
     ipc::Outbox,
     models::hash::Digest,
-    scheduler::{End, Ticket, WorkerId},
+    scheduler::{Ticket, WorkerId},
     workers::{
         feed::Held,
         link::{Emitted, Want},
@@ -182,15 +182,6 @@ impl Live {
             Event::Context(info) => Event::Context(ContextInfo { bytes: self.file_bytes, ..info }),
             other => other,
         });
-    }
-
-    /// How it ends, where its context was told and written while its worker was lost.
-    pub(super) fn written(&self) -> Option<End> {
-        let answer = self.answer.as_ref().filter(|_| self.writes)?;
-        if let Event::Error(refusal) = answer {
-            return Some(End::Refused(refusal.clone()));
-        }
-        Some(End::Answered)
     }
 
     /// Its first token came.

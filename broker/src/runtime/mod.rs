@@ -133,6 +133,8 @@ pub(crate) struct Core {
     counts: RequestCounts,
     /// Workers that ended without being asked.
     deaths: Deaths,
+    /// The last of the kernel's kills for lack of memory that explains one of them.
+    oom_explained: u64,
     /// What is known of the broker's own protections.
     own: Seen,
     next_ticket: u64,

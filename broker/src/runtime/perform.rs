@@ -59,7 +59,7 @@ impl Core {
             }
             Effect::NoRoom { line, refusal } => self.grant(&line, Err(refusal)),
             Effect::Submit { worker, ticket, job, class } => {
-                return self.submit(worker, ticket, (job, class));
+                return self.assign(worker, ticket, (job, class));
             }
             Effect::CancelJob { worker, job } => self.cancel_job(worker, job),
             Effect::Park { worker, job } => {

@@ -32,20 +32,27 @@ pub(super) struct Home {
 }
 
 impl Core {
-    /// Gives a job to a worker: a new one, or one that continues behind what its client has got.
-    /// One that this worker cannot continue ends instead.
-    pub(super) fn submit(
+    /// Gives a request to a worker, unless it needs none any more.
+    pub(super) fn assign(
         &mut self,
         id: WorkerId,
         ticket: Ticket,
         (job, class): (JobId, Priority),
     ) -> Option<Event> {
-        let live = self.live.get_mut(&ticket)?;
-        if live.writes {
-            // Its worker was lost after it had told all: only the file is waited for.
-            live.job = Some((id, job));
-            return live.written().map(|end| Event::JobEnded { job, end });
+        match self.live.get_mut(&ticket).filter(|live| live.writes) {
+            Some(live) => live.waits_for_file(id, job),
+            None => self.submit(id, ticket, (job, class)),
         }
+    }
+
+    /// Gives a job to a worker: a new one, or one that continues behind what its client has got.
+    /// One that this worker cannot continue ends instead.
+    fn submit(
+        &mut self,
+        id: WorkerId,
+        ticket: Ticket,
+        (job, class): (JobId, Priority),
+    ) -> Option<Event> {
         if let Some(refusal) = self.objection(id, ticket) {
             return Some(Event::JobEnded { job, end: End::Refused(refusal) });
         }

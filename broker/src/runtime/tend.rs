@@ -52,7 +52,8 @@ pub(super) async fn tend(core: &Shared, launched: Launched) -> Ended {
     }
     let death = status.map_or(Death::Exit(-1), Death::from);
     let said = last_words(log, death).await;
-    let death = death.explained(&said, core.borrow().ran_out_of_memory(id));
+    let short = death == Death::Signal(libc::SIGKILL) && core.borrow_mut().ran_out_of_memory(id);
+    let death = death.explained(&said, short);
     let verdict = core.borrow_mut().verdict(id, death);
     let ended = Ended { verdict, death, said };
     core.borrow_mut().note_death(id, &ended);
@@ -177,9 +178,13 @@ impl Core {
         self.drive(Event::Dying(id));
     }
 
-    /// Whether the kernel ended somebody for lack of memory when the worker ended.
-    fn ran_out_of_memory(&self, id: WorkerId) -> bool {
-        self.workers.get(&id).is_some_and(|worker| worker.oom_kills.moved())
+    /// Whether the kernel ended somebody for lack of memory when a worker was killed, not by us,
+    /// and nobody else whose death that explains.
+    fn ran_out_of_memory(&mut self, id: WorkerId) -> bool {
+        let killed = self.workers.get(&id).filter(|worker| worker.verdict.is_none());
+        let kill = killed.and_then(|worker| worker.oom_kills.explains(self.oom_explained));
+        self.oom_explained = kill.unwrap_or(self.oom_explained);
+        kill.is_some()
     }
 
     /// Why the worker had to end.

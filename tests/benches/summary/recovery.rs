@@ -1,5 +1,6 @@
 //! How long a stream stands still when its worker is killed: with a spare and without one, beside
-//! what that must take, a load from page cache and the prompt with all that was said computed again.
+//! what that must take, a load from page cache and the prompt with all that was said computed
+//! again.
 
 use std::time::{Duration, Instant};
 

@@ -26,9 +26,12 @@ fn the_kernels_counter_is_found_and_compared_with_the_look_before_the_last() {
     assert!(read_oom_kills().is_some(), "this kernel tells");
     // The look between the counter and the process's end does not hide that it moved.
     let late = OomKills { before: Some(8), last: Some(9) };
-    assert!(late.moved_to(Some(9)));
+    assert_eq!(late.explains_at(Some(9), 0), Some(9));
+    assert_eq!(late.explains_at(Some(9), 9), None, "it explains one death, not two");
+    assert_eq!(late.explains_at(Some(10), 9), Some(10));
     let still = OomKills { before: Some(9), last: Some(9) };
-    assert!(!still.moved_to(Some(9)) && still.moved_to(Some(10)));
-    assert!(!still.moved_to(None), "what cannot be read says nothing");
-    assert!(!OomKills { before: None, last: None }.moved_to(Some(1)));
+    assert_eq!(still.explains_at(Some(9), 0), None);
+    assert_eq!(still.explains_at(Some(10), 0), Some(10));
+    assert_eq!(still.explains_at(None, 0), None, "what cannot be read says nothing");
+    assert_eq!(OomKills { before: None, last: None }.explains_at(Some(1), 0), None);
 }

@@ -24,7 +24,7 @@ use crate::{
     runtime::{
         Core,
         jobs::broken_answer,
-        live::{Ask, Listener},
+        live::{Ask, Listener, Live},
     },
     scheduler::{End, Event, Ticket, WorkerId},
     workers::{
@@ -130,14 +130,7 @@ impl Core {
                 return self.drive(Event::JobEnded { job, end: End::Refused(refusal) });
             }
         };
-        let live = self.live.get_mut(&ticket);
-        let held = live.and_then(|live| {
-            live.writes = true;
-            match &live.ask {
-                Ask::Job(work) => Some(work.prompt.clone()),
-                Ask::Place(_) | Ask::Drain => None,
-            }
-        });
+        let held = self.live.get_mut(&ticket).and_then(Live::begin_writing);
         spawn_local(async move {
             let written = said(writing).await;
             // What it took stays counted until here, even if its client has gone.
@@ -178,6 +171,36 @@ impl Core {
             live.answer = Some(answer);
         }
         self.drive(Event::JobEnded { job, end });
+    }
+}
+
+impl Live {
+    /// Its context was told and is being written: answers what holds its bytes meanwhile.
+    fn begin_writing(&mut self) -> Option<Rc<Held>> {
+        self.writes = true;
+        match &self.ask {
+            Ask::Job(work) => Some(work.prompt.clone()),
+            Ask::Place(_) | Ask::Drain => None,
+        }
+    }
+
+    /// How it ends, where its context was told and written while its worker was lost.
+    fn written(&self) -> Option<End> {
+        let answer = self.answer.as_ref().filter(|_| self.writes)?;
+        if let ToClient::Error(refusal) = answer {
+            return Some(End::Refused(refusal.clone()));
+        }
+        Some(End::Answered)
+    }
+
+    /// Its worker was lost after it had told a context: only the file is waited for.
+    pub(in crate::runtime) fn waits_for_file(
+        &mut self,
+        worker: WorkerId,
+        job: JobId,
+    ) -> Option<Event> {
+        self.job = Some((worker, job));
+        self.written().map(|end| Event::JobEnded { job, end })
     }
 }
 

@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use core_client::{Client, Event, FinishReason, Grammar, Params, Prompt, Status};
+use core_client::{Client, Event, FinishReason, Grammar, Params, Prompt, RequestError, Status};
 use core_tests::harness::Broker;
 use core_wire::client::status::{WorkerState, WorkerStatus};
 use nix::{
@@ -24,6 +24,8 @@ use crate::{
 const STREAMS: usize = 8;
 /// Tokens of each: a request lives through several deaths.
 const TOKENS: u32 = 400;
+/// Tokens that have to come in time.
+const ADVANCE: usize = 20;
 /// The longest that a worker lives; the shortest is not at all.
 const LIFE_MS_MAX: u64 = 120;
 /// The longest that a worker is left to load before it is killed: about as long as that takes.
@@ -164,18 +166,22 @@ async fn keep_asking(client: Client, stream: usize, expected: Rc<Vec<Heard>>, ru
         let events = client.generate(request).await.expect("it can be sent");
         let mut heard = Heard::new(Instant::now());
         let mut events = events;
-        heard
-            .until(&mut events, |heard| {
-                // The first token of the next worker: before it come those that were on their way.
-                let next =
-                    heard.resumed.last().is_some_and(|&tokens| heard.said.len() == tokens + 1);
-                if next && let Some(killed) = run.killed.take() {
-                    let gap = killed.elapsed().as_secs_f64() * 1e3;
-                    run.gaps_ms.borrow_mut().push(gap);
-                }
-                false
-            })
-            .await;
+        while matches!(heard.end, Err(RequestError::Lost)) {
+            // What is waited for is progress: a request lives through dozens of loads.
+            let goal = heard.said.len() + ADVANCE;
+            heard
+                .until(&mut events, |heard| {
+                    // The first token of the next worker: before it come those that were on their way.
+                    let next =
+                        heard.resumed.last().is_some_and(|&tokens| heard.said.len() == tokens + 1);
+                    if next && let Some(killed) = run.killed.take() {
+                        let gap = killed.elapsed().as_secs_f64() * 1e3;
+                        run.gaps_ms.borrow_mut().push(gap);
+                    }
+                    heard.said.len() >= goal
+                })
+                .await;
+        }
         assert_eq!(
             heard.said.len(),
             TOKENS as usize,

@@ -1,6 +1,6 @@
 //! Clients that connect, ask, and are gone.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use core_client::{DetachTicket, Detached};
 use core_tests::harness::{Broker, processes};
@@ -22,8 +22,9 @@ fn clients_that_vanish_leave_nothing() {
     // Once, so that what is made at first use is there.
     talk(vanish(&broker, 50));
     let before = seen(&broker);
-    let cycles = times(300, 10_000);
+    let (cycles, began) = (times(300, 10_000), Instant::now());
     let detached = talk(vanish(&broker, cycles));
+    let took = began.elapsed();
     println!("{cycles} clients vanished, {detached} of them left a request behind");
     assert!(detached >= cycles / 10, "only {detached} were detached");
     talk(async {
@@ -34,6 +35,10 @@ fn clients_that_vanish_leave_nothing() {
     let settled = || (seen(&broker).0 <= before.0).then_some(());
     processes::wait_for(Duration::from_secs(5), settled);
     let after = seen(&broker);
+    println!(
+        "{cycles} clients that vanish, in {took:.1?}: descriptors, processes and KiB {before:?} \
+         before, {after:?} after"
+    );
     assert!(after.0 <= before.0 && after.1 <= before.1, "{before:?} became {after:?}");
     assert!(after.2 <= before.2 + GROWN_KIB_MAX, "{} KiB became {} KiB", before.2, after.2);
 }

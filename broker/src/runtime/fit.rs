@@ -75,8 +75,8 @@ pub(super) async fn fit(
     Ok(Fitted { serve, found, gpu: grant })
 }
 
-/// The GPUs that there are. A broken driver is no broken model: where the GPU is only an offer, it is
-/// left out.
+/// The GPUs that there are. A broken driver is no broken model: where the GPU is only an offer, it
+/// is left out.
 async fn gpus(core: &Shared, line: &LineId, serve: &Serve) -> Result<Option<Seen>, Refusal> {
     let seen = devices(core, serve).await;
     let offered = core.borrow().gpu_wish(line) == GpuLayers::Auto;

@@ -210,12 +210,17 @@ impl Plan {
         (!on_gpu).then(|| self.grant.data_max_bytes())
     }
 
-    pub(super) fn worker(self, pid: u32, feed: Feed, expect: Expect) -> Worker {
-        let now = Instant::now();
-        let kv = match &self.purpose {
+    /// How keys and values are stored; one that only compares variants stores none.
+    fn kv(&self) -> KvType {
+        match &self.purpose {
             Purpose::Serve(serve) | Purpose::Inspect(serve) => serve.kv,
             Purpose::Choose { .. } => KvType::default(),
-        };
+        }
+    }
+
+    pub(super) fn worker(self, pid: u32, feed: Feed, expect: Expect) -> Worker {
+        let now = Instant::now();
+        let kv = self.kv();
         Worker {
             pid,
             line: self.line,

@@ -47,7 +47,7 @@ impl Ended {
             }
             Some(Verdict::Stuck { held_ms }) => {
                 let message = format!(
-                    "the worker did nothing that it was asked for within {held_ms} ms and was killed"
+                    "the worker did nothing it was asked for within {held_ms} ms and was killed"
                 );
                 Refusal::new(Code::WorkerHung, message).after(LOST_RETRY_MS)
             }

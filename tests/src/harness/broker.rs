@@ -18,9 +18,6 @@ const READY_MAX: Duration = Duration::from_secs(20);
 /// How long a broker may take to end: its drain time and then some.
 const END_MAX: Duration = Duration::from_secs(20);
 
-/// How long a worker may take to run a request that was just sent.
-const BUSY_MAX: Duration = Duration::from_secs(10);
-
 /// A running broker; killed, with its workers, when it is dropped.
 pub struct Broker {
     /// Where it is installed.
@@ -187,18 +184,6 @@ impl Broker {
         let workers = status.lines.first()?["workers"].as_array()?.clone();
         let worker = workers.iter().find(|worker| worker["model"] == model)?;
         worker["pid"].as_u64()?.try_into().ok()
-    }
-
-    /// Waits until the first worker runs a request.
-    ///
-    /// # Panics
-    /// It does not in time.
-    pub fn wait_until_busy(&self) {
-        let busy = || {
-            let status = self.corectl(&["status"]).lines.remove(0);
-            (status["workers"][0]["active"] == 1).then_some(())
-        };
-        processes::wait_for(BUSY_MAX, busy).expect("a worker runs a request");
     }
 
     /// Sends the broker a signal.

@@ -6,6 +6,7 @@
 
 pub mod bench;
 pub mod broker;
+mod busy;
 pub mod install;
 pub mod layers;
 pub mod machine;

@@ -1,4 +1,4 @@
-//! Contexts that are saved while something else changes: the configuration, or another one's worker.
+//! Contexts that are saved while something else changes: the configuration, or who else is served.
 
 use std::{fs, time::Duration};
 

@@ -1,6 +1,6 @@
 //! Checks in the code that are marked `// guard`. To take one away is to change a source and build
-//! it again, so a run makes as many as `CORE_GUARDS` says, a number or `all`, and keeps what came of
-//! each beside the summary for as long as no source changes. The others are named and no more.
+//! it again, so a run makes as many as `CORE_GUARDS` says, a number or `all`, and keeps what came
+//! of each beside the summary for as long as no source changes. The others are named and no more.
 
 mod edit;
 mod scratch;

@@ -15,8 +15,8 @@ use super::{DEPTH_MAX, Guard, edit, workspace};
 /// What of the workspace is copied: all that cargo reads to build one of its crates.
 const COPIED: [&str; 7] =
     ["Cargo.toml", "Cargo.lock", "broker", "policy", "shared", "tests", "worker"];
-/// How long a build and a run of one crate's tests may take each: on two busy cores the longest took
-/// a minute.
+/// How long a build and a run of one crate's tests may take each: on two cores that six others
+/// shared the longest took two minutes.
 const SECONDS_MAX: &str = "300";
 
 /// The copy. Its builds have a target directory of their own.
@@ -111,8 +111,8 @@ pub(super) fn files(path: &Path, depth: usize) -> Setup<Vec<PathBuf>> {
     Ok(found)
 }
 
-/// The SHA-256 of all that a verdict about a guard rests on: the crates that have guards, with their
-/// tests and without their documents, and the lock file.
+/// The SHA-256 of all that a verdict about a guard rests on: the crates that have guards, with
+/// their tests and without their documents, and the lock file.
 pub(super) fn digest(root: &Path, folders: &BTreeSet<&str>) -> Setup<String> {
     let mut hash = Sha256::new();
     for name in folders.iter().chain(&["Cargo.lock"]) {

@@ -19,11 +19,20 @@ const DEVICE: BitFlags<AccessFs> = make_bitflags!(AccessFs::{ReadFile | WriteFil
 /// Grants the device nodes of a profile. One that does not exist is left out; one that is no
 /// character device would be somebody's trap.
 pub(super) fn grant_nodes(
-    mut ruleset: RulesetCreated,
+    ruleset: RulesetCreated,
     rights: Rights,
     profile: Profile,
 ) -> Result<RulesetCreated, DomainError> {
-    for path in profile.nodes() {
+    grant(ruleset, rights, profile.nodes())
+}
+
+/// Of these paths those that exist, each of which must be a character device.
+pub(super) fn grant(
+    mut ruleset: RulesetCreated,
+    rights: Rights,
+    paths: Vec<PathBuf>,
+) -> Result<RulesetCreated, DomainError> {
+    for path in paths {
         let Some(node) = existing(&path)? else {
             continue;
         };

@@ -1,6 +1,6 @@
 use landlock::PathFd;
 
-use super::device::is_character_device;
+use super::device::{grant, is_character_device};
 use super::*;
 use crate::report::Achieved;
 
@@ -47,4 +47,13 @@ fn only_a_character_device_passes_for_one() {
     let is_device = |path: &str| is_character_device(&PathFd::new(path).unwrap());
     assert!(is_device("/dev/null"));
     assert!(!is_device("/etc/passwd") && !is_device("/dev"));
+}
+
+#[test]
+fn a_name_of_a_device_that_is_a_file_is_refused() {
+    let rights = Rights::of_kernel().unwrap();
+    let granted = |path: &str| grant(rights.ruleset().unwrap(), rights, vec![path.into()]);
+    assert!(granted("/dev/null").is_ok() && granted("/dev/nothing-of-this-name").is_ok());
+    let refused = granted("/etc/passwd");
+    assert!(matches!(refused, Err(DomainError::NoDevice { path }) if path.ends_with("passwd")));
 }

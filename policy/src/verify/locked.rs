@@ -45,7 +45,7 @@ pub fn at_locked(pid: i32, expect: &Expect) -> Vec<Row> {
     rows
 }
 
-fn table(process: &Path, expect: &Expect) -> Row {
+pub(super) fn table(process: &Path, expect: &Expect) -> Row {
     let expected = expect.table();
     let open = match descriptors(process) {
         Ok(open) => open,
@@ -121,7 +121,7 @@ fn is_nonblocking(process: &Path, fd: RawFd) -> bool {
     flags.is_some_and(|flags| flags & libc::O_NONBLOCK != 0)
 }
 
-fn single(process: &Path) -> Row {
+pub(super) fn single(process: &Path) -> Row {
     match proc::tasks(process) {
         Ok(tasks) if tasks.len() == 1 => Row::yes(layer::SINGLE_THREAD, HOW, "1 thread"), // guard
         Ok(tasks) => Row::no(layer::SINGLE_THREAD, HOW, format!("{} threads", tasks.len())),

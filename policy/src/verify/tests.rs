@@ -1,8 +1,10 @@
+use std::fs;
 use std::os::fd::{AsRawFd, OwnedFd};
-use std::path::Path;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use super::locked::may_hold;
+use super::locked::{may_hold, single, table};
 use super::ready::root_seen_as;
 use super::*;
 use crate::profile::{DRIVER_DESCRIPTORS_MAX, Profile};
@@ -123,4 +125,61 @@ fn filters_are_counted_from_the_brokers_own() {
     let expect = Expect { models: 0, broker_filters: 2, data_max: None, profile: Profile::Cpu };
     assert_eq!(expect.filters(), 6);
     assert_eq!(Expect { broker_filters: u32::MAX, ..expect }.filters(), u32::MAX);
+}
+
+/// A folder that reads as /proc has a process: descriptors by the names of what they are, the flags
+/// of the log pipe, and so many threads.
+fn process(descriptors: &[(&str, &str)], flags: &str, threads: usize) -> tempfile::TempDir {
+    let process = tempfile::tempdir().unwrap();
+    let path = |name: &str| process.path().join(name);
+    for name in ["fd", "fdinfo", "task"] {
+        fs::create_dir(path(name)).unwrap();
+    }
+    for (number, target) in descriptors {
+        symlink(target, path("fd").join(number)).unwrap();
+    }
+    fs::write(path("fdinfo/2"), format!("pos:\t0\nflags:\t{flags}\n")).unwrap();
+    for thread in 0..threads {
+        let thread: PathBuf = path("task").join(thread.to_string());
+        fs::create_dir(&thread).unwrap();
+        fs::write(thread.join("status"), STATUS).unwrap();
+    }
+    process
+}
+
+/// O_WRONLY, and with O_NONBLOCK.
+const BLOCKS: &str = "01";
+const NONBLOCKING: &str = "04001";
+/// What a worker with one model has at LOCKED; a file that is there stands for the model.
+const PLANNED: [(&str, &str); 5] = [
+    ("0", "/dev/null"),
+    ("1", "/dev/null"),
+    ("2", "pipe:[7]"),
+    ("3", "anon_inode:[eventfd]"),
+    ("8", "/etc/passwd"),
+];
+
+#[test]
+fn a_table_at_locked_is_the_planned_one_in_every_descriptor() {
+    let expect = Expect { models: 1, broker_filters: 0, data_max: None, profile: Profile::Cpu };
+    let achieved = |descriptors: &[(&str, &str)], flags: &str| {
+        let process = process(descriptors, flags, 1);
+        table(process.path(), &expect).achieved == Achieved::Yes
+    };
+    assert!(achieved(&PLANNED, NONBLOCKING));
+    assert!(!achieved(&PLANNED, BLOCKS));
+    assert!(!achieved(&[&PLANNED[..], &[("9", "/etc/passwd")]].concat(), NONBLOCKING));
+    for index in 0..PLANNED.len() {
+        let mut other = PLANNED.to_vec();
+        other[index].1 = "socket:[7]";
+        assert!(!achieved(&other, NONBLOCKING), "{other:?}");
+        other.remove(index);
+        assert!(!achieved(&other, NONBLOCKING), "{other:?}");
+    }
+}
+
+#[test]
+fn one_thread_is_one() {
+    let threads = |threads| single(process(&PLANNED, NONBLOCKING, threads).path()).achieved;
+    assert_eq!([0, 1, 2].map(threads), [Achieved::No, Achieved::Yes, Achieved::No]);
 }

@@ -1,6 +1,10 @@
 //! Kernels that say yes and do nothing, played by a filter: each step is looked at afterwards, and
 //! what did not happen is an error.
 
+use std::path::Path;
+
+use core_policy::landlock::{self, CanaryPaths, DomainError, WorkerCanaries};
+use core_policy::profile::Profile;
 use core_policy::root::{self, GiveUpError};
 use core_policy::{apply, caps};
 use nix::unistd::{Gid, setgroups};
@@ -10,6 +14,7 @@ use seccompiler::{
 };
 
 use crate::absent::answer;
+use crate::domain::Root;
 use crate::outcome::{Case, Outcome};
 use crate::user::stranger;
 
@@ -30,6 +35,8 @@ pub(crate) fn cases() -> Vec<Case> {
         ("capset", capabilities_are_left),
         ("no-new-privs", privileges_may_be_gained),
         ("dumpable", process_is_dumpable),
+        ("broker-domain", broker_has_no_domain),
+        ("canaries", no_canary_ever_opened),
     ];
     let case = |(name, act): (&str, fn() -> Outcome)| {
         Case::new(format!("lying.{name}"), Outcome::Success, None, move |_| act())
@@ -91,4 +98,19 @@ fn privileges_may_be_gained() -> Outcome {
 fn process_is_dumpable() -> Outcome {
     answer_option(libc::PR_SET_DUMPABLE, YES);
     Outcome::holds(apply::hide().is_err(), "a process that is dumpable still is an error")
+}
+
+fn broker_has_no_domain() -> Outcome {
+    answer(&[libc::SYS_landlock_restrict_self], YES);
+    let root = Root::new();
+    let entered = landlock::restrict_broker(&root.domain(Path::new("/bin/true")));
+    let noticed = matches!(entered, Err(DomainError::Canary(_)));
+    Outcome::holds(noticed, &format!("a domain that is none: {entered:?}"))
+}
+
+/// What was closed before the domain too says nothing about the domain.
+fn no_canary_ever_opened() -> Outcome {
+    landlock::confine_worker(&[], Profile::Cpu).unwrap();
+    let canaries = WorkerCanaries::arm(CanaryPaths { libraries: Path::new("/usr/lib") }, None);
+    Outcome::holds(canaries.check().is_err(), "canaries that never opened are no proof")
 }

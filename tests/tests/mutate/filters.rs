@@ -5,9 +5,9 @@
 //! is dropped gives something: an attack of the conformance suite has to get through. A rule of
 //! SERVE is a rule of LOAD too, because that includes it; both change, as they would in the file.
 //!
-//! A broker's filter answers EPERM to what it does not list, and libraries swallow that. So a broker
-//! that lacks a rule dies of the call instead: none that is refused goes unseen. With every rule it
-//! lives, which is tried first.
+//! A broker's filter answers EPERM to what it does not list, and libraries swallow that. So a
+//! broker that lacks a rule dies of the call instead: none that is refused goes unseen. With every
+//! rule it lives, which is tried first.
 
 use std::{path::Path, rc::Rc};
 

@@ -110,8 +110,9 @@ fn all(wanted: &[String]) -> Setup<Report> {
 
 /// The checks in the code, as far as they were tried.
 fn guarded(report: &mut Report, wanted: &[String]) -> Setup<()> {
-    let (mut guards, mut not_run) = (guards::Guards::open()?, Vec::new());
-    for guard in guards::all()? {
+    let all = guards::all()?;
+    let (mut guards, mut not_run) = (guards::Guards::open(&all)?, Vec::new());
+    for guard in all {
         let id = guard.id();
         if !wanted.is_empty() && !wanted.iter().any(|start| id.starts_with(start.as_str())) {
             continue;

@@ -1,6 +1,6 @@
 //! Checks in the code that are marked `// guard`. To take one away is to change a source and build
-//! it again, so a run makes as many as `CORE_GUARDS` says, a number or `all`, and keeps what came of
-//! each beside the summary for as long as no source changes. The others are named and no more.
+//! it again, so a run makes as many as `CORE_GUARDS` says, a number or `all`, and keeps what came
+//! of each beside the summary for as long as no source changes. The others are named and no more.
 
 mod edit;
 mod scratch;
@@ -35,6 +35,7 @@ const DEPTH_MAX: usize = 8;
 pub(crate) struct Guard {
     file: PathBuf,
     line: usize,
+    folder: &'static str,
     package: &'static str,
 }
 
@@ -60,11 +61,12 @@ impl Guards {
     ///
     /// # Errors
     /// A source cannot be read.
-    pub(crate) fn open() -> Setup<Self> {
+    pub(crate) fn open(all: &[Guard]) -> Setup<Self> {
         let release = release_dir()?;
         let dir = release.parent().ok_or("a release directory without a parent")?.join("mutate");
         fs::create_dir_all(&dir)?;
-        let (file, sources) = (dir.join("guards.json"), scratch::digest(workspace())?);
+        let folders = all.iter().map(|guard| guard.folder).collect();
+        let (file, sources) = (dir.join("guards.json"), scratch::digest(workspace(), &folders)?);
         let stored = fs::read_to_string(&file).ok();
         let stored: Value =
             stored.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default();
@@ -120,7 +122,12 @@ pub(crate) fn all() -> Setup<Vec<Guard>> {
             let text = fs::read_to_string(&path)?;
             let lines = text.lines().enumerate();
             let marked = lines.filter(|(_, line)| line.trim_end().ends_with(MARK));
-            found.extend(marked.map(|(line, _)| Guard { file: file.clone(), line, package }));
+            found.extend(marked.map(|(line, _)| Guard {
+                file: file.clone(),
+                line,
+                folder,
+                package,
+            }));
         }
     }
     found.sort_by(|one, other| (&one.file, one.line).cmp(&(&other.file, other.line)));

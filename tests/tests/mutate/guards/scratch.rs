@@ -1,7 +1,7 @@
 //! A copy of the workspace in which a check is taken away, and what its tests say then.
 
 use std::{
-    collections::HashSet,
+    collections::{BTreeSet, HashSet},
     fs,
     path::{Path, PathBuf},
     process::{Command, Output},
@@ -15,8 +15,8 @@ use super::{DEPTH_MAX, Guard, edit, workspace};
 /// What of the workspace is copied: all that cargo reads to build one of its crates.
 const COPIED: [&str; 7] =
     ["Cargo.toml", "Cargo.lock", "broker", "policy", "shared", "tests", "worker"];
-/// How long a build and a run of one crate's tests may take each: on two busy cores the longest took
-/// a minute.
+/// How long a build and a run of one crate's tests may take each: on two cores that six others
+/// shared the longest took two minutes.
 const SECONDS_MAX: &str = "300";
 
 /// The copy. Its builds have a target directory of their own.
@@ -111,15 +111,17 @@ pub(super) fn files(path: &Path, depth: usize) -> Setup<Vec<PathBuf>> {
     Ok(found)
 }
 
-/// The SHA-256 of all that a verdict about a guard rests on: the crates, their tests, the lock file.
-pub(super) fn digest(root: &Path) -> Setup<String> {
+/// The SHA-256 of all that a verdict about a guard rests on: the crates that have guards, with
+/// their tests and without their documents, and the lock file.
+pub(super) fn digest(root: &Path, folders: &BTreeSet<&str>) -> Setup<String> {
     let mut hash = Sha256::new();
-    for name in COPIED.into_iter().filter(|name| *name != "tests") {
+    for name in folders.iter().chain(&["Cargo.lock"]) {
         let mut found = files(&root.join(name), DEPTH_MAX)?;
         found.sort();
-        for file in found {
+        let counts = |file: &&PathBuf| !file.starts_with(root.join(name).join("docs"));
+        for file in found.iter().filter(counts) {
             hash.update(file.strip_prefix(root)?.to_string_lossy().as_bytes());
-            hash.update(Sha256::digest(fs::read(&file)?));
+            hash.update(Sha256::digest(fs::read(file)?));
         }
     }
     Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())

@@ -153,6 +153,16 @@ impl State {
         out.push(Effect::Finish { ticket, end });
     }
 
+    /// Whether a request has got every token that it asked for. Its worker said so many and was
+    /// lost, or gave it up, before it said that this was the end; the next one would say one too
+    /// many.
+    pub(super) fn is_complete(&self, ticket: Ticket) -> bool {
+        self.requests.get(&ticket).is_some_and(|request| {
+            let max = request.cost.max_tokens;
+            matches!(request.task, Task::Generate(_)) && max > 0 && request.emitted >= max
+        })
+    }
+
     /// A request that has no job yet leaves the counts of those that wait.
     pub(super) fn stop_waiting(&mut self, ticket: Ticket) {
         let request = self.requests.get(&ticket);

@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 
 use core_wire::{
-    client::Priority,
+    client::{FinishReason, Priority},
     code::{Code, Refusal},
     ids::JobId,
 };
@@ -144,6 +144,9 @@ impl State {
 
     fn wait_again(&mut self, ticket: Ticket, seat: &Seat, out: &mut Vec<Effect>) {
         self.is_waiting_again(ticket);
+        if self.is_complete(ticket) {
+            return self.conclude(ticket, End::Generated(FinishReason::Length), out);
+        }
         let Some(request) = self.requests.get_mut(&ticket) else {
             return;
         };

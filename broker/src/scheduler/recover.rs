@@ -10,6 +10,7 @@
 //! about.
 
 use core_wire::{
+    client::FinishReason,
     code::{Code, Refusal},
     ids::JobId,
 };
@@ -139,6 +140,9 @@ impl State {
         let Some(ticket) = seat.ticket else {
             return;
         };
+        if self.is_complete(ticket) {
+            return self.conclude(ticket, End::Generated(FinishReason::Length), out);
+        }
         let request = self.requests.get_mut(&ticket);
         let conviction = request.filter(|_| loss == Loss::Suspect).and_then(|request| {
             request.deaths.note(request.emitted, company);

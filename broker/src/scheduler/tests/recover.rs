@@ -10,10 +10,12 @@ use core_wire::{
 use proptest::prelude::*;
 
 use super::{
-    small::{WORKER, arrival, codes, generate, jobs, ready, state, submitted},
-    world::line,
+    small::{CONN, WORKER, arrival, codes, generate, jobs, ready, state, submitted},
+    world::{line, request},
 };
-use crate::scheduler::{Arrival, Effect, End, Event, Loss, State, Task, WorkerId, step};
+use crate::scheduler::{
+    Arrival, Cost, Effect, End, Event, Loss, State, Task, Ticket, WorkerId, step,
+};
 
 fn die(state: &mut State, loss: Loss) -> Vec<Effect> {
     let refusal = Refusal::new(Code::WorkerLost, "it died");
@@ -87,6 +89,29 @@ fn a_token_lets_others_join_again() {
     let effects = ready(&mut state, 2);
     assert_eq!(submitted(&effects), [1], "nobody beside a suspect");
     assert_eq!(submitted(&token(&mut state, &effects, 1)), [2]);
+}
+
+#[test]
+fn what_has_all_its_tokens_ends_with_its_worker_and_is_not_asked_for_one_more() {
+    for loss in [Loss::Innocent, Loss::Suspect, Loss::Final] {
+        let mut state = state();
+        let cost = Cost { prompt: 8, max_tokens: 3 };
+        step(&mut state, Event::Arrived(Arrival { cost, ..arrival(1, Priority::Normal) }));
+        let effects = ready(&mut state, 2);
+        token(&mut state, &effects, 3);
+        let end = End::Generated(FinishReason::Length);
+        let done = Effect::Finish { ticket: Ticket(1), end };
+        assert_eq!(die(&mut state, loss), [done], "{loss:?}: and no worker for nobody");
+    }
+    // A worker that gives it up instead of ending it is no better.
+    let mut state = state();
+    let cost = Cost { prompt: 8, max_tokens: 3 };
+    step(&mut state, Event::Arrived(Arrival { cost, ..arrival(1, Priority::Normal) }));
+    let effects = ready(&mut state, 2);
+    token(&mut state, &effects, 3);
+    let effects = step(&mut state, Event::Parked { job: jobs(&effects)[0] });
+    assert!(submitted(&effects).is_empty() && codes(&effects).is_empty(), "{effects:?}");
+    assert!(!state.is_open(CONN, &request(1)));
 }
 
 #[test]

@@ -35,7 +35,7 @@ pub(super) fn arrival(number: u8, class: Priority) -> Arrival {
         entry: Entry::Opens,
         task: Task::Generate(line(0)),
         class,
-        cost: Cost { prompt: 8, max_tokens: 8 },
+        cost: Cost { prompt: 8, max_tokens: 1_000 },
         bound: Bound::Model,
         deadline: None,
     }

@@ -7,7 +7,7 @@ use core_wire::{
 
 use super::{
     Arrival, Drain, Effect, End, Entry, Limits, Request, State, Task, batch::Station,
-    cells::needed, fair::Place, recover::Deaths, swap::Turnover,
+    cells::needed, fair::Place, hearing::Hearing, queue::Line, recover::Deaths, swap::Turnover,
 };
 
 /// When to try again after `QUEUE_FULL`: a short answer's time on a small machine. Too early costs
@@ -173,7 +173,8 @@ impl State {
         let (Task::Generate(id) | Task::Brief(id) | Task::Embed(id)) = &arrival.task else {
             return false;
         };
-        let Some(line) = self.lines.get(id).filter(|line| line.turnover != Turnover::Held) else {
+        let open = |line: &&Line| line.turnover != Turnover::Held && line.hearing == Hearing::None;
+        let Some(line) = self.lines.get(id).filter(open) else {
             return false;
         };
         match (&line.station, &arrival.task) {

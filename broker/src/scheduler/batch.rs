@@ -4,6 +4,7 @@ use core_wire::{code::Refusal, ids::JobId};
 
 use super::{
     Effect, End, LineId, Part, State, Tenure, WorkerId,
+    hearing::Ran,
     queue::Line,
     seat::{Seat, Share},
 };
@@ -51,6 +52,8 @@ pub(super) struct Crew {
     pub(super) full: bool,
     /// Whether what it runs is suspected of killing workers, and so runs alone.
     pub(super) suspect: bool,
+    /// What it was given since it was started.
+    pub(super) ran: Ran,
 }
 
 impl Crew {
@@ -67,6 +70,7 @@ impl Crew {
             charged: 0,
             full: false,
             suspect: false,
+            ran: Ran::Nothing,
         }
     }
 

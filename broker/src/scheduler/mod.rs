@@ -23,6 +23,7 @@ mod effect;
 mod end;
 mod event;
 mod fair;
+mod hearing;
 mod limits;
 mod memory;
 mod news;

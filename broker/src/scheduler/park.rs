@@ -157,9 +157,7 @@ impl State {
         if seat.stay != Stay::Leaves && request.is_hopeless() {
             return self.conclude(ticket, End::Refused(hopeless()), out);
         }
-        if let (Some(place), Some(line)) = (request.place, self.lines.get_mut(&seat.line)) {
-            line.put_back(request.class, place, self.now_ms);
-        }
+        self.put_back(ticket, seat);
     }
 }
 

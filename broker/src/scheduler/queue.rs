@@ -1,6 +1,6 @@
 //! What waits for one worker.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 
 use core_wire::client::Priority;
 
@@ -8,6 +8,7 @@ use super::{
     Arrival, State, Task, Tenure, Ticket,
     batch::Station,
     fair::Place,
+    hearing::Hearing,
     news::News,
     priority::{Lanes, Next},
     seat::{Seat, Share},
@@ -32,6 +33,10 @@ pub(super) struct Line {
     pub(super) briefs: Lanes,
     /// Wait for an embedding.
     pub(super) texts: Lanes,
+    /// Wait to have the worker alone, whatever they wait for; as many as may wait at all.
+    pub(super) suspects: VecDeque<Ticket>,
+    /// Whether it is their turn.
+    pub(super) hearing: Hearing,
     /// Wait for the worker itself.
     pub(super) loads: BTreeSet<Ticket>,
     /// Wait for its end.
@@ -56,7 +61,11 @@ impl Line {
     /// Whether somebody needs a worker.
     pub(super) fn wants_worker(&self) -> bool {
         let lanes = [&self.slots, &self.briefs, &self.texts];
-        self.wanted || !self.loads.is_empty() || lanes.into_iter().any(|lanes| !lanes.is_empty())
+        let alone = !self.suspects.is_empty();
+        self.wanted
+            || alone
+            || !self.loads.is_empty()
+            || lanes.into_iter().any(|lanes| !lanes.is_empty())
     }
 
     /// Whether nobody needs this entry.
@@ -95,6 +104,11 @@ impl Line {
 
     /// Takes a request out again.
     pub(super) fn remove(&mut self, task: &Task, ticket: Ticket, at: Option<(Priority, Place)>) {
+        let waited = self.suspects.len();
+        self.suspects.retain(|&other| other != ticket);
+        if self.suspects.len() < waited {
+            return;
+        }
         match (task, at) {
             (Task::Generate(_), Some((class, place))) => {
                 let position = self.slots.position(class, place);
@@ -124,7 +138,8 @@ impl Line {
 
     /// Everybody who needs a worker and has none, in order, out of the queues.
     pub(super) fn take_all(&mut self) -> Vec<Ticket> {
-        let mut all: Vec<_> = std::mem::take(&mut self.slots).from(0).collect();
+        let mut all: Vec<_> = std::mem::take(&mut self.suspects).into();
+        all.extend(std::mem::take(&mut self.slots).from(0));
         all.extend(std::mem::take(&mut self.briefs).from(0));
         all.extend(std::mem::take(&mut self.texts).from(0));
         all.extend(std::mem::take(&mut self.loads));
@@ -141,6 +156,8 @@ impl Line {
         to.slots = self.slots.hand_over(&moves);
         to.briefs = self.briefs.hand_over(&moves);
         to.texts = self.texts.hand_over(&moves);
+        let suspects = std::mem::take(&mut self.suspects).into_iter();
+        (to.suspects, self.suspects) = suspects.partition(|&ticket| moves(ticket));
         to.loads = std::mem::take(&mut self.loads);
         to.hold_ms = self.hold_ms;
         self.news.left(0, self.slots.len());
@@ -151,7 +168,7 @@ impl Line {
     /// Everybody who waits for the worker.
     pub(super) fn waiters(&self) -> impl Iterator<Item = Ticket> {
         let lanes = self.slots.from(0).chain(self.briefs.from(0)).chain(self.texts.from(0));
-        lanes.chain(self.loads.iter().copied())
+        self.suspects.iter().copied().chain(lanes).chain(self.loads.iter().copied())
     }
 
     /// Notes that a job has left the worker.
@@ -187,9 +204,15 @@ impl Line {
 }
 
 impl State {
-    /// Requests of a class that wait for a slot.
+    /// Requests of a class that wait for a slot, or to have the worker alone.
     pub(crate) fn depth(&self, class: Priority) -> usize {
+        let of_class = |ticket: &&Ticket| {
+            self.requests.get(ticket).is_some_and(|request| request.class == class)
+        };
         let lines = self.lines.values();
-        lines.map(|line| line.slots.lane(class).len()).sum()
+        let waiting = lines.map(|line| {
+            line.slots.lane(class).len() + line.suspects.iter().filter(of_class).count()
+        });
+        waiting.sum()
     }
 }

@@ -3,11 +3,13 @@
 //! Who killed a worker cannot be seen from outside, but who was there each time can: a request that
 //! was present at two deaths without a token in between runs next alone, and at a third death,
 //! which nobody else can have caused, it is quarantined. A token shows that a worker survives it.
+//! A worker that ran others before may have been harmed by those: a death there counts as the
+//! second, and whoever was alone with it is the first that the next worker is given.
 //!
 //! A token is a worker's word, and one that lies says true ones before it does. So deaths also
-//! count for good: from the eighth on a request runs alone whatever it gets, and the eighth that it
-//! was alone with ends it. Nobody is retried for ever, and nobody ends for what others brought
-//! about.
+//! count for good: from the eighth on a request runs alone whatever it gets, and the eighth that
+//! nobody else can have caused ends it. Nobody is retried for ever, and nobody ends for what others
+//! brought about.
 
 use core_wire::{
     client::FinishReason,
@@ -17,23 +19,23 @@ use core_wire::{
 
 use super::{
     Effect, End, Loss, State, Ticket, WorkerId,
-    batch::{Crew, Station},
-    priority::Next,
+    batch::Station,
+    hearing::Hearing,
     seat::{Seat, Share},
 };
 
 /// Deaths at which a request that was present runs next alone: one may be chance.
 const ALONE_AT: u32 = 2;
 
-/// Deaths at which it is refused: at the last one it was alone.
+/// Deaths at which it is refused: the last one was of a worker that ran nothing else.
 const QUARANTINE_AT: u32 = 3;
 
 /// Deaths in all at which it runs alone for good, tokens or not: more than a few poisons of others
 /// bring about before each of them is refused.
 const ALONE_FOR_GOOD_AT: u32 = 8;
 
-/// Deaths with nobody beside it at which it is refused, tokens or not. A long answer on an engine
-/// that crashes now and then survives a few; a worker that lies always dies before that.
+/// Deaths of workers that ran nothing else at which it is refused, tokens or not. A long answer on
+/// an engine that crashes now and then survives a few; a worker that lies always dies before that.
 const ALONE_MAX: u32 = 8;
 
 /// Deaths that are counted against a request.
@@ -45,16 +47,16 @@ pub(super) struct Deaths {
     emitted: u32,
     /// In all.
     all: u32,
-    /// Those of them that nobody else was there for.
+    /// Those of them that nobody else can have caused.
     alone: u32,
 }
 
-/// Who else was there when a worker died.
+/// Who else can have brought about the death of a worker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Company {
-    /// Nobody.
+    /// Nobody: it was given nothing else since it was started.
     None,
-    /// Others.
+    /// Others, that were there or had been: one that ended well may have left harm behind.
     Others,
 }
 
@@ -62,7 +64,12 @@ impl Deaths {
     /// A worker died of something while it ran this, when it had so many tokens.
     fn note(&mut self, emitted: u32, company: Company) {
         self.clear_if_alive(emitted);
-        self.count += 1;
+        // Who was alone in a worker that others had used goes on as what it was, and next alone in
+        // a new one.
+        self.count = match company {
+            Company::None => self.count + 1,
+            Company::Others => self.count.saturating_add(1).min(ALONE_AT),
+        };
         self.all += 1;
         self.alone += u32::from(company == Company::None);
         self.emitted = emitted;
@@ -84,7 +91,7 @@ impl Deaths {
         if self.count >= QUARANTINE_AT {
             let count = self.count;
             return Some(format!(
-                "{count} workers died while they ran this request, the last one alone with it"
+                "{count} workers died while they ran this request, the last one with nothing else"
             ));
         }
         (self.alone >= ALONE_MAX).then(|| {
@@ -104,15 +111,18 @@ impl State {
     ) {
         let jobs = self.jobs.iter().filter(|(_, seat)| seat.worker == worker);
         let jobs: Vec<_> = jobs.map(|(&job, _)| job).collect();
-        let company = if jobs.len() == 1 { Company::None } else { Company::Others };
+        let beside = jobs.len().saturating_sub(1);
         for job in jobs {
-            self.lose((job, company), (refusal, loss), out);
+            self.lose((job, beside), (refusal, loss), out);
         }
         let mut lines = self.lines.iter_mut();
         if let Some((id, line)) = lines.find(|(_, line)| line.has(worker)) {
             let id = id.clone();
             let stood_by = line.spare.worker() == Some(worker);
             let promoted = line.loses(&id, worker, out);
+            if !stood_by {
+                line.hearing = Hearing::None;
+            }
             match line.station {
                 _ if stood_by => self.memory.release_spare(&id),
                 // What its spare was granted, or will be, is its worker's from now on.
@@ -130,7 +140,7 @@ impl State {
 
     fn lose(
         &mut self,
-        (job, company): (JobId, Company),
+        (job, beside): (JobId, usize),
         (refusal, loss): (&Refusal, Loss),
         out: &mut Vec<Effect>,
     ) {
@@ -143,6 +153,7 @@ impl State {
         if self.is_complete(ticket) {
             return self.conclude(ticket, End::Generated(FinishReason::Length), out);
         }
+        let company = if seat.sole { Company::None } else { Company::Others };
         let request = self.requests.get_mut(&ticket);
         let conviction = request.filter(|_| loss == Loss::Suspect).and_then(|request| {
             request.deaths.note(request.emitted, company);
@@ -153,14 +164,20 @@ impl State {
             (Loss::Innocent | Loss::Suspect, Some(why)) => {
                 self.conclude(ticket, End::Refused(quarantined(&why, refusal)), out);
             }
-            (Loss::Innocent | Loss::Suspect, None) => self.wait_anew(ticket, &seat),
+            (Loss::Innocent | Loss::Suspect, None) => {
+                self.is_waiting_again(ticket);
+                self.put_back(ticket, &seat);
+                if beside == 0 && !seat.sole {
+                    self.hear_first(ticket, &seat.line);
+                }
+            }
         }
     }
 
-    /// Lets a request wait again where it stood, whatever share of a worker it had.
-    fn wait_anew(&mut self, ticket: Ticket, seat: &Seat) {
+    /// Lets a request wait again: where it stood, whatever share of a worker it had, or apart if it
+    /// is suspected.
+    pub(super) fn put_back(&mut self, ticket: Ticket, seat: &Seat) {
         let now_ms = self.now_ms;
-        self.is_waiting_again(ticket);
         let (Some(request), Some(line)) =
             (self.requests.get(&ticket), self.lines.get_mut(&seat.line))
         else {
@@ -170,18 +187,11 @@ impl State {
             return;
         };
         match seat.share {
+            _ if request.deaths.is_suspect() => line.suspects.push_back(ticket),
             Share::Slot => line.put_back(request.class, place, now_ms),
             Share::Brief => line.briefs.lane_mut(request.class).put(place, now_ms),
             Share::Text => line.texts.lane_mut(request.class).put(place, now_ms),
         }
-    }
-
-    /// Whether the worker may take somebody beside what it holds: nobody beside a suspect, and a
-    /// suspect beside nobody.
-    pub(super) fn may_join(&self, crew: Crew, next: Next) -> bool {
-        let request = self.requests.get(&next.place.ticket());
-        let suspect = request.is_some_and(|request| request.deaths.is_suspect());
-        if suspect { crew.is_idle() } else { !crew.suspect }
     }
 
     /// Whether a request has to run alone.

@@ -33,6 +33,8 @@ pub(super) struct Seat {
     pub(super) tokens: u32,
     /// How long it may keep its slot.
     pub(super) stay: Stay,
+    /// Whether the worker was given nothing else since it was started.
+    pub(super) sole: bool,
 }
 
 /// Whether a job may keep its slot.
@@ -54,6 +56,7 @@ impl Seat {
     ) -> Self {
         let (line, ticket) = (line.clone(), Some(next.place.ticket()));
         let (class, cells, tokens, stay) = (next.class, 0, 0, Stay::Until(0));
-        Self { worker, line, share, class, ticket, since_ms, cells, tokens, stay }
+        let sole = false;
+        Self { worker, line, share, class, ticket, since_ms, cells, tokens, stay, sole }
     }
 }

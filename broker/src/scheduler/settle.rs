@@ -69,17 +69,14 @@ impl State {
         if line.turnover == Turnover::Held {
             return;
         }
-        while let Some(next) = line.slots.next(self.now_ms)
-            && let Some(seat) = self.seat(id, crew, next)
-        {
-            line.serve(next);
-            crew.take(seat.cells);
-            crew.suspect = self.is_suspect(next.place.ticket());
-            self.submit(next, seat, out);
+        let heard = self.hear(id, line, &mut crew, out);
+        if !heard {
+            self.seat_all(id, line, &mut crew, out);
         }
-        self.seat_beside(id, line, &mut crew, out);
         line.station = Station::Serving(crew);
-        self.make_room(line, crew, out);
+        if !heard {
+            self.make_room(line, crew, out);
+        }
         if line.turnover == Turnover::Retired && crew.is_idle() && !line.wants_worker() {
             line.station = Station::Stopping(crew.worker);
             out.push(Effect::Stop(crew.worker));
@@ -87,44 +84,58 @@ impl State {
         }
     }
 
-    /// Gives the worker what needs no slot, as much as it may hold.
-    fn seat_beside(
-        &mut self,
-        id: &LineId,
-        line: &mut Line,
-        crew: &mut Crew,
-        out: &mut Vec<Effect>,
-    ) {
-        // Who waits to be alone is not kept waiting by what comes meanwhile.
-        let front = line.slots.next(self.now_ms);
-        if front.is_some_and(|next| self.is_suspect(next.place.ticket())) {
-            return;
+    /// Gives the worker what waits, as much as it may hold.
+    fn seat_all(&mut self, id: &LineId, line: &mut Line, crew: &mut Crew, out: &mut Vec<Effect>) {
+        while let Some(next) = line.slots.next(self.now_ms)
+            && let Some(seat) = self.seat(id, *crew, next)
+        {
+            line.serve(next);
+            crew.take(seat.cells);
+            self.submit(next, seat, crew, out);
         }
         while crew.briefs < crew.briefs_max
             && let Some(next) = line.briefs.next(self.now_ms)
-            && self.may_join(*crew, next)
         {
-            line.briefs.serve(next);
-            crew.briefs += 1;
-            crew.suspect = self.is_suspect(next.place.ticket());
-            let seat = Seat::beside(crew.worker, id, (next, Share::Brief), self.now_ms);
-            self.submit(next, seat, out);
+            self.seat_brief(id, line, (next, crew), out);
         }
         while crew.texts < crew.texts_max
             && let Some(next) = line.texts.next(self.now_ms)
-            && self.may_join(*crew, next)
         {
-            line.texts.serve(next);
-            crew.texts += 1;
-            crew.suspect = self.is_suspect(next.place.ticket());
-            let seat = Seat::beside(crew.worker, id, (next, Share::Text), self.now_ms);
-            self.submit(next, seat, out);
+            self.seat_text(id, line, (next, crew), out);
         }
+    }
+
+    /// Gives the worker something that takes a moment.
+    pub(super) fn seat_brief(
+        &mut self,
+        id: &LineId,
+        line: &mut Line,
+        (next, crew): (Next, &mut Crew),
+        out: &mut Vec<Effect>,
+    ) {
+        line.briefs.serve(next);
+        crew.briefs += 1;
+        let seat = Seat::beside(crew.worker, id, (next, Share::Brief), self.now_ms);
+        self.submit(next, seat, crew, out);
+    }
+
+    /// Gives the worker something to embed.
+    pub(super) fn seat_text(
+        &mut self,
+        id: &LineId,
+        line: &mut Line,
+        (next, crew): (Next, &mut Crew),
+        out: &mut Vec<Effect>,
+    ) {
+        line.texts.serve(next);
+        crew.texts += 1;
+        let seat = Seat::beside(crew.worker, id, (next, Share::Text), self.now_ms);
+        self.submit(next, seat, crew, out);
     }
 
     /// A slot for the next of those who wait for one, if there is one and its cells are free. Who
     /// comes later does not pass it then, or a long prompt would never get its cells.
-    fn seat(&self, id: &LineId, crew: Crew, next: Next) -> Option<Seat> {
+    pub(super) fn seat(&self, id: &LineId, crew: Crew, next: Next) -> Option<Seat> {
         let ticket = next.place.ticket();
         let request = self.requests.get(&ticket)?;
         let cells = request.cells();
@@ -133,7 +144,7 @@ impl State {
             Turn::Age => request.emitted.saturating_add(BLOCK),
             Turn::Class => request.stays_until,
         };
-        (self.may_join(crew, next) && crew.has_room(cells)).then(|| Seat {
+        crew.has_room(cells).then(|| Seat {
             worker: crew.worker,
             line: id.clone(),
             share: Share::Slot,
@@ -143,14 +154,21 @@ impl State {
             cells,
             tokens: request.emitted,
             stay: Stay::Until(stay),
+            sole: false,
         })
     }
 
-    fn submit(&mut self, next: Next, seat: Seat, out: &mut Vec<Effect>) {
+    pub(super) fn submit(
+        &mut self,
+        next: Next,
+        seat: Seat,
+        crew: &mut Crew,
+        out: &mut Vec<Effect>,
+    ) {
         let job = JobId(self.next_job);
         self.next_job += 1;
         let (worker, ticket) = (seat.worker, next.place.ticket());
-        self.jobs.insert(job, seat);
+        self.note_given(job, seat, crew);
         self.stop_waiting(ticket);
         if let Some(request) = self.requests.get_mut(&ticket) {
             request.job = Some(job);

@@ -18,10 +18,11 @@ impl State {
         self.settle(id, out);
     }
 
-    /// Notes when a line's worker has to go, should nothing come meanwhile. A timer is armed only
-    /// for one that has nothing to do.
+    /// Notes when a line's worker has to go, should nothing come meanwhile, or when it is somebody
+    /// else's turn. A timer is armed only for one that has nothing to do, or keeps somebody
+    /// waiting.
     pub(super) fn note_expiry(&mut self, id: &LineId, line: &mut Line) {
-        let expires_at_ms = line.expiry_ms();
+        let expires_at_ms = line.expiry_ms().or_else(|| line.hearing_due_ms());
         if line.expires_at_ms == expires_at_ms {
             return;
         }
@@ -34,9 +35,9 @@ impl State {
         line.expires_at_ms = expires_at_ms;
     }
 
-    /// Ends the workers whose time is over.
+    /// Ends the workers whose time is over, and takes turns where it is time for that.
     ///
-    /// Ends with the set: every turn takes one out.
+    /// Ends with the set: every turn takes one out, and what a turn arms lies in the future.
     pub(super) fn expire(&mut self, out: &mut Vec<Effect>) {
         while let Some((at_ms, id)) = self.expiries.first().cloned()
             && at_ms <= self.now_ms
@@ -48,6 +49,8 @@ impl State {
             line.expires_at_ms = None;
             if line.expiry_ms().is_some_and(|at_ms| at_ms <= self.now_ms) {
                 self.evict(&id, out);
+            } else {
+                self.settle(&id, out);
             }
         }
     }

@@ -3,6 +3,7 @@
 use core_wire::client::Priority;
 
 use super::{
+    blame::Deaths,
     ops::{Asked, bound_of, task_of},
     world::{Open, World, request},
 };
@@ -40,9 +41,10 @@ impl World {
         let is_open = self.state.is_open(arrival.conn, &arrival.id);
         let joins = ticket.0.is_multiple_of(2) && is_open;
         let entry = if joins { Entry::Joins } else { Entry::Opens };
-        let Arrival { task, class, bound, cost: Cost { prompt, .. }, .. } = arrival.clone();
-        let (job, told, home, emitted, deaths) = (None, None, None, 0, (0, 0));
-        let open = Open { task, class, prompt, emitted, job, told, deaths, bound, home };
+        let Arrival { task, class, bound, cost: Cost { prompt, max_tokens }, .. } = arrival.clone();
+        let (job, told, home, emitted, deaths) = (None, None, None, 0, Deaths::default());
+        let open =
+            Open { task, class, prompt, max_tokens, emitted, job, told, deaths, bound, home };
         self.open.insert(ticket, open);
         self.step(Event::Arrived(Arrival { ticket, entry, ..arrival }));
     }

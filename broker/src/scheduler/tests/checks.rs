@@ -86,7 +86,9 @@ impl World {
             assert_ne!(open.bound, Bound::Edition);
         }
         let generates = matches!(open.task, Task::Generate(_));
-        let suspect = open.deaths.0 >= 2 && open.emitted <= open.deaths.1;
+        let complete = open.max_tokens > 0 && open.emitted >= open.max_tokens;
+        assert!(!generates || !complete, "it has every token that it asked for");
+        let suspect = open.is_suspect();
         let mark = match open.task {
             Task::Generate(_) => Mark::Runs,
             Task::Embed(_) => Mark::Text,
@@ -97,6 +99,10 @@ impl World {
         assert!(!crew.stopping, "submitted to a worker that ends");
         assert!(!crew.spare, "submitted to a spare");
         assert!(!suspect || crew.jobs.is_empty(), "a suspect is not alone");
+        let suspected =
+            |job: &Job| self.open.get(&job.ticket).is_some_and(|open| open.is_suspect());
+        assert!(!crew.jobs.values().any(suspected), "given to a worker that a suspect has alone");
+        crew.ran.insert(ticket);
         crew.jobs.insert(job, Job { mark, class, cells, ticket });
         let slots = crew.jobs.values().filter(|job| job.mark.takes_slot()).count();
         assert!(slots <= crew.slots, "more jobs than slots");
@@ -107,12 +113,14 @@ impl World {
     }
 
     fn check_park(&mut self, worker: WorkerId, job: JobId) {
+        let heard = self.workers.get(&worker).and_then(|crew| crew.jobs.get(&job));
+        let heard = heard.is_some_and(|job| self.is_heard(job.ticket));
         let crew = self.workers.get_mut(&worker).expect("a live worker");
         let parked = crew.jobs.get_mut(&job).expect("a running job");
         assert!(parked.mark == Mark::Runs, "asked once, and only what somebody waits for");
         let class = parked.class;
         parked.mark = Mark::Leaves;
-        if self.swaps.values().any(|(from, _)| *from == crew.line) {
+        if heard || self.swaps.values().any(|(from, _)| *from == crew.line) {
             return;
         }
         assert_eq!(class, Priority::Batch);
@@ -123,12 +131,13 @@ impl World {
         assert!(leaving <= waiting.count(), "parked for nobody");
     }
 
-    /// Class and position of those who wait for a slot.
+    /// Class and position of those who wait for a slot in its order: suspects wait apart.
     fn waiting<'a>(
         &'a self,
         line: &'a LineId,
     ) -> impl Iterator<Item = (Priority, Option<u32>)> + 'a {
-        let open = self.open.values().filter(|open| open.job.is_none());
+        let open = self.open.values();
+        let open = open.filter(|open| open.job.is_none() && !open.is_suspect());
         let here = open.filter(move |open| matches!(&open.task, Task::Generate(of) if of == line));
         here.map(|open| (open.class, open.told))
     }

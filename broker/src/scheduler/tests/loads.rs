@@ -4,7 +4,7 @@ use core_wire::{
     client::Priority,
     code::{Code, Refusal},
 };
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::world::{BUDGET, CELLS, Open, Worker, World, lost, pick, request};
 use crate::{
@@ -67,7 +67,8 @@ impl World {
         let (jobs, cells) = (BTreeMap::new(), CELLS);
         let (full, stopping, dropped) = (false, false, self.spares.remove(&line));
         let (of, spare) = (line.clone(), dropped.is_some());
-        let crew = Worker { line: of, keep, slots, cells, jobs, full, stopping, spare };
+        let ran = BTreeSet::new();
+        let crew = Worker { line: of, keep, slots, cells, jobs, full, stopping, spare, ran };
         self.workers.insert(worker, crew);
         let idle_ms = worker.0.is_multiple_of(3).then_some(worker.0 % 8);
         let tenure = Tenure { keep, idle_ms, vocabulary: vocabulary(&line) };

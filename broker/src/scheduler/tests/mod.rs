@@ -2,10 +2,12 @@
 
 mod adopt;
 mod asks;
+mod blame;
 mod checks;
 mod desk;
 mod ends;
 mod fairness;
+mod hearing;
 mod keeps;
 mod loads;
 mod many;
@@ -69,6 +71,7 @@ fn op() -> impl Strategy<Value = Op> {
         1 => any::<u8>().prop_map(Op::WorkerDies),
         4 => (any::<u8>(), 0..4u8).prop_map(|(pick, loss)| Op::WorkerGone(pick, loss)),
         2 => (1..20u8).prop_map(Op::Tick),
+        1 => (1..20u8).prop_map(Op::Wait),
         1 => (0..MODELS).prop_map(Op::Dismiss),
         4 => (0..MODELS).prop_map(Op::WantSpare),
         1 => (0..MODELS).prop_map(Op::DropSpare),
@@ -88,7 +91,7 @@ proptest! {
     /// and right, parks only where they help somebody or make room for a swap, memory never above
     /// the budget, nobody evicted who is needed, nobody refused who could have had room, tokens
     /// only behind tokens of their own vocabulary, each session with its own requests whoever
-    /// moves, and nobody waits for ever.
+    /// moves, nobody beside a suspect, and nobody waits for ever.
     #[test]
     fn every_history_keeps_the_promises(ops in proptest::collection::vec(op(), 1..OPS_MAX)) {
         let mut world = World::new();

@@ -20,6 +20,8 @@ pub(super) enum Op {
     WorkerDies(u8),
     WorkerGone(u8, u8),
     Tick(u8),
+    /// Seconds.
+    Wait(u8),
     Dismiss(u8),
     WantSpare(u8),
     DropSpare(u8),

@@ -13,9 +13,7 @@ use super::{
     small::{CONN, WORKER, arrival, codes, generate, jobs, ready, state, submitted},
     world::{line, request},
 };
-use crate::scheduler::{
-    Arrival, Cost, Effect, End, Event, Loss, State, Task, Ticket, WorkerId, step,
-};
+use crate::scheduler::{Arrival, Cost, Effect, End, Event, Loss, State, Task, Ticket, step};
 
 fn die(state: &mut State, loss: Loss) -> Vec<Effect> {
     let refusal = Refusal::new(Code::WorkerLost, "it died");
@@ -70,11 +68,10 @@ fn who_was_there_twice_runs_alone_and_at_the_third_death_is_quarantined() {
     let effects = die(&mut state, Loss::Suspect);
     assert_eq!(codes(&effects), [], "it had a token since, so it begins anew");
     let effects = ready(&mut state, 2);
-    assert_eq!(submitted(&effects), [1], "the second waits until it can be alone");
-    let effects = end_of(&mut state, &effects);
-    assert_eq!(submitted(&effects), [2]);
+    assert_eq!(submitted(&effects), [2], "the second has a worker of its own");
     let effects = die(&mut state, Loss::Suspect);
     assert_eq!(codes(&effects), [(2, Code::Quarantined)]);
+    assert_eq!(submitted(&ready(&mut state, 2)), [1]);
 }
 
 #[test]
@@ -208,14 +205,7 @@ fn a_worker_that_lies_after_true_tokens_is_found_as_well() {
     // Between lies that are told in company and kills from elsewhere as well.
     let beside = Life { arrives: true, ..lies };
     let killed = Life { loss: Loss::Innocent, ..lies };
-    let (deaths, end) = live(&[[beside, killed, lies, killed]; 8].concat());
+    let (deaths, end) = live(&[[beside, killed, lies, killed]; 24].concat());
     assert_eq!(end, Some(Code::Quarantined));
     assert!(deaths > 8, "those in company end nobody: {deaths}");
-}
-
-fn end_of(state: &mut State, effects: &[Effect]) -> Vec<Effect> {
-    let Some(&Effect::Submit { job, worker: WorkerId(_), .. }) = effects.first() else {
-        panic!("{effects:?}");
-    };
-    step(state, Event::JobEnded { job, end: End::Generated(FinishReason::Stop) })
 }

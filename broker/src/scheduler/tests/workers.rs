@@ -97,13 +97,11 @@ impl World {
     /// The world's view of a worker that is lost: what ran there waits again, unless it ends.
     pub(super) fn lose(&mut self, worker: WorkerId, loss: Loss) {
         let crew = self.workers.remove(&worker);
+        let sole = crew.as_ref().is_some_and(|crew| crew.ran.len() == 1);
         for job in crew.iter().flat_map(|crew| crew.jobs.values()) {
             if let Some(open) = self.open.get_mut(&job.ticket) {
                 (open.job, open.told) = (None, None);
-                let alive = open.emitted > open.deaths.1;
-                let count =
-                    if alive { 0 } else { open.deaths.0 } + u32::from(loss == Loss::Suspect);
-                open.deaths = (count, open.emitted);
+                open.was_there(loss, sole);
             }
         }
         match crew {
@@ -113,6 +111,6 @@ impl World {
         }
         self.step(Event::Gone { worker, refusal: lost(), loss });
         let mut open = self.open.values();
-        assert!(open.all(|open| open.deaths.0 < 3), "at the third death in a row it is refused");
+        assert!(open.all(Open::may_go_on), "at the third death in a row it is refused");
     }
 }

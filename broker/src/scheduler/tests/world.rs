@@ -9,7 +9,11 @@ use core_wire::{
     ids::{JobId, ModelId, RequestId},
 };
 
-use super::{loads::Stage, ops::Op};
+use super::{
+    blame::Deaths,
+    loads::Stage,
+    ops::Op,
+};
 use crate::{
     config::Keep,
     ipc::ConnId,
@@ -57,11 +61,11 @@ pub(super) struct Open {
     pub(super) task: Task,
     pub(super) class: Priority,
     pub(super) prompt: u32,
+    pub(super) max_tokens: u32,
     pub(super) emitted: u32,
     pub(super) job: Option<JobId>,
     pub(super) told: Option<u32>,
-    /// Deaths in a row without a token, and the tokens at the last of them.
-    pub(super) deaths: (u32, u32),
+    pub(super) deaths: Deaths,
     pub(super) bound: Bound,
     /// The line that it was given to last.
     pub(super) home: Option<LineId>,
@@ -78,6 +82,8 @@ pub(super) struct Worker {
     pub(super) stopping: bool,
     /// It may be given nothing.
     pub(super) spare: bool,
+    /// What it was ever given.
+    pub(super) ran: BTreeSet<Ticket>,
 }
 
 pub(super) struct World {
@@ -169,6 +175,7 @@ impl World {
             Op::WorkerDies(number) => self.worker_dies(number),
             Op::WorkerGone(number, loss) => self.worker_gone(number, loss),
             Op::Tick(ms) => self.tick(ms.into()),
+            Op::Wait(s) => self.tick(1_000 * u64::from(s)),
             Op::Dismiss(number) => self.step(Event::Dismissed(self.line(number))),
             Op::WantSpare(number) => self.step(Event::SpareWanted(self.line(number))),
             Op::DropSpare(number) => self.step(Event::SpareUnwanted(self.line(number))),

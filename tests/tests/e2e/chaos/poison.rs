@@ -44,16 +44,16 @@ async fn poisoned() {
         }
         crash(&client, 4).await;
     }
-    // Suspected by now, it waits until it can be alone.
+    // Suspected by now, it has the next worker alone.
+    crash(&client, 1).await;
+    let poison = hear(poison, Instant::now()).await;
+    assert_eq!(poison.refusal().0, "QUARANTINED", "{:?}", poison.refusal());
+    assert!(poison.refusal().1.contains("SIGSEGV"), "{:?}", poison.refusal());
     for victim in victims {
         let heard = victim.heard.await.expect("no reader panics");
         heard.done();
         assert_eq!(heard.said.len(), TOKENS as usize);
     }
-    crash(&client, 1).await;
-    let poison = hear(poison, Instant::now()).await;
-    assert_eq!(poison.refusal().0, "QUARANTINED", "{:?}", poison.refusal());
-    assert!(poison.refusal().1.contains("SIGSEGV"), "{:?}", poison.refusal());
     let status = client.status().await.expect("a state");
     assert_eq!((status.deaths.segfault, status.requests.failed), (3, 1), "{status:?}");
 }

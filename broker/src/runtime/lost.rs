@@ -39,7 +39,11 @@ impl Core {
         match ended.cause() {
             Cause::Changed => Loss::Final,
             cause if cause.is_its_own() => {
-                self.note_crash(id, content, ended);
+                // One that died of a request which was alone with it because it had killed others
+                // tells nothing of the model: there, innocents wait.
+                if !self.scheduler.runs_suspect(id) {
+                    self.note_crash(id, content, ended);
+                }
                 Loss::Suspect
             }
             _ => Loss::Innocent,

@@ -199,6 +199,12 @@ impl State {
         self.requests.get(&ticket).is_some_and(|request| request.deaths.is_suspect())
     }
 
+    /// Whether a worker holds a request that had to run alone.
+    pub(crate) fn runs_suspect(&self, worker: WorkerId) -> bool {
+        let mut seats = self.jobs.values().filter(|seat| seat.worker == worker);
+        seats.any(|seat| seat.ticket.is_some_and(|ticket| self.is_suspect(ticket)))
+    }
+
     /// A request got a token; answers whether others may join its worker from now on.
     pub(super) fn acquit(&mut self, ticket: Ticket) -> bool {
         let Some(request) = self.requests.get_mut(&ticket) else {

@@ -75,6 +75,23 @@ fn who_was_there_twice_runs_alone_and_at_the_third_death_is_quarantined() {
 }
 
 #[test]
+fn the_death_of_a_lone_suspect_is_told_from_one_that_others_may_have_caused() {
+    let mut state = state();
+    generate(&mut state, 1, Priority::Normal);
+    for _ in 0..2 {
+        ready(&mut state, 2);
+        step(&mut state, Event::Dying(WORKER));
+        assert!(!state.runs_suspect(WORKER), "it may be the model");
+        die(&mut state, Loss::Suspect);
+    }
+    let effects = ready(&mut state, 2);
+    step(&mut state, Event::Dying(WORKER));
+    assert!(state.runs_suspect(WORKER), "as well when its worker ends");
+    token(&mut state, &effects, 1);
+    assert!(!state.runs_suspect(WORKER), "a worker survived it");
+}
+
+#[test]
 fn a_token_lets_others_join_again() {
     let mut state = state();
     generate(&mut state, 1, Priority::Normal);

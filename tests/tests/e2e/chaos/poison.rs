@@ -16,6 +16,11 @@ use crate::talk::{broker_with, connect, hear, talk, until};
 /// Tokens of the prompt that kills: its prefill takes seconds, so that each death comes before its
 /// first token.
 const POISON: usize = 12_000;
+/// Poisons of one sender: with the deaths that they are there for together, more than a model may
+/// crash in a row.
+const POISONS: usize = 5;
+/// Tokens of the prompts of those, which fit the context together.
+const SMALL_POISON: usize = 5_000;
 /// Tokens of the others.
 const TOKENS: u32 = 3_000;
 
@@ -56,6 +61,41 @@ async fn poisoned() {
     }
     let status = client.status().await.expect("a state");
     assert_eq!((status.deaths.segfault, status.requests.failed), (3, 1), "{status:?}");
+}
+
+/// Several that kill, from one sender: each is found by itself, and however many there are, whoever
+/// was there is served all the while and the model does not count as broken.
+#[test]
+fn several_that_kill_are_each_found_and_the_model_does_not_fail_for_others() {
+    talk(LocalSet::new().run_until(much_poison()));
+}
+
+async fn much_poison() {
+    let broker = broker_with("[models.long]\nslots = 6\nn_ctx = 32768\n");
+    let (client, other) = (connect(&broker).await, connect(&broker).await);
+    let victim = Victim::start(&client, "Once upon", TOKENS).await;
+    victim.advances().await;
+    let mut poisons = Vec::new();
+    for _ in 0..POISONS {
+        poisons.push(other.generate(compared("long", SMALL_POISON, 8)).await.expect("sent"));
+    }
+    let all = u32::try_from(POISONS).expect("few") + 1;
+    for _ in 0..2 {
+        victim.advances().await;
+        crash(&client, all).await;
+    }
+    for _ in 0..POISONS {
+        crash(&client, 1).await;
+    }
+    for poison in poisons {
+        let poison = hear(poison, Instant::now()).await;
+        assert_eq!(poison.refusal().0, "QUARANTINED", "{:?}", poison.refusal());
+    }
+    let heard = victim.heard.await.expect("no reader panics");
+    heard.done();
+    assert_eq!(heard.said.len(), TOKENS as usize);
+    let status = client.status().await.expect("a state");
+    assert_eq!(status.requests.failed, POISONS as u64, "{status:?}");
 }
 
 /// Waits until so many requests are in work, and crashes their worker.

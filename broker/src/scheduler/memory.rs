@@ -1,6 +1,7 @@
 //! Memory: what each worker was granted, who waits for some, and who has to go for it.
 //!
-//! A line asks once it is known what its worker takes, and holds that until the worker is gone.
+//! A line asks once it is known what its worker takes, and holds that until the worker is gone, or
+//! until the next one asks where the worker was lost with what it ran.
 //! Wishes are served in the order in which they came. The first is granted at once where it fits;
 //! where workers with nothing to do are in its way, as few of them as are needed are asked to end,
 //! and it waits for that and for nothing else; otherwise it is refused. So whoever waits here waits
@@ -88,6 +89,12 @@ impl Ledger {
         let all = self.held.values().chain(self.spares.values());
         all.fold(0, |sum, &bytes| sum.saturating_add(bytes))
     }
+
+    /// What is granted to others than the next worker of a line: what its lost one held is kept
+    /// for that.
+    fn granted_beside(&self, line: &LineId) -> u64 {
+        self.granted().saturating_sub(self.held(line))
+    }
 }
 
 impl State {
@@ -153,7 +160,8 @@ impl State {
 
     /// What can be done for a wish, should `leaving` end as well.
     pub(super) fn plan(&self, line: &LineId, bytes: u64, leaving: Option<&LineId>) -> Plan {
-        let free = self.limits.memory_bytes.saturating_sub(self.memory.granted());
+        let granted = self.memory.granted_beside(line);
+        let free = self.limits.memory_bytes.saturating_sub(granted);
         if bytes <= free {
             return Plan::Grant;
         }
@@ -214,8 +222,9 @@ impl State {
             );
             return Refusal::new(Code::Memory, message);
         }
-        let held = mib(self.memory.granted());
-        let holders = self.memory.held.len() + self.memory.spares.len();
+        let held = mib(self.memory.granted_beside(line));
+        let others = self.memory.held.keys().filter(|&other| other != line);
+        let holders = others.count() + self.memory.spares.len();
         let pinned =
             |id: &&LineId| self.lines.get(*id).is_some_and(|line| line.tenure.keep == Keep::Pinned);
         let pinned = self.memory.held.keys().filter(pinned).count();

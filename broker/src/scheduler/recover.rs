@@ -111,6 +111,7 @@ impl State {
     ) {
         let jobs = self.jobs.iter().filter(|(_, seat)| seat.worker == worker);
         let jobs: Vec<_> = jobs.map(|(&job, _)| job).collect();
+        let ran = !jobs.is_empty();
         let beside = jobs.len().saturating_sub(1);
         for job in jobs {
             self.lose((job, beside), (refusal, loss), out);
@@ -127,11 +128,18 @@ impl State {
                 _ if stood_by => self.memory.release_spare(&id),
                 // What its spare was granted, or will be, is its worker's from now on.
                 Station::Serving(_) | Station::Loading => self.memory.succeed(&id),
+                // Nobody else is given what the next worker needs for those who ran in this one.
+                Station::Absent if ran => {}
                 Station::Absent | Station::Finishing(_) | Station::Stopping(_) => {
                     self.memory.release(&id);
                 }
             }
             self.settle(&id, out);
+            let station = self.lines.get(&id).map(|line| line.station);
+            if matches!(station, None | Some(Station::Absent)) {
+                // They have ended by now, or wait for another file.
+                self.memory.release(&id);
+            }
             if promoted {
                 self.want_spare(&id, out);
             }

@@ -1,7 +1,9 @@
-//! Who is suspected, in a history.
+//! Who is suspected, and what becomes of the memory of lost workers, in a history.
+
+use std::collections::BTreeSet;
 
 use super::world::{Open, World};
-use crate::scheduler::{Loss, Ticket};
+use crate::scheduler::{LineId, Loss, Ticket};
 
 /// Deaths that somebody was there for.
 #[derive(Debug, Default)]
@@ -11,6 +13,15 @@ pub(super) struct Deaths {
     /// Tokens at the last of them.
     emitted: u32,
     all: u32,
+}
+
+/// What becomes of the memory of lost workers.
+#[derive(Default)]
+pub(super) struct Rescue {
+    /// The line whose worker was lost in this step, until that is clear.
+    pub(super) leaving: Option<LineId>,
+    /// Lines that hold memory for a worker that comes in the place of a lost one.
+    pub(super) reserved: BTreeSet<LineId>,
 }
 
 impl Open {
@@ -48,5 +59,30 @@ impl World {
         let line = open.task.line();
         let mut waiting = self.open.values().filter(|other| other.job.is_none());
         open.is_suspect() || waiting.any(|other| other.is_suspect() && other.task.line() == line)
+    }
+
+    /// The worker of a line does not come.
+    pub(super) fn gives_up(&mut self, line: &LineId) {
+        if self.rescue.reserved.remove(line) {
+            self.held.remove(line);
+        }
+    }
+
+    /// Another worker comes for a line: if it lost one in this step, for that it keeps what the
+    /// lost one had.
+    pub(super) fn comes_back(&mut self, line: &LineId) {
+        if self.rescue.leaving.take_if(|leaving| leaving == line).is_some()
+            && self.held.contains_key(line)
+        {
+            self.rescue.reserved.insert(line.clone());
+        }
+    }
+
+    /// By now it is clear what becomes of the memory of a lost worker.
+    pub(super) fn is_clear(&mut self) {
+        if let Some(line) = self.rescue.leaving.take() {
+            self.rescue.reserved.remove(&line);
+            self.held.remove(&line);
+        }
     }
 }

@@ -52,6 +52,7 @@ impl World {
             Stage::Started => self.is_ready(line, slots),
             Stage::Refused(refusal) => {
                 self.spares.remove(&line);
+                self.gives_up(&line);
                 self.step(Event::LoadFailed { line, refusal });
             }
         }
@@ -87,6 +88,7 @@ impl World {
                 Some(_) => self.spared.remove(&line),
                 None => self.held.remove(&line),
             };
+            self.gives_up(&line);
             self.step(Event::LoadFailed { line, refusal: lost() });
         }
     }
@@ -112,18 +114,22 @@ impl World {
         assert!(self.workers.values().all(|worker| worker.line != line), "a second worker");
         assert!(!self.spares.contains_key(&line), "a load beside that of a spare");
         self.note_swap(&line);
+        self.comes_back(&line);
         let first = self.loading.insert(line, Stage::Prepared);
         assert!(first.is_none(), "a second load");
     }
 
     pub(super) fn check_start(&mut self, line: LineId) {
+        self.is_clear();
         let Some(Stage::Sized(bytes)) = self.loading.insert(line.clone(), Stage::Started) else {
             panic!("{line:?} was not asked for memory");
         };
         let spare = self.spares.get(&line);
         assert_ne!(spare, Some(&true), "started for nobody");
         let held = if spare.is_some() { &mut self.spared } else { &mut self.held };
-        assert!(held.insert(line, bytes).is_none(), "granted twice");
+        let before = held.insert(line.clone(), bytes);
+        let reserved = spare.is_none() && self.rescue.reserved.remove(&line);
+        assert!(before.is_none() || reserved, "granted twice");
         assert!(self.granted() <= BUDGET, "beyond the budget: {:?}", (&self.held, &self.spared));
     }
 
@@ -136,6 +142,7 @@ impl World {
     }
 
     pub(super) fn check_no_room(&mut self, line: LineId, refusal: Refusal) {
+        self.is_clear();
         let Some(Stage::Sized(bytes)) = self.loading.get(&line) else {
             panic!("{line:?} was not asked for memory");
         };
@@ -145,7 +152,9 @@ impl World {
         match self.spares.get(&line) {
             Some(dropped) => assert!(*dropped || *bytes > free, "{bytes} fit the free {free}"),
             None => {
-                let room = free + self.going();
+                // What its lost worker held is kept for it.
+                let own = self.held.get(&line).copied().unwrap_or(0);
+                let room = free + self.going() + own;
                 let awaited = self.awaited(&line) || self.swaps.values().any(|(_, to)| *to == line);
                 assert!(*bytes > room || !awaited, "{bytes} would have had room in {room}");
             }
@@ -169,7 +178,7 @@ impl World {
     }
 
     /// Whether somebody waits for a line's worker.
-    fn awaited(&self, line: &LineId) -> bool {
+    pub(super) fn awaited(&self, line: &LineId) -> bool {
         let waits = |open: &Open| match &open.task {
             Task::Generate(of) | Task::Brief(of) | Task::Embed(of) | Task::Load(of) => of == line,
             Task::Unload(_) | Task::Swap { .. } | Task::Drain => false,
@@ -225,20 +234,5 @@ impl World {
             }
         }
         self.current.insert(to.model.clone(), to.edition);
-    }
-
-    pub(super) fn check_kept(&mut self, to: &LineId) {
-        // One that was refused at once never was one.
-        let swap = self.swaps.get(&to.model);
-        if swap.is_some_and(|(_, coming)| coming == to) {
-            self.swaps.remove(&to.model);
-        }
-        assert!(self.workers.values().all(|worker| worker.line != *to));
-    }
-
-    pub(super) fn check_retired(&self, line: &LineId) {
-        assert_ne!(self.current.get(&line.model), Some(&line.edition), "it is in use");
-        assert!(self.workers.values().all(|worker| worker.line != *line));
-        assert!(!self.awaited(line));
     }
 }

@@ -9,6 +9,7 @@ mod ends;
 mod fairness;
 mod hearing;
 mod keeps;
+mod killed;
 mod loads;
 mod many;
 mod ops;

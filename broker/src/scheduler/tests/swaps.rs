@@ -5,9 +5,26 @@ use core_wire::code::Code;
 use super::{
     desk::{DRAIN_MS, Desk, no_room, placed, stop},
     small::{CONN, codes, jobs, parks, request_of, stop as end, submitted},
-    world::{line, lost},
+    world::{World, line, lost},
 };
 use crate::scheduler::{Arrival, Bound, Effect, Event, LineId, Task, Tenure, Ticket, WorkerId};
+
+impl World {
+    pub(super) fn check_kept(&mut self, to: &LineId) {
+        // One that was refused at once never was one.
+        let swap = self.swaps.get(&to.model);
+        if swap.is_some_and(|(_, coming)| coming == to) {
+            self.swaps.remove(&to.model);
+        }
+        assert!(self.workers.values().all(|worker| worker.line != *to));
+    }
+
+    pub(super) fn check_retired(&self, line: &LineId) {
+        assert_ne!(self.current.get(&line.model), Some(&line.edition), "it is in use");
+        assert!(self.workers.values().all(|worker| worker.line != *line));
+        assert!(!self.awaited(line));
+    }
+}
 
 fn vocabulary(vocabulary: u64) -> Tenure {
     Tenure { vocabulary, ..Tenure::default() }

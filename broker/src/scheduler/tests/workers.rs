@@ -84,19 +84,26 @@ impl World {
         }
     }
 
-    fn has_lost(&mut self, line: &LineId) {
-        self.held.remove(line);
+    fn has_lost(&mut self, line: &LineId, ran: bool) {
+        let stands_by = |other: &Worker| other.line == *line && other.spare && !other.stopping;
+        if !ran || self.workers.values().any(stands_by) {
+            self.held.remove(line);
+        }
         self.draining.remove(line);
         if self.spares.get(line) == Some(&false) {
             // What was begun for the spare is for those who wait from now on.
+            self.held.remove(line);
             self.spares.remove(line);
             self.succeeds(line);
+        } else if ran {
+            self.rescue.leaving = Some(line.clone());
         }
     }
 
     /// The world's view of a worker that is lost: what ran there waits again, unless it ends.
     pub(super) fn lose(&mut self, worker: WorkerId, loss: Loss) {
         let crew = self.workers.remove(&worker);
+        let ran = crew.as_ref().is_some_and(|crew| !crew.jobs.is_empty());
         let sole = crew.as_ref().is_some_and(|crew| crew.ran.len() == 1);
         for job in crew.iter().flat_map(|crew| crew.jobs.values()) {
             if let Some(open) = self.open.get_mut(&job.ticket) {
@@ -106,7 +113,7 @@ impl World {
         }
         match crew {
             Some(Worker { line, spare: true, .. }) => drop(self.spared.remove(&line)),
-            Some(Worker { line, .. }) => self.has_lost(&line),
+            Some(Worker { line, .. }) => self.has_lost(&line, ran),
             None => {}
         }
         self.step(Event::Gone { worker, refusal: lost(), loss });

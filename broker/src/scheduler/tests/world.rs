@@ -10,7 +10,7 @@ use core_wire::{
 };
 
 use super::{
-    blame::Deaths,
+    blame::{Deaths, Rescue},
     loads::Stage,
     ops::Op,
 };
@@ -99,6 +99,7 @@ pub(super) struct World {
     pub(super) spared: BTreeMap<LineId, u64>,
     /// What others were granted and not given back.
     pub(super) held: BTreeMap<LineId, u64>,
+    pub(super) rescue: Rescue,
     /// Whose workers take nothing new because of an unload, even if its asker has gone.
     pub(super) draining: BTreeSet<LineId>,
     /// The file of each model, where it is not the first one.
@@ -141,6 +142,7 @@ impl World {
             spares: BTreeMap::new(),
             spared: BTreeMap::new(),
             held: BTreeMap::new(),
+            rescue: Rescue::default(),
             draining: BTreeSet::new(),
             current: BTreeMap::new(),
             vocabularies: BTreeMap::new(),
@@ -236,6 +238,7 @@ impl World {
         for effect in step(&mut self.state, event) {
             self.check(effect);
         }
+        self.is_clear();
         let lines: BTreeSet<_> =
             self.open.values().filter_map(|open| open.task.line().cloned()).collect();
         lines.iter().for_each(|line| self.check_positions(line));

@@ -15,12 +15,12 @@ use core_wire::{
 
 use tokio::sync::Semaphore;
 
-use super::{Core, Shared, launch::Plan, survey::Survey, tend};
+use super::{Core, Shared, killed::killed, launch::Plan, survey::Survey, tend};
 use crate::{
     memory::{gpu::Moment, pool::Grant},
     models::files::{Content, Files},
-    scheduler::LineId,
-    workers::link::Role,
+    scheduler::{KILLED_LOADS_MAX, LineId},
+    workers::{cause::Cause, link::Role, recover::Ended},
 };
 
 /// How long an inspector may take: it reads some megabytes of metadata, from a slow network file
@@ -113,7 +113,24 @@ pub(super) fn asked(serve: &Serve) -> Serve {
     Serve { step_ms_max: 0, idle_cells_max: 0, ..serve.clone() }
 }
 
+/// Asks an inspector, and another one where that was killed from elsewhere.
 async fn look(core: &Shared, files: &Files, serve: Serve) -> Result<Inspected, Refusal> {
+    for _ in 0..=KILLED_LOADS_MAX {
+        match ask(core, files, serve.clone()).await? {
+            Ok(found) => return Ok(found),
+            Err(ended) if ended.cause() == Cause::Killed => {}
+            Err(ended) => return Err(ended.while_loading()),
+        }
+    }
+    Err(killed())
+}
+
+/// Asks one inspector; how it ended, where it said nothing.
+async fn ask(
+    core: &Shared,
+    files: &Files,
+    serve: Serve,
+) -> Result<Result<Inspected, Ended>, Refusal> {
     let files = files.try_clone().map_err(|error| {
         Refusal::new(Code::Internal, format!("the model's file cannot be handed on: {error}"))
     })?;
@@ -134,7 +151,7 @@ async fn look(core: &Shared, files: &Files, serve: Serve) -> Result<Inspected, R
     let id = launched.id;
     let ended = tend::tend(core, launched).await;
     let found = core.borrow_mut().remove(id).and_then(|worker| worker.inspected);
-    found.map(|found| *found).ok_or_else(|| ended.while_loading())
+    Ok(found.map(|found| *found).ok_or(ended))
 }
 
 impl Core {

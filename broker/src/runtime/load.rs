@@ -8,11 +8,12 @@ use core_wire::{
     worker::{Inspected, Purpose, config::Serve},
 };
 
-use tokio::{sync::oneshot, time::sleep};
+use tokio::sync::oneshot;
 
 use super::{
     Core, Shared, content,
     fit::{self, Fitted},
+    killed,
     launch::Plan,
     spare::Post,
     tend, variant,
@@ -77,7 +78,7 @@ pub(super) async fn serve(core: Shared, line: LineId) {
     if !core.borrow().scheduler.loads_spare(&line) {
         core.borrow_mut().set_state(&line, ModelState::Loading);
     }
-    rest(&core, &line).await;
+    killed::rest(&core, &line).await;
     let prepared = match prepare(&core, &line).await {
         Ok(prepared) => prepared,
         Err(failure) => return core.borrow_mut().load_failed(line, failure),
@@ -100,13 +101,6 @@ pub(super) async fn serve(core: Shared, line: LineId) {
         Ok((id, ended)) => core.serving_ended(id, line, content, &ended),
         Err(refusal) => core.load_failed(line, Failure::of(refusal, content)),
     }
-}
-
-/// Waits before a model is loaded again whose workers crashed one after the other.
-async fn rest(core: &Shared, line: &LineId) {
-    let entry_ms = |core: &Core| Some(core.registry.entry(&line.model)?.attempts.rest_ms());
-    let rest_ms = entry_ms(&core.borrow()).unwrap_or(0);
-    sleep(Duration::from_millis(rest_ms)).await;
 }
 
 /// Waits until the memory for a line's worker is set aside.
@@ -173,7 +167,7 @@ impl Core {
     }
 
     /// Notes what a model is doing; one that was swapped for another file no longer counts.
-    fn set_state(&mut self, line: &LineId, state: ModelState) {
+    pub(super) fn set_state(&mut self, line: &LineId, state: ModelState) {
         if let Some(entry) = self.registry.current_mut(line) {
             entry.state = state;
         }
@@ -222,6 +216,9 @@ impl Core {
         let served = self.workers.get(&id).is_some_and(Worker::is_served);
         if !served {
             self.remove(id);
+            if ended.cause() == Cause::Killed {
+                return self.load_killed(&line);
+            }
             return self.load_failed(line, Failure::of(ended.while_loading(), content));
         }
         self.note_death(&line, ended);

@@ -22,6 +22,7 @@ mod hear;
 mod inspect;
 mod jobs;
 mod journal;
+mod killed;
 mod launch;
 mod live;
 mod load;

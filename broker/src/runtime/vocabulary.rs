@@ -19,7 +19,7 @@ use core_wire::{
 use tokio::time::Instant;
 
 use super::{
-    Core, Shared, content,
+    Core, Shared, content, killed,
     launch::Plan,
     load::{self, Failure},
     variant,
@@ -34,7 +34,7 @@ use crate::{
         registry,
     },
     scheduler::{Event, LineId, Loss, Part, Tenure, WorkerId},
-    workers::{link::Role, recover::Ended},
+    workers::{cause::Cause, link::Role, recover::Ended},
 };
 
 /// Tokenizing and compiling run on the main thread.
@@ -56,6 +56,7 @@ enum Origin {
 
 /// Loads a vocabulary and tends its worker to the end; the scheduler hears of both.
 pub(super) async fn serve(core: Shared, line: LineId) {
+    killed::rest(&core, &line).await;
     let prepared = match prepare(&core, &line).await {
         Ok(prepared) => prepared,
         Err(failure) => return core.borrow_mut().no_vocabulary(line, failure),
@@ -213,6 +214,9 @@ impl Core {
     fn vocabulary_ended(&mut self, id: WorkerId, line: LineId, content: Content, ended: &Ended) {
         let Some(worker) = self.workers.get_mut(&id).filter(|worker| worker.is_served()) else {
             self.remove(id);
+            if ended.cause() == Cause::Killed {
+                return self.load_killed(&line);
+            }
             return self.no_vocabulary(line, Failure::of(ended.while_loading(), content));
         };
         let verdict = ended.verdict.as_ref().map(ToString::to_string);

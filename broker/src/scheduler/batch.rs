@@ -115,6 +115,7 @@ impl State {
         }
         debug_assert_eq!(line.station, Station::Loading, "ready answers a load");
         line.station = Station::Serving(crew);
+        line.killed_loads = 0;
         (line.tenure, line.used_ms, line.wanted) = (tenure, self.now_ms, false);
         self.complete_swap(id, out);
         self.settle(id, out);
@@ -133,7 +134,7 @@ impl State {
             return self.settle(id, out);
         }
         line.station = Station::Absent;
-        line.wanted = false;
+        (line.wanted, line.killed_loads) = (false, 0);
         for ticket in line.take_all() {
             self.conclude(ticket, End::Refused(refusal.clone()), out);
         }

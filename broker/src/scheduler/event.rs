@@ -83,6 +83,15 @@ pub(crate) enum Event {
         /// What everybody who waits for it is told.
         refusal: Refusal,
     },
+    /// The worker that was to serve a line was killed from elsewhere while it loaded: answered by
+    /// [`super::Effect::Load`] as long as somebody needs it, and as [`Event::LoadFailed`] where
+    /// that has happened too often in a row.
+    LoadKilled {
+        /// The line.
+        line: LineId,
+        /// What everybody who waits for it is told then.
+        refusal: Refusal,
+    },
     /// A worker has counted the prompt of a job.
     Started {
         /// The job.

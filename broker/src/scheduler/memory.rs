@@ -201,7 +201,7 @@ impl State {
 
     /// Whether anybody would be served by a line's worker: nobody has to go for one that is loaded
     /// for nobody any more.
-    fn is_needed(&self, id: &LineId) -> bool {
+    pub(super) fn is_needed(&self, id: &LineId) -> bool {
         let wanted = self.lines.get(id).is_some_and(Line::wants_worker);
         wanted || self.swaps.values().any(|swap| swap.to == *id)
     }

@@ -24,6 +24,7 @@ mod end;
 mod event;
 mod fair;
 mod hearing;
+mod killed;
 mod limits;
 mod memory;
 mod news;
@@ -53,6 +54,7 @@ pub(crate) use self::{
     arrival::{Arrival, Bound, Cost, Deadline, Entry, Task},
     effect::{Effect, End},
     event::{Event, Loss, Tenure},
+    killed::KILLED_LOADS_MAX,
     limits::Limits,
 };
 use self::{
@@ -225,6 +227,7 @@ pub(crate) fn step(state: &mut State, event: Event) -> Vec<Effect> {
         }
         Event::Sized { line, bytes, vocabulary } => state.sized(line, bytes, vocabulary),
         Event::LoadFailed { line, refusal } => state.load_failed(&line, &refusal, &mut out),
+        Event::LoadKilled { line, refusal } => state.load_killed(&line, &refusal, &mut out),
         Event::Wanted(line) => state.wanted(&line, &mut out),
         Event::Dismissed(line) => state.dismissed(&line, &mut out),
         Event::SpareWanted(line) => state.want_spare(&line, &mut out),

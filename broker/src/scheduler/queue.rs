@@ -43,6 +43,8 @@ pub(super) struct Line {
     pub(super) unloads: BTreeSet<Ticket>,
     /// Whether it is to have a worker though nobody waits.
     pub(super) wanted: bool,
+    /// How often in a row its worker was killed from elsewhere while it loaded.
+    pub(super) killed_loads: u32,
     /// How long its worker stays; kept when that is gone.
     pub(super) tenure: Tenure,
     /// When its worker was ready, or was last done with a job.

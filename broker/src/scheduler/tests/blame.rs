@@ -1,9 +1,12 @@
-//! Who is suspected, and what becomes of the memory of lost workers, in a history.
+//! Who is suspected, and what a kill during a load means, in a history.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::world::{Open, World};
-use crate::scheduler::{LineId, Loss, Ticket};
+use super::{
+    loads::Stage,
+    world::{Open, World, lost, pick},
+};
+use crate::scheduler::{Event, KILLED_LOADS_MAX, LineId, Loss, Ticket};
 
 /// Deaths that somebody was there for.
 #[derive(Debug, Default)]
@@ -22,6 +25,8 @@ pub(super) struct Rescue {
     pub(super) leaving: Option<LineId>,
     /// Lines that hold memory for a worker that comes in the place of a lost one.
     pub(super) reserved: BTreeSet<LineId>,
+    /// How often in a row the worker of a line was killed while it loaded.
+    pub(super) killed: BTreeMap<LineId, u32>,
 }
 
 impl Open {
@@ -61,8 +66,38 @@ impl World {
         open.is_suspect() || waiting.any(|other| other.is_suspect() && other.task.line() == line)
     }
 
+    /// Somebody kills what is being started for a line: nobody who waits is told, until that has
+    /// happened too often.
+    pub(super) fn load_killed(&mut self, number: u8) {
+        let runs = |stage: &Stage| matches!(stage, Stage::Prepared | Stage::Started);
+        let able: Vec<_> = self.loading.iter().filter(|(_, stage)| runs(stage)).collect();
+        let Some((line, _)) = pick(able.into_iter(), number) else {
+            return;
+        };
+        let line = line.clone();
+        self.loading.remove(&line);
+        let event = Event::LoadKilled { line: line.clone(), refusal: lost() };
+        if self.spares.remove(&line).is_some() {
+            self.spared.remove(&line);
+            return self.step(event);
+        }
+        let times = self.rescue.killed.entry(line.clone()).or_default();
+        *times += 1;
+        let bears = *times <= KILLED_LOADS_MAX;
+        let (open, awaited) = (self.open.len(), self.awaited(&line));
+        self.rescue.leaving = Some(line.clone());
+        self.step(event);
+        let again = self.loading.contains_key(&line);
+        assert!(again || !bears || !awaited, "nobody comes for those who wait");
+        assert!(!bears || !awaited || self.open.len() == open, "somebody is told of a kill");
+        if !again {
+            self.rescue.killed.remove(&line);
+        }
+    }
+
     /// The worker of a line does not come.
     pub(super) fn gives_up(&mut self, line: &LineId) {
+        self.rescue.killed.remove(line);
         if self.rescue.reserved.remove(line) {
             self.held.remove(line);
         }

@@ -1,13 +1,85 @@
-//! What a lost worker held stays for the next.
+//! A worker that is killed while it loads is loaded again, and what a lost one held stays for the
+//! next.
 
-use core_wire::code::Code;
+use core_wire::{client::Priority, code::Code};
 
 use super::{
     desk::{Desk, no_room},
-    small::{CONN, codes, request_of, submitted},
+    small::{CONN, codes, generate, ready, request_of, state, submitted},
     world::{line, lost},
 };
-use crate::scheduler::{Effect, Event, Tenure};
+use crate::scheduler::{Effect, Event, KILLED_LOADS_MAX, State, Tenure, step};
+
+fn kill(state: &mut State) -> Vec<Effect> {
+    step(state, Event::LoadKilled { line: line(0), refusal: lost() })
+}
+
+#[test]
+fn nobody_who_waits_is_told_of_a_kill() {
+    let mut state = state();
+    generate(&mut state, 1, Priority::Normal);
+    for _ in 0..KILLED_LOADS_MAX {
+        assert_eq!(kill(&mut state), [Effect::Load(line(0))]);
+    }
+    assert_eq!(submitted(&ready(&mut state, 1)), [1]);
+    assert_eq!(state.killed_rest_ms(&line(0)), 0, "it begins anew");
+}
+
+#[test]
+fn once_too_often_in_a_row_ends_those_who_wait_and_the_next_one_is_served_again() {
+    let mut state = state();
+    generate(&mut state, 1, Priority::Normal);
+    let mut rests = Vec::new();
+    for _ in 0..KILLED_LOADS_MAX {
+        kill(&mut state);
+        rests.push(state.killed_rest_ms(&line(0)));
+    }
+    assert_eq!(rests[..4], [0, 20, 40, 80], "none after the first");
+    assert!(rests.is_sorted() && rests.iter().sum::<u64>() < 15_000, "{rests:?}");
+    assert_eq!(codes(&kill(&mut state)), [(1, Code::WorkerLost)]);
+    assert!(generate(&mut state, 2, Priority::Normal).contains(&Effect::Load(line(0))));
+    assert_eq!(kill(&mut state), [Effect::Load(line(0))]);
+}
+
+#[test]
+fn nothing_is_loaded_again_for_nobody() {
+    let mut state = state();
+    generate(&mut state, 1, Priority::Normal);
+    step(&mut state, Event::Cancelled { conn: CONN, target: request_of(1) });
+    assert_eq!(kill(&mut state), []);
+    assert!(!state.has_line(&line(0)));
+}
+
+#[test]
+fn a_spare_that_is_killed_while_it_loads_is_nobodys_trouble_before_and_after_it_was_needed() {
+    let mut desk = Desk::new(100);
+    let model = desk.serve(0, 40, Tenure::default());
+    let (ticket, _) = desk.generate(&model);
+    let killed = Event::LoadKilled { line: model.clone(), refusal: lost() };
+    desk.step(Event::SpareWanted(model.clone()));
+    assert_eq!(desk.step(killed.clone()), []);
+    desk.step(Event::SpareWanted(model.clone()));
+    desk.sized(&model, 40, 0);
+    desk.gone(1);
+    assert_eq!(desk.step(killed), [Effect::Load(model.clone())]);
+    assert_eq!(desk.state.granted(), 40, "what it was granted is kept for the next");
+    assert_eq!(desk.sized(&model, 50, 0), [Effect::Start(model.clone())]);
+    assert_eq!(desk.state.granted(), 50);
+    assert_eq!(submitted(&desk.ready(&model, 3, Tenure::default())), [ticket]);
+}
+
+#[test]
+fn a_kill_does_not_end_a_swap() {
+    let mut desk = Desk::new(100);
+    let model = desk.serve(0, 40, Tenure::default());
+    let (_, new, _) = desk.swap(&model, 1);
+    desk.sized(&new, 40, 0);
+    let killed = Event::LoadKilled { line: new.clone(), refusal: lost() };
+    assert_eq!(desk.step(killed), [Effect::Load(new.clone())]);
+    desk.sized(&new, 40, 0);
+    let swapped = desk.ready(&new, 7, Tenure::default());
+    assert!(matches!(swapped[0], Effect::Swapped { .. }), "{swapped:?}");
+}
 
 #[test]
 fn what_a_lost_worker_held_is_given_to_nobody_else_while_the_next_one_is_prepared() {

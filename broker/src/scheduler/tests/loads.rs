@@ -70,6 +70,7 @@ impl World {
         let (of, spare) = (line.clone(), dropped.is_some());
         let ran = BTreeSet::new();
         let crew = Worker { line: of, keep, slots, cells, jobs, full, stopping, spare, ran };
+        self.rescue.killed.remove(&line);
         self.workers.insert(worker, crew);
         let idle_ms = worker.0.is_multiple_of(3).then_some(worker.0 % 8);
         let tenure = Tenure { keep, idle_ms, vocabulary: vocabulary(&line) };
@@ -207,7 +208,8 @@ impl World {
             {
                 let pair = (from.clone(), to.clone());
                 let first = self.swaps.insert(line.model.clone(), pair);
-                assert_eq!(first, None, "one swap of a model at a time");
+                let again = self.rescue.killed.contains_key(line);
+                assert!(first.is_none() || again, "one swap of a model at a time");
             }
         }
     }

@@ -65,6 +65,7 @@ fn op() -> impl Strategy<Value = Op> {
         3 => (any::<u8>(), 0..3u8, 0..6u8).prop_map(|(pick, conn, id)| Op::Move(pick, conn, id)),
         9 => (any::<u8>(), 1..4u8).prop_map(|(pick, slots)| Op::LoadEnds(pick, slots)),
         1 => any::<u8>().prop_map(Op::LoadFails),
+        2 => any::<u8>().prop_map(Op::LoadKilled),
         6 => any::<u8>().prop_map(Op::JobEnds),
         2 => any::<(u8, u8)>().prop_map(|(pick, prompt)| Op::Started(pick, prompt)),
         4 => any::<(u8, u8)>().prop_map(|(pick, by)| Op::Grown(pick, by)),
@@ -92,7 +93,8 @@ proptest! {
     /// and right, parks only where they help somebody or make room for a swap, memory never above
     /// the budget, nobody evicted who is needed, nobody refused who could have had room, tokens
     /// only behind tokens of their own vocabulary, each session with its own requests whoever
-    /// moves, nobody beside a suspect, and nobody waits for ever.
+    /// moves, nobody beside a suspect, nobody told of a kill during a load, and nobody waits for
+    /// ever.
     #[test]
     fn every_history_keeps_the_promises(ops in proptest::collection::vec(op(), 1..OPS_MAX)) {
         let mut world = World::new();

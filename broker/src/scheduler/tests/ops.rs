@@ -13,6 +13,7 @@ pub(super) enum Op {
     Abandon(u8),
     LoadEnds(u8, u8),
     LoadFails(u8),
+    LoadKilled(u8),
     JobEnds(u8),
     Started(u8, u8),
     Grown(u8, u8),

@@ -170,6 +170,7 @@ impl World {
             }
             Op::LoadEnds(number, slots) => self.load_ends(number, slots.into()),
             Op::LoadFails(number) => self.load_fails(number),
+            Op::LoadKilled(number) => self.load_killed(number),
             Op::JobEnds(number) => self.job_ends(number),
             Op::Started(number, prompt) => self.started(number, prompt.into()),
             Op::Grown(number, by) => self.grown(number, by.into()),

@@ -8,13 +8,13 @@ use std::{
 
 use core_client::{Client, Event, FinishReason, Grammar, Params, Prompt, RequestError, Status};
 use core_tests::harness::Broker;
-use core_wire::client::status::WorkerState;
+use core_wire::client::status::{WorkerState, WorkerStatus};
 use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,
 };
 
-use super::{compared, serving, times};
+use super::{compared, loads_still, times};
 use crate::{
     compare::same_within,
     talk::{Heard, PATIENCE, ask, connect, story_with, talk, until},
@@ -28,6 +28,8 @@ const TOKENS: u32 = 400;
 const ADVANCE: usize = 20;
 /// The longest that a worker lives; the shortest is not at all.
 const LIFE_MS_MAX: u64 = 120;
+/// The longest that a worker is left to load before it is killed: about as long as that takes.
+const LOAD_MS_MAX: u64 = 60;
 /// A multiplier whose products look random in their upper half.
 const MIX: u64 = 0x9E37_79B9_7F4A_7C15;
 /// How far apart two tokens may be of which either can be chosen, in log probability. What was said
@@ -39,11 +41,14 @@ const PROMPTS: [&str; 4] =
     ["Once upon a time", "Mira gave the red kite to Tom.", "The ball is", "Tom had a"];
 
 /// What all tasks of one run share.
+#[derive(Default)]
 struct Run {
     over: Cell<bool>,
     killed: Cell<Option<Instant>>,
     /// Milliseconds from each kill to the first token of anybody from another worker.
     gaps_ms: std::cell::RefCell<Vec<f64>>,
+    /// Kills that hit a worker while it loaded.
+    loading: Cell<usize>,
     finished: Cell<usize>,
     /// Those of them that said what an undisturbed run did, to the last token.
     equal: Cell<usize>,
@@ -71,15 +76,7 @@ fn survive(config: &str) {
         for prompt in PROMPTS {
             expected.push(ask(&client, compared("story", prompt, TOKENS)).await);
         }
-        let run = Rc::new(Run {
-            over: Cell::new(false),
-            killed: Cell::new(None),
-            gaps_ms: Default::default(),
-            finished: Cell::new(0),
-            equal: Cell::new(0),
-            same: Cell::new(0),
-            resumed: Cell::new(0),
-        });
+        let run = Rc::new(Run::default());
         let expected = Rc::new(expected);
         let local = tokio::task::LocalSet::new();
         let streams: Vec<_> = (0..STREAMS)
@@ -100,25 +97,33 @@ fn survive(config: &str) {
         }
         report(kills, config, &run);
         assert!(run.resumed.get() > 0, "no kill hit a request");
+        assert!(run.loading.get() > 0, "no kill hit a load");
     });
 }
 
-/// Kills the worker whenever one serves, after a random time. Where there is a spare, three of four
-/// times only once that is ready: the others hit it while it loads.
+/// Kills a worker again and again, after a random time. Every fourth time it is the one that loads
+/// in the place of the last, or a spare. Where there is a spare, two of the other three times wait
+/// until that is ready: the rest hit the one that serves while it loads.
 async fn kill_often(broker: &Broker, kills: usize, standby: bool, run: &Run) {
     let client = connect(broker).await;
     let mut last = 0;
     for n in 0..kills as u64 {
-        let worker = until_serving(&client, last).await;
-        last = worker;
-        if standby && n % 4 != 0 {
+        let random = (n + 1).wrapping_mul(MIX) >> 33;
+        let loads = n % 4 == 1;
+        let state = if loads { WorkerState::Loading } else { WorkerState::Ready };
+        let worker = until_worker(&client, last, state).await;
+        last = worker.pid;
+        if standby && n % 4 > 1 {
             until(&client, spare_is_ready).await;
         }
-        let life_ms = (n + 1).wrapping_mul(MIX) >> 33;
-        tokio::time::sleep(Duration::from_millis(life_ms % LIFE_MS_MAX)).await;
-        run.killed.set(Some(Instant::now()));
+        let life_ms = random % if loads { LOAD_MS_MAX } else { LIFE_MS_MAX };
+        tokio::time::sleep(Duration::from_millis(life_ms)).await;
+        // What is lost with it counts from the death of the one that served.
+        run.killed.set(run.killed.get().filter(|_| loads).or(Some(Instant::now())));
+        let loading = loads && loads_still(&client, worker.pid).await;
         // It may have ended by itself only if something is wrong, and then the streams tell.
-        kill(Pid::from_raw(worker.cast_signed()), Signal::SIGKILL).expect("it served");
+        kill(Pid::from_raw(worker.pid.cast_signed()), Signal::SIGKILL).expect("it is there");
+        run.loading.set(run.loading.get() + usize::from(loading));
     }
 }
 
@@ -127,13 +132,19 @@ fn spare_is_ready(status: &Status) -> bool {
     workers.any(|worker| worker.standby && worker.state == WorkerState::Ready)
 }
 
-/// Waits until a worker serves somebody that is not the one killed last.
-async fn until_serving(client: &Client, last: u32) -> u32 {
+/// Waits for a worker that is not the one killed last: one that serves somebody, or that loads.
+async fn until_worker(client: &Client, last: u32, state: WorkerState) -> WorkerStatus {
     let end = Instant::now() + PATIENCE;
     loop {
-        match serving(client, "story").await {
-            Some(worker) if worker.active > 0 && worker.pid != last => return worker.pid,
-            _ => assert!(Instant::now() < end, "no worker serves"),
+        let status = client.status().await.expect("a state");
+        let wanted = |worker: &WorkerStatus| {
+            let serves = worker.state == WorkerState::Ready && !worker.standby && worker.active > 0;
+            serves || worker.state == WorkerState::Loading && worker.state == state
+        };
+        let mut workers = status.workers.into_iter();
+        match workers.find(|worker| worker.pid != last && wanted(worker)) {
+            Some(worker) => return worker,
+            None => assert!(Instant::now() < end, "no worker comes"),
         }
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
@@ -184,10 +195,11 @@ fn report(kills: usize, config: &str, run: &Run) {
     let at = |share: usize| gaps.get((gaps.len() * share / 100).min(gaps.len() - 1)).copied();
     let spare = if config.is_empty() { "without standby" } else { "with standby" };
     println!(
-        "{kills} kills {spare}: {} requests of {TOKENS} tokens, resumed {} times, no token \
-         missing or twice; {} equal to an undisturbed run to the end, the others up to a token \
-         within {BORDER} of its own, {} tokens in all; from the kill to anybody's next token p50 \
-         {:.0} ms, p99 {:.0} ms",
+        "{kills} kills {spare}, {} of them during a load: {} requests of {TOKENS} tokens, resumed \
+         {} times, no token missing or twice; {} equal to an undisturbed run to the end, the \
+         others up to a token within {BORDER} of its own, {} tokens in all; from the kill to \
+         anybody's next token p50 {:.0} ms, p99 {:.0} ms",
+        run.loading.get(),
         run.finished.get(),
         run.resumed.get(),
         run.equal.get(),
@@ -218,8 +230,8 @@ fn a_grammar_still_holds_after_a_kill() {
             let mut events = client.generate(request).await.expect("it can be sent");
             let mut heard = Heard::new(Instant::now());
             heard.until(&mut events, |heard| heard.said.len() > 20).await;
-            let worker = until_serving(&client, 0).await;
-            kill(Pid::from_raw(worker.cast_signed()), Signal::SIGKILL).expect("it serves");
+            let worker = until_worker(&client, 0, WorkerState::Ready).await;
+            kill(Pid::from_raw(worker.pid.cast_signed()), Signal::SIGKILL).expect("it serves");
             let heard = heard.rest(events).await;
             let end = heard.done().finish_reason;
             assert_eq!(

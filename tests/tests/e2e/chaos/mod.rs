@@ -38,3 +38,10 @@ fn compared(model: &str, prompt: impl Into<Given>, max_tokens: u32) -> Generate 
     let request = greedy(model, prompt, max_tokens);
     Generate { params: Params { logprobs: Some(2), ..request.params }, ..request }
 }
+
+/// Whether a worker of this process id has not become ready yet.
+async fn loads_still(client: &Client, pid: u32) -> bool {
+    let status = client.status().await.expect("a state");
+    let mut workers = status.workers.iter();
+    workers.any(|worker| worker.pid == pid && worker.state == WorkerState::Loading)
+}

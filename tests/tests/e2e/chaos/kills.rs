@@ -163,7 +163,7 @@ async fn keep_asking(client: Client, stream: usize, expected: Rc<Vec<Heard>>, ru
             let goal = heard.said.len() + ADVANCE;
             heard
                 .until(&mut events, |heard| {
-                    // The first token of the next worker: before it come those that were on their way.
+                    // The first token of the next worker; before it come those on their way.
                     let next =
                         heard.resumed.last().is_some_and(|&tokens| heard.said.len() == tokens + 1);
                     if next && let Some(killed) = run.killed.take() {

@@ -41,6 +41,7 @@ const PROMPTS: [&str; 4] =
     ["Once upon a time", "Mira gave the red kite to Tom.", "The ball is", "Tom had a"];
 
 /// What all tasks of one run share.
+#[derive(Default)]
 struct Run {
     over: Cell<bool>,
     killed: Cell<Option<Instant>>,
@@ -75,16 +76,7 @@ fn survive(config: &str) {
         for prompt in PROMPTS {
             expected.push(ask(&client, compared("story", prompt, TOKENS)).await);
         }
-        let run = Rc::new(Run {
-            over: Cell::new(false),
-            killed: Cell::new(None),
-            gaps_ms: Default::default(),
-            loading: Cell::new(0),
-            finished: Cell::new(0),
-            equal: Cell::new(0),
-            same: Cell::new(0),
-            resumed: Cell::new(0),
-        });
+        let run = Rc::new(Run::default());
         let expected = Rc::new(expected);
         let local = tokio::task::LocalSet::new();
         let streams: Vec<_> = (0..STREAMS)
@@ -171,7 +163,7 @@ async fn keep_asking(client: Client, stream: usize, expected: Rc<Vec<Heard>>, ru
             let goal = heard.said.len() + ADVANCE;
             heard
                 .until(&mut events, |heard| {
-                    // The first token of the next worker: before it come those that were on their way.
+                    // The first token of the next worker; before it come those on their way.
                     let next =
                         heard.resumed.last().is_some_and(|&tokens| heard.said.len() == tokens + 1);
                     if next && let Some(killed) = run.killed.take() {

@@ -57,6 +57,17 @@ struct Run {
     resumed: Cell<usize>,
 }
 
+impl Run {
+    /// Notes how long everybody stood still, at the first token of the next worker: before it come
+    /// those that were on their way.
+    fn note_gap(&self, heard: &Heard) {
+        let next = heard.resumed.last().is_some_and(|&tokens| heard.said.len() == tokens + 1);
+        if next && let Some(killed) = self.killed.take() {
+            self.gaps_ms.borrow_mut().push(killed.elapsed().as_secs_f64() * 1e3);
+        }
+    }
+}
+
 #[test]
 fn streams_survive_any_number_of_kills() {
     survive("");
@@ -161,18 +172,11 @@ async fn keep_asking(client: Client, stream: usize, expected: Rc<Vec<Heard>>, ru
         while matches!(heard.end, Err(RequestError::Lost)) {
             // What is waited for is progress: a request lives through dozens of loads.
             let goal = heard.said.len() + ADVANCE;
-            heard
-                .until(&mut events, |heard| {
-                    // The first token of the next worker; before it come those on their way.
-                    let next =
-                        heard.resumed.last().is_some_and(|&tokens| heard.said.len() == tokens + 1);
-                    if next && let Some(killed) = run.killed.take() {
-                        let gap = killed.elapsed().as_secs_f64() * 1e3;
-                        run.gaps_ms.borrow_mut().push(gap);
-                    }
-                    heard.said.len() >= goal
-                })
-                .await;
+            let at_goal = |heard: &Heard| {
+                run.note_gap(heard);
+                heard.said.len() >= goal
+            };
+            heard.until(&mut events, at_goal).await;
         }
         assert_eq!(
             heard.said.len(),

@@ -132,9 +132,7 @@ async fn room_that_came_before_it_was_waited_for_is_used() {
     let reader = outbox(8);
     let (journal, _shares) = journal(0, 100, &outbox(100));
     journal.silence();
-    for n in 0..9 {
-        journal.say(token(n)).unwrap();
-    }
+    (0..9).for_each(|n| journal.say(token(n)).unwrap());
     let waiting = tasks.run_until(async {
         journal.read_by(reader.clone(), id(), 0);
         // The task that waits has not run yet.

@@ -28,8 +28,8 @@ impl Kept {
 impl Core {
     /// Ends the broker, if that was asked for, once nothing is open and all was told.
     pub(in crate::runtime) fn end_once_told(&mut self) {
-        let told = self.kept.behind().next().is_none();
-        if self.ending != Ending::No && self.scheduler.is_drained() && told {
+        let over = self.ending != Ending::No && self.scheduler.is_drained();
+        if over && self.kept.behind().next().is_none() {
             self.ending = Ending::Now;
             self.retime.notify_one();
         }

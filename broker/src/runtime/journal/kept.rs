@@ -133,6 +133,9 @@ impl Kept {
             // One that is gone hears nothing; one that is full is closed by its outbox.
             let _ = reader.outbox.send(&reader.id, end);
             self.reader = None;
+            if self.retention == Retention::Untold {
+                self.forget();
+            }
         }
         Told::All
     }

@@ -68,17 +68,17 @@ impl Drop for Reader {
 /// Tells the rest as room comes; a connection that ends makes room for everything.
 pub(super) async fn pump(journal: Journal, outbox: Outbox, patience: Duration) {
     // Ends when all is told or the reader has gone or is given up: each turn waits for the client
-    // to read, and no longer than that may take.
-    while timeout(patience, more_room(&outbox)).await.is_ok() {
-        if journal.tell_more() == Told::All {
-            return;
+    // to read, and no longer than that may take. It tells before it waits: there may be room by
+    // now, and a write that made it would not come again.
+    while journal.tell_more() == Told::Some {
+        if timeout(patience, more_room(&outbox)).await.is_err() {
+            return journal.give_up();
         }
     }
-    journal.give_up();
 }
 
-/// Waits until half of the outbox is empty; where it is and a token still had no room, until more
-/// of it is.
+/// Waits until half of the outbox is empty; where it is and a token had no room a moment ago, until
+/// more of it is.
 async fn more_room(outbox: &Outbox) {
     if outbox.is_fuller_than_half() {
         outbox.room().await;

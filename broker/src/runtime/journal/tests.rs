@@ -127,6 +127,23 @@ async fn a_connection_that_ends_ends_the_waiting() {
 }
 
 #[tokio::test(flavor = "current_thread")]
+async fn room_that_came_before_it_was_waited_for_is_used() {
+    let tasks = tokio::task::LocalSet::new();
+    let reader = outbox(8);
+    let (journal, _shares) = journal(0, 100, &outbox(100));
+    journal.silence();
+    (0..9).for_each(|n| journal.say(token(n)).unwrap());
+    let waiting = tasks.run_until(async {
+        journal.read_by(reader.clone(), id(), 0);
+        // The task that waits has not run yet.
+        assert_eq!(reader.read_all().len(), 5);
+        until(|| journal.0.borrow().reader.is_none() || journal.is_told()).await;
+    });
+    waiting.await;
+    assert!(journal.is_told(), "it was given up although it read");
+}
+
+#[tokio::test(flavor = "current_thread")]
 async fn a_reader_that_takes_nothing_is_given_up_and_nothing_is_kept() {
     let done = ToClient::Done(Done::default());
     for end in [None, Some(done)] {

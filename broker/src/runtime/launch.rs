@@ -1,39 +1,37 @@
 //! Forking a worker and noting it; its task is the caller's.
 
-use std::{collections::BTreeSet, fmt::Display, path::Path, rc::Rc, time::Duration};
+mod plan;
+
+use std::{fmt::Display, path::Path, time::Duration};
 
 use core_policy::{limits, profile::Profile, report::How, seccomp, verify::Expect};
 use core_ring::TokenReceiver;
 use core_wire::{
-    client::status::TokenCounts,
     code::{Code, Refusal},
     worker::{
-        KvType, ModelFacts, Purpose, WorkerConfig,
+        Purpose, WorkerConfig,
         config::{Load, Serve, Weights},
     },
 };
 use tokio::{
     process::Child,
     task::{JoinHandle, spawn_local},
-    time::Instant,
 };
 
 use super::{
     Core,
-    cores::Cores,
     spare::Post,
     tell::epoch_ms,
-    worker::{self, Progress, Stage, Worker},
+    worker::{self, Worker},
 };
 use crate::{
-    config::WATCHDOG_MS,
-    memory::{gpu, pool::Grant, watch::OomKills},
+    memory::{gpu, pool::Grant},
     models::files::Files,
-    report::{Seen, no_memory_cgroup, of_rings},
+    report::{no_memory_cgroup, of_rings},
     scheduler::{LineId, Part, WorkerId},
     workers::{
         feed::Feed,
-        link::{Ledger, Role},
+        link::Role,
         spawn::{self, Start, Started},
         watch::{self, LastWords},
     },
@@ -196,67 +194,5 @@ impl Core {
             entry.tokens.add(tokens);
         }
         worker
-    }
-}
-
-impl Plan {
-    /// The kernel's limit on its memory. A driver of a GPU maps as much as the device has, so there
-    /// only what is touched is watched.
-    fn data_max_bytes(&self) -> Option<u64> {
-        let on_gpu = match &self.purpose {
-            Purpose::Serve(serve) | Purpose::Inspect(serve) => !serve.backends.is_empty(),
-            Purpose::Choose { .. } => false,
-        };
-        (!on_gpu).then(|| self.grant.data_max_bytes())
-    }
-
-    /// How keys and values are stored; one that only compares variants stores none.
-    fn kv(&self) -> KvType {
-        match &self.purpose {
-            Purpose::Serve(serve) | Purpose::Inspect(serve) => serve.kv,
-            Purpose::Choose { .. } => KvType::default(),
-        }
-    }
-
-    pub(super) fn worker(self, pid: u32, feed: Feed, expect: Expect) -> Worker {
-        let now = Instant::now();
-        let kv = self.kv();
-        Worker {
-            pid,
-            line: self.line,
-            files: self.files,
-            rereads: false,
-            held: None,
-            kv,
-            grant: self.grant,
-            gpu: self.gpu,
-            memory_at: now,
-            oom_kills: OomKills::now(),
-            digest: None,
-            post: Post::Serves,
-            ledger: Ledger::new(self.role),
-            feed,
-            seen: Seen::default(),
-            expect,
-            stage: Stage::Loading { until: now + self.within, within: self.within },
-            threads: self.threads,
-            slots: 0,
-            tokens: TokenCounts::default(),
-            domains: BTreeSet::new(),
-            facts: ModelFacts::default(),
-            told_percent: None,
-            chosen: None,
-            inspected: None,
-            nudge: Rc::default(),
-            cores: Cores::Without { since: now },
-            verdict: None,
-            used_at: now,
-            excused_at: None,
-            watchdog: Duration::from_millis(WATCHDOG_MS.into()),
-            step: Duration::ZERO,
-            alive_at: now,
-            heartbeat: 0,
-            progress: Progress::new(now),
-        }
     }
 }

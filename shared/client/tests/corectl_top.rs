@@ -14,7 +14,7 @@ use std::{
 };
 
 use core_client::{
-    Event, Status,
+    Event,
     wire::client::{ClientFrame, Request},
 };
 use fake::{
@@ -75,7 +75,7 @@ impl Top {
     async fn answer(&mut self) {
         let ClientFrame { id, request, .. } = self.peer.receive().await;
         assert!(matches!(request, Request::Status), "{request:?}");
-        self.peer.send(&id, Event::Status(Box::new(Status::default()))).await;
+        self.peer.send(&id, Event::Status(Box::default())).await;
     }
 
     async fn shows(&self, words: &str) {

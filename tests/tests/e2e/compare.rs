@@ -13,14 +13,14 @@ const BORDER: f32 = 0.05;
 /// Asserts that two greedy runs, with two alternatives told, said the same, or parted at a place
 /// where either token could be chosen; how many tokens they have in common.
 pub(crate) fn same_to_a_border(one: &Heard, other: &Heard) -> usize {
-    same_within(BORDER, one, other)
+    same_within(BORDER, &one.said, &other.said)
 }
 
 /// The same with another border.
-pub(crate) fn same_within(border: f32, one: &Heard, other: &Heard) -> usize {
-    assert_eq!(one.said.len(), other.said.len(), "both ran to their length");
-    let same = common(&one.said, &other.said);
-    if let Some((one, other)) = one.said.get(same).zip(other.said.get(same)) {
+pub(crate) fn same_within(border: f32, one: &[Said], other: &[Said]) -> usize {
+    assert_eq!(one.len(), other.len(), "both ran to their length");
+    let same = common(one, other);
+    if let Some((one, other)) = one.get(same).zip(other.get(same)) {
         let [(first, high), (second, low), ..] = one.top[..] else { panic!("no alternatives") };
         assert_eq!((first, second), (one.id, other.id), "token {same} is not one of the likeliest");
         assert!(high - low <= border, "token {same} differs at a distance of {}", high - low);

@@ -78,10 +78,12 @@ async fn starved(broker: &Broker, machine: &Machine) {
         same.push(same_to_a_border(expected, &heard));
     }
     let status = client.status().await.expect("a state");
-    assert_eq!((status.deaths.memory, status.deaths.killed), (3, 0), "{:?}", status.deaths);
+    // The third death is its own, or the fourth: the third worker may have heard others before.
+    let ended = status.deaths.memory;
+    assert!((3..=4).contains(&ended) && status.deaths.killed == 0, "{:?}", status.deaths);
     assert_eq!(status.requests.failed, 1, "{:?}", status.requests);
     println!(
-        "on a machine of {} MiB the kernel ended 3 workers of one request; the {} others have \
+        "on a machine of {} MiB the kernel ended {ended} workers of one request; the {} others have \
          {same:?} of {TOKENS} tokens as undisturbed, up to one that is as likely as its own",
         bytes >> 20,
         same.len(),

@@ -3,8 +3,10 @@
 //! Each has a short form for `make test` and a full one for `make chaos`, which sets `CORE_CHAOS`.
 //! What is asserted is the same in both.
 
+mod grammar;
 mod kills;
 mod memory;
+mod parting;
 mod poison;
 mod saves;
 mod stalls;

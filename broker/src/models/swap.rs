@@ -137,3 +137,6 @@ impl Attempts {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,8 +1,8 @@
 //! The state of a broker as OpenMetrics text, for whatever collects that on this machine.
 //!
-//! A broker formats nothing and listens to no HTTP: whoever may ask for [`Status`] can have this. It
-//! holds ids, states and numbers, never a prompt, a token or a reason. The order is fixed; metrics
-//! are added and never renamed.
+//! A broker formats nothing and listens to no HTTP: whoever may ask for [`Status`] can have this.
+//! It holds ids, states and numbers, never a prompt, a token or a reason. The order is fixed;
+//! metrics are added and never renamed.
 
 #[cfg(test)]
 mod tests;

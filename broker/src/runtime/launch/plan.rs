@@ -43,14 +43,13 @@ impl Plan {
 
     pub(in crate::runtime) fn worker(self, pid: u32, feed: Feed, expect: Expect) -> Worker {
         let now = Instant::now();
-        let kv = self.kv();
         Worker {
             pid,
+            kv: self.kv(),
             line: self.line,
             files: self.files,
             rereads: false,
             held: None,
-            kv,
             grant: self.grant,
             gpu: self.gpu,
             memory_at: now,

@@ -183,11 +183,12 @@ async fn keep_asking(client: Client, stream: usize, run: Rc<Run>) {
 /// every token of them is looked at; how many answers that were, and how many tokens were tipped.
 async fn compare(client: &Client, run: &Run) -> (usize, usize) {
     let (mut compared, mut tipped) = (0, 0);
-    let finished = run.finished.borrow();
+    let finished = run.finished.take();
     for (which, heard) in finished.iter().step_by(finished.len().div_ceil(COMPARED_MAX)) {
         compared += 1;
         tipped += follow(client, PROMPTS[*which], heard).await;
     }
+    run.finished.replace(finished);
     (compared, tipped)
 }
 
@@ -198,9 +199,9 @@ fn report(kills: usize, config: &str, run: &Run, (compared, tipped): (usize, usi
     let spare = if config.is_empty() { "without standby" } else { "with standby" };
     println!(
         "{kills} kills {spare}, {} of them during a load: {} requests of {TOKENS} tokens, resumed \
-         {} times, no token missing or twice; in {compared} of them each token is the likeliest behind those before it, \
-         but for {tipped} within {BORDER} of that; from the kill to anybody's next token p50 \
-         {:.0} ms, p99 {:.0} ms",
+         {} times, no token missing or twice; in {compared} of them each token is the likeliest \
+         behind those before it, but for {tipped} within {BORDER} of that; from the kill to \
+         anybody's next token p50 {:.0} ms, p99 {:.0} ms",
         run.loading.get(),
         run.finished.borrow().len(),
         run.resumed(),

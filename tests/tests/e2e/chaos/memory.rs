@@ -83,8 +83,8 @@ async fn starved(broker: &Broker, machine: &Machine) {
     assert!((3..=4).contains(&ended) && status.deaths.killed == 0, "{:?}", status.deaths);
     assert_eq!(status.requests.failed, 1, "{:?}", status.requests);
     println!(
-        "on a machine of {} MiB the kernel ended {ended} workers of one request; the {} others have \
-         {same:?} of {TOKENS} tokens as undisturbed, up to one that is as likely as its own",
+        "on a machine of {} MiB the kernel ended {ended} workers of one request; the {} others \
+         have {same:?} of {TOKENS} tokens as undisturbed, up to one that is as likely as its own",
         bytes >> 20,
         same.len(),
     );

@@ -29,7 +29,6 @@ fn what_the_contract_lists_can_be_typed() {
         "corectl run m p --restore a --save b --no-cache",
         "corectl chat m --no-cache",
         "corectl publish m text",
-        "corectl publish m",
         "corectl withdraw m",
         "corectl run m p --n 3 --logprobs 2 --json-schema f --typical 0.5 --top-n-sigma -1 \
          --xtc-probability nan --xtc-threshold 2 --logit-bias 4=-100 --logit-bias 5=nan",

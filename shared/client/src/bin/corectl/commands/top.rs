@@ -36,7 +36,7 @@ use crate::{
 /// How often the broker is asked.
 const EACH: Duration = Duration::from_secs(1);
 
-/// How long nothing may come before that is shown: an answer each second, and one for a busy broker.
+/// How long nothing may come before that is shown: an answer each second, and one that is late.
 const QUIET: Duration = Duration::from_secs(2);
 
 /// Answers and keys that wait to be shown: one answer at a time, and a key held down.

@@ -127,7 +127,8 @@ lies! {
     TokenTwice "H09" Violation,
     StepRepeats "H09" Violation,
     StepSkips "H09" Violation,
-    TooManyTokens "H09" Violation,
+    // Its client has all it asked for, so nothing is asked of another worker.
+    TooManyTokens "H09" Ended,
     LogprobNan "H09" Violation,
     LogprobUnasked "H09" Violation,
     ChunkOfTokens "H09" Violation,

@@ -18,9 +18,13 @@ const CRASHES_MAX: u32 = 6;
 /// Wait before the load after the second crash in a row; doubled for each more.
 const CRASH_REST_MS: u64 = 100;
 
-/// Crashes that are this far apart are not in a row: a worker that served its model for as long as
-/// it takes to look into it was well.
-const IN_A_ROW_MS: u64 = 60_000;
+/// A worker that served for this long was well, and its crash begins a new row: a model that cannot
+/// be served shows it with its first requests.
+const WELL_MS: u64 = 60_000;
+
+/// Crashes that are this far apart are not in a row either, however briefly their workers served:
+/// longer than a large file takes to load from a slow disk.
+const FORGOTTEN_MS: u64 = 1_800_000;
 
 /// Whether a worker had said a token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,18 +81,18 @@ impl Attempts {
         self.failed = Some(Failure { refusal, content, again_at_ms, in_a_row });
     }
 
-    /// A worker that served crashed, which was said with `refusal`; `spoke` tells whether it had
-    /// said a token. Once too often in a row, and the model counts as failed until it may be tried
-    /// again, each time later.
+    /// A worker that served for `served_ms` crashed, which was said with `refusal`; `spoke` tells
+    /// whether it had said a token. Once too often in a row, and the model counts as failed until
+    /// it may be tried again, each time later.
     pub(crate) fn crashed(
         &mut self,
         spoke: Spoke,
         (refusal, content): (&Refusal, &Content),
-        now_ms: u64,
+        (now_ms, served_ms): (u64, u64),
     ) {
         let before = self.crash.as_ref().filter(|crash| {
-            let soon = now_ms.saturating_sub(crash.at_ms) < IN_A_ROW_MS;
-            soon && spoke == Spoke::No && crash.content == *content
+            let late = now_ms.saturating_sub(crash.at_ms) >= FORGOTTEN_MS;
+            served_ms < WELL_MS && !late && spoke == Spoke::No && crash.content == *content
         });
         let in_a_row = before.map_or(1, |crash| crash.in_a_row.saturating_add(1));
         self.crash = Some(Crash { content: content.clone(), at_ms: now_ms, in_a_row });

@@ -194,6 +194,7 @@ impl Worker {
         self.slots = ready.facts.slots;
         self.facts = ready.facts.clone();
         self.used_at = Instant::now();
+        self.progress.ready_at = self.used_at;
         tracing::info!(
             pid = self.pid,
             model = self.name(),

@@ -232,8 +232,11 @@ impl Core {
         self.set_state(&line, ModelState::Unloaded);
         self.keep_what_it_said(id);
         let loss = self.judge(id, &content, ended);
-        if matches!(ended.cause(), Cause::Changed | Cause::Bus) {
-            // It stands on the same pages. What comes next reads the file and hashes it.
+        let entry = self.registry.entry(&line.model);
+        let too_early = entry.is_some_and(|entry| entry.attempts.left_ms(self.now_ms()) > 0);
+        if too_early || matches!(ended.cause(), Cause::Changed | Cause::Bus) {
+            // A spare stands on the same pages: what comes next reads the file and hashes it. And a
+            // model that has failed is not served by another way.
             self.drive(Event::SpareUnwanted(line.clone()));
         }
         self.remove(id);

@@ -55,7 +55,8 @@ impl Core {
         };
         let spoke = if worker.ledger.spoke() { Spoke::Yes } else { Spoke::No };
         if let Some(entry) = worker.whole().and_then(|line| self.registry.current_mut(line)) {
-            entry.attempts.crashed(spoke, (&ended.while_serving(), content), now_ms);
+            let times = (now_ms, worker.served_ms());
+            entry.attempts.crashed(spoke, (&ended.while_serving(), content), times);
         }
     }
 

@@ -150,6 +150,7 @@ impl Core {
     ) {
         let (model, refusal) = (&line.model, ended.while_serving());
         let (cause, now_ms) = (ended.cause(), self.now_ms());
+        let served_ms = self.workers.get(&id).map_or(0, Worker::served_ms);
         if cause == Cause::Asked {
             tracing::info!(%model, "spare gone: it {}", ended.death);
         } else {
@@ -158,7 +159,7 @@ impl Core {
         if cause.is_its_own()
             && let Some(entry) = self.registry.current_mut(line)
         {
-            entry.spares.crashed(Spoke::No, (&refusal, content), now_ms);
+            entry.spares.crashed(Spoke::No, (&refusal, content), (now_ms, served_ms));
         }
         self.remove(id);
         self.drive(Event::Gone { worker: id, refusal, loss: Loss::Innocent });

@@ -34,7 +34,7 @@ const SAID: usize = 16;
 /// Tokens of the answer.
 const TOKENS: u32 = 24;
 /// Deaths of each kind; odd, so that the median is a sample. A round takes some three seconds.
-const ROUNDS: usize = 5;
+const ROUNDS: usize = 9;
 /// What a recovery may take beyond a load and a prefill.
 const EXTRA_MS: f64 = 20.0;
 /// How long a worker, or its spare, may take to be ready.

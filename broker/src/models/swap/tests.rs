@@ -44,7 +44,7 @@ fn crashes_in_a_row_rest_and_fail_and_old_or_other_ones_do_not_count() {
     let other = Names::single("gone.gguf").content(fd.as_fd());
     let refusal = Refusal::new(Code::WorkerLost, "no");
     let crash = |attempts: &mut Attempts, spoke, content: &Content, now_ms| {
-        attempts.crashed(spoke, (&refusal, content), now_ms);
+        attempts.crashed(spoke, (&refusal, content), (now_ms, 1_000));
     };
     let mut attempts = Attempts::default();
     crash(&mut attempts, Spoke::No, &content, 1_000);
@@ -61,9 +61,17 @@ fn crashes_in_a_row_rest_and_fail_and_old_or_other_ones_do_not_count() {
     for (spoke, content, at_ms) in [
         (Spoke::Yes, &content, 7_000),
         (Spoke::No, &other, 7_100),
-        (Spoke::No, &other, 7_100 + 60_000),
+        (Spoke::No, &other, 7_100 + 1_800_000),
     ] {
         crash(&mut attempts, spoke, content, at_ms);
         assert_eq!(attempts.rest_ms(at_ms), 0, "a row of its own");
     }
+    // Loads of over a minute between them do not end a row, and a long service does.
+    let mut slow = Attempts::default();
+    for at_ms in [0, 70_000, 140_000] {
+        slow.crashed(Spoke::No, (&refusal, &content), (at_ms, 900));
+    }
+    assert_eq!(slow.rest_ms(140_000), 200);
+    slow.crashed(Spoke::No, (&refusal, &content), (210_000, 60_000));
+    assert_eq!(slow.rest_ms(210_000), 0, "it was well");
 }

@@ -38,6 +38,12 @@ impl Worker {
         self.alive_at = now;
     }
 
+    /// Milliseconds from READY to its last sign of life: how long it served well.
+    pub(in crate::runtime) fn served_ms(&self) -> u64 {
+        let served = self.alive_at.saturating_duration_since(self.progress.ready_at);
+        u64::try_from(served.as_millis()).unwrap_or(u64::MAX)
+    }
+
     /// Whether a sign of life is waited for.
     pub(in crate::runtime) fn is_awaited(&self) -> bool {
         self.ledger.wants().any(|want| self.owes(want))

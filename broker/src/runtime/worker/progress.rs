@@ -37,6 +37,8 @@ pub(in crate::runtime) struct Progress {
     computed: Clock,
     /// With brief answers.
     answered: Clock,
+    /// With its load; when it was started, until that is done.
+    pub(in crate::runtime) ready_at: Instant,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -50,7 +52,7 @@ struct Clock {
 impl Progress {
     pub(in crate::runtime) fn new(now: Instant) -> Self {
         let clock = Clock { at: now, moved: false };
-        Self { computed: clock, answered: clock }
+        Self { computed: clock, answered: clock, ready_at: now }
     }
 
     fn clock(&mut self, want: Want) -> &mut Clock {
@@ -137,7 +139,7 @@ impl Worker {
     /// Which clock runs out first: when, and since when it runs.
     fn first_due(&self) -> Option<(Instant, Instant)> {
         let owes = |computes| self.ledger.wants().any(|w| w.computes() == computes && self.owes(w));
-        let Progress { computed, answered } = self.progress;
+        let Progress { computed, answered, .. } = self.progress;
         let computed = owes(true).then(|| (computed.at + self.computes_within(), computed.at));
         let answered = owes(false).then(|| (answered.at + self.answers_within(), answered.at));
         computed.into_iter().chain(answered).min()

@@ -30,8 +30,9 @@ const ADVANCE: usize = 20;
 /// The longest that a worker lives; the shortest is not at all. On two cores it takes about half of
 /// this to compute again what eight streams have said at most.
 const LIFE_MS_MAX: u64 = 300;
-/// The longest that a worker is left to load before it is killed: about as long as that takes.
-const LOAD_MS_MAX: u64 = 60;
+/// The longest that a worker is left to load before it is killed: about half of what that takes
+/// where the file is in the page cache, so that most are hit.
+const LOAD_MS_MAX: u64 = 15;
 /// Answers that are said again, of all that were finished: each takes about a second.
 const COMPARED_MAX: usize = 120;
 /// A multiplier whose products look random in their upper half.

@@ -31,6 +31,12 @@ impl Resident {
         Self::read(&statm, page)
     }
 
+    /// Whether a process has ended and nobody has waited for it yet: its memory goes first, before
+    /// its descriptors, and no process that runs is without.
+    pub(crate) fn has_ended(pid: u32) -> bool {
+        Self::of(pid).is_some_and(|memory| memory.all == 0)
+    }
+
     fn read(statm: &str, page: u64) -> Option<Self> {
         let mut pages = statm.split_whitespace().skip(1).map(|number| number.parse::<u64>().ok());
         let (all, shared) = (pages.next()??, pages.next()??);

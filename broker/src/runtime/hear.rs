@@ -14,6 +14,7 @@ use super::{
     worker::{Stage, Worker},
 };
 use crate::{
+    memory::watch::Resident,
     report::{Said, claimed},
     scheduler::{Event, LineId, Part, WorkerId},
     workers::{link::Heard, recover::Verdict},
@@ -80,7 +81,7 @@ impl Core {
         worker.see(Said::BeforeModel, &locked.claims, verify::at_locked);
         match worker.seen.broken() {
             None => worker.say(&ToWorker::Go),
-            Some(row) => worker.condemn(Verdict::Unprotected { row: row.to_owned() }),
+            Some(row) => worker.lacks(row.to_owned()),
         }
     }
 
@@ -114,7 +115,7 @@ impl Core {
         let worker = self.living(id)?;
         worker.see(Said::AfterModel, claims, verify::at_ready);
         if let Some(row) = worker.seen.missing() {
-            worker.condemn(Verdict::Unprotected { row: row.to_owned() });
+            worker.lacks(row.to_owned());
             return None;
         }
         self.look_at_files(id);
@@ -188,6 +189,14 @@ impl Core {
 }
 
 impl Worker {
+    /// Ends a worker that lacks a protection. One that somebody killed meanwhile lacks them all: why
+    /// it ended its task hears from the kernel, and it is given nothing until its time is over.
+    fn lacks(&mut self, row: String) {
+        if !Resident::has_ended(self.pid) {
+            self.condemn(Verdict::Unprotected { row });
+        }
+    }
+
     /// It serves from now on.
     fn note_ready(&mut self, ready: &Ready) {
         self.stage = Stage::Serving;

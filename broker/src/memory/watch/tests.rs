@@ -35,3 +35,18 @@ fn the_kernels_counter_is_found_and_compared_with_the_look_before_the_last() {
     assert_eq!(still.explains_at(None, 0), None, "what cannot be read says nothing");
     assert_eq!(OomKills { before: None, last: None }.explains_at(Some(1), 0), None);
 }
+
+#[test]
+fn who_has_ended_is_told_from_who_runs() {
+    assert!(!Resident::has_ended(std::process::id()));
+    let mut child = std::process::Command::new("/bin/sleep").arg("60").spawn().unwrap();
+    assert!(!Resident::has_ended(child.id()));
+    child.kill().unwrap();
+    // Not waited for, so its id is still its own.
+    let ended = (0..1000).any(|_| {
+        std::thread::sleep(std::time::Duration::from_millis(1));
+        Resident::has_ended(child.id())
+    });
+    child.wait().unwrap();
+    assert!(ended, "a process that was killed is seen to have ended");
+}

@@ -189,8 +189,8 @@ impl Core {
 }
 
 impl Worker {
-    /// Ends a worker that lacks a protection. One that somebody killed meanwhile lacks them all: why
-    /// it ended its task hears from the kernel, and it is given nothing until its time is over.
+    /// Ends a worker that lacks a protection. One that somebody killed meanwhile lacks them all:
+    /// why it ended its task hears from the kernel, and until then it is given nothing.
     fn lacks(&mut self, row: String) {
         if !Resident::has_ended(self.pid) {
             self.condemn(Verdict::Unprotected { row });

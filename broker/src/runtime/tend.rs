@@ -182,7 +182,7 @@ impl Core {
     /// and nobody else whose death that explains.
     fn ran_out_of_memory(&mut self, id: WorkerId) -> bool {
         let killed = self.workers.get(&id).filter(|worker| worker.verdict.is_none());
-        let kill = killed.and_then(|worker| worker.oom_kill_beyond(self.oom_explained));
+        let kill = killed.and_then(|worker| worker.oom_kills.explains(self.oom_explained));
         self.oom_explained = kill.unwrap_or(self.oom_explained);
         kill.is_some()
     }

@@ -30,13 +30,6 @@ impl Worker {
         watched.then(|| self.memory_at + LOOK_EACH)
     }
 
-    /// The number of a kill for lack of memory, beyond those that explain other deaths, since this
-    /// worker was looked at; none where that is so long ago that it says nothing.
-    pub(in crate::runtime) fn oom_kill_beyond(&self, explained: u64) -> Option<u64> {
-        let lately = self.memory_at.elapsed() <= 2 * LOOK_EACH;
-        self.oom_kills.explains(explained).filter(|_| lately)
-    }
-
     /// Looks, if it is time for that.
     pub(in crate::runtime) fn check_memory(&mut self, now: Instant) {
         if self.memory_due().is_none_or(|due| due > now) {

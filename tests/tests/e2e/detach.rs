@@ -98,17 +98,21 @@ fn another_connection_reads_on_where_the_first_stopped() {
     });
 }
 
-#[test]
-fn what_ended_meanwhile_is_told_as_well() {
-    let broker = story_with("");
+/// Adopts a request once it has ended; it is told whole.
+fn is_told_after_its_end(broker: &Broker) {
     talk(async {
-        let expected = expected(&broker).await;
-        let (heard, detached) = left(&broker, 5).await;
-        let client = connect(&broker).await;
+        let expected = expected(broker).await;
+        let (heard, detached) = left(broker, 5).await;
+        let client = connect(broker).await;
         until(&client, |status| status.workers.iter().all(|worker| worker.active == 0)).await;
         let events = adopt(&client, detached, &heard).await;
         is_whole(&heard.rest(events).await, &expected);
     });
+}
+
+#[test]
+fn what_ended_meanwhile_is_told_as_well() {
+    is_told_after_its_end(&story_with(""));
 }
 
 #[test]
@@ -128,15 +132,7 @@ fn a_worker_that_is_killed_meanwhile_costs_no_token() {
 
 #[test]
 fn a_backlog_that_is_larger_than_an_outbox_is_told_in_portions() {
-    let broker = story_with("[outbox]\nframes_max = 256\n");
-    talk(async {
-        let expected = expected(&broker).await;
-        let (heard, detached) = left(&broker, 5).await;
-        let client = connect(&broker).await;
-        until(&client, |status| status.workers.iter().all(|worker| worker.active == 0)).await;
-        let events = adopt(&client, detached, &heard).await;
-        is_whole(&heard.rest(events).await, &expected);
-    });
+    is_told_after_its_end(&story_with("[outbox]\nframes_max = 256\n"));
 }
 
 #[test]

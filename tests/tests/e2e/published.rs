@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use core_client::{Prompt, Status};
+use core_client::{Client, Prompt, Status};
 use core_tests::harness::Broker;
 use core_wire::client::status::WorkerStatus;
 use nix::{
@@ -27,15 +27,20 @@ const LOSSES: usize = 4;
 /// How often it is looked whether a new worker has a prefix.
 const LOOK_EACH: Duration = Duration::from_millis(20);
 
+/// Publishes a long prefix, and has a new worker begin it.
+async fn publish_and_reload(client: &Client) {
+    let public = Prompt::Tokens((300..500).cycle().take(LOST).collect());
+    client.publish("long", public).await.expect("published");
+    unload(client, "long").await;
+    client.load("long").await.expect("sent").finish().await.expect("loaded");
+}
+
 #[test]
 fn a_prefix_that_is_lost_with_its_worker_is_computed_once_by_the_next() {
     let broker = broker_with(CONFIG);
     talk(async {
         let client = connect(&broker).await;
-        let public = Prompt::Tokens((300..500).cycle().take(LOST).collect());
-        client.publish("long", public).await.expect("published");
-        unload(&client, "long").await;
-        client.load("long").await.expect("sent").finish().await.expect("loaded");
+        publish_and_reload(&client).await;
         let mut killed = 0;
         for _ in 0..LOSSES {
             let next = |worker: &WorkerStatus| worker.pid != killed && worker.active > 0;
@@ -54,10 +59,7 @@ fn a_prefix_that_kills_workers_is_published_no_longer() {
     let broker = broker_with(CONFIG);
     talk(async {
         let client = connect(&broker).await;
-        let public = Prompt::Tokens((300..500).cycle().take(LOST).collect());
-        client.publish("long", public).await.expect("published");
-        unload(&client, "long").await;
-        client.load("long").await.expect("sent").finish().await.expect("loaded");
+        publish_and_reload(&client).await;
         let mut killed = Vec::new();
         // A few deaths convict a request; each one that comes after it would add to them.
         while killed.len() < 8 {

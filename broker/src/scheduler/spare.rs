@@ -143,7 +143,7 @@ impl Line {
         }
         match self.spare {
             Spare::Ready(crew) => {
-                self.spare = Spare::None;
+                (self.spare, self.wanted) = (Spare::None, false);
                 self.station = Station::Serving(crew);
                 out.push(Effect::Promote { line: id.clone(), worker: crew.worker });
                 return true;

@@ -5,7 +5,7 @@ use super::{
     small::{jobs, stop as end},
     world::{line, lost},
 };
-use crate::scheduler::{Effect, Event, Task, Tenure};
+use crate::scheduler::{Effect, Event, Task, Tenure, WorkerId};
 
 fn idle(idle_ms: u64) -> Tenure {
     Tenure { idle_ms: Some(idle_ms), ..Tenure::default() }
@@ -59,4 +59,20 @@ fn who_was_wanted_and_failed_is_not_tried_for_ever_and_never_during_a_drain() {
     assert_eq!(desk.fails(&line(0), lost()), []);
     desk.step(Event::Drain);
     assert_eq!(desk.step(Event::Wanted(line(0))), []);
+}
+
+#[test]
+fn who_was_wanted_and_is_followed_by_a_spare_goes_as_any_other_for_those_who_wait() {
+    let mut desk = Desk::new(100);
+    let model = desk.serve(0, 30, Tenure::default());
+    desk.step(Event::SpareWanted(model.clone()));
+    desk.sized(&model, 30, 0);
+    desk.ready(&model, 2, Tenure::default());
+    desk.step(Event::Dying(WorkerId(1)));
+    desk.step(Event::Wanted(model.clone()));
+    desk.gone(1);
+    desk.step(Event::SpareUnwanted(model.clone()));
+    desk.fails(&model, lost());
+    desk.generate(&line(1));
+    assert_eq!(desk.sized(&line(1), 80, 0), [stop(2)]);
 }

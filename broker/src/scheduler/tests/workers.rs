@@ -86,16 +86,17 @@ impl World {
 
     fn has_lost(&mut self, line: &LineId, ran: bool) {
         let stands_by = |other: &Worker| other.line == *line && other.spare && !other.stopping;
-        if !ran || self.workers.values().any(stands_by) {
+        let replaced = self.workers.values().any(stands_by);
+        self.draining.remove(line);
+        if replaced || !ran {
             self.held.remove(line);
         }
-        self.draining.remove(line);
         if self.spares.get(line) == Some(&false) {
             // What was begun for the spare is for those who wait from now on.
             self.held.remove(line);
             self.spares.remove(line);
             self.succeeds(line);
-        } else if ran {
+        } else if ran && !replaced {
             self.rescue.leaving = Some(line.clone());
         }
     }

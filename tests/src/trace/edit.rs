@@ -35,7 +35,7 @@ impl Tracee {
     /// # Errors
     /// The process is gone, or may not be traced.
     pub fn seize_forking(pid: u32) -> Setup<Self> {
-        let tracee = Self { pid: Pid::from_raw(pid.cast_signed()), kept: None };
+        let tracee = Self { pid: Pid::from_raw(pid.cast_signed()), kept: None, parent: None };
         let options = Options::PTRACE_O_TRACESYSGOOD
             | Options::PTRACE_O_TRACEEXEC
             | Options::PTRACE_O_TRACEFORK
@@ -84,7 +84,7 @@ impl Tracee {
             return Ok(None);
         };
         let pid = Pid::from_raw(i32::try_from(ptrace::getevent(self.pid)?)?);
-        let child = Self { pid, kept: None };
+        let child = Self { pid, kept: None, parent: Some(self.pid) };
         child.wait()?;
         Ok(Some(child))
     }

@@ -42,6 +42,8 @@ pub struct Tracee {
     /// Its memory as it was opened while everybody of its user could: one that hides itself later
     /// shows it to root alone.
     kept: Option<Kept>,
+    /// What started it, held as well: it must not stand still while this one waits for it.
+    parent: Option<Pid>,
 }
 
 impl Tracee {
@@ -50,7 +52,7 @@ impl Tracee {
     /// # Errors
     /// The process is gone, or may not be traced.
     pub fn seize_until_exec(pid: u32) -> Setup<Self> {
-        let mut tracee = Self { pid: Pid::from_raw(pid.cast_signed()), kept: None };
+        let mut tracee = Self { pid: Pid::from_raw(pid.cast_signed()), kept: None, parent: None };
         let options = Options::PTRACE_O_TRACESYSGOOD
             | Options::PTRACE_O_TRACEEXEC
             | Options::PTRACE_O_EXITKILL;
@@ -76,7 +78,7 @@ impl Tracee {
     /// # Errors
     /// The process is gone, or may not be traced.
     pub fn seize_running(pid: u32) -> Setup<Self> {
-        let tracee = Self { pid: Pid::from_raw(pid.cast_signed()), kept: None };
+        let tracee = Self { pid: Pid::from_raw(pid.cast_signed()), kept: None, parent: None };
         ptrace::seize(tracee.pid, Options::PTRACE_O_TRACESYSGOOD | Options::PTRACE_O_TRACEEXEC)?;
         ptrace::interrupt(tracee.pid)?;
         tracee.wait()?;

@@ -118,7 +118,7 @@ impl Access {
         (&mut &*stream).write_all(&challenge).await?;
         let mut proof = [0; MAC_BYTES];
         (&mut &*stream).read_exact(&mut proof).await?;
-        handshake::check_proof(key, hello, &challenge, &proof, peer_uid)?;
+        handshake::check_proof(key, hello, &challenge, &proof, peer_uid)?; // guard
         let session: [u8; SESSION_BYTES] = random()?;
         (&mut &*stream).write_all(&session).await?;
         Ok(handshake::session(session))
@@ -135,7 +135,7 @@ async fn read_hello(stream: &Stream) -> Result<[u8; HELLO_BYTES], AuthError> {
         let _ = stream.inner().try_read(&mut [0; STRANGE_HELLO_BYTES]);
         (&mut &*stream).write_all(&handshake::version_block()).await?;
     }
-    checked?;
+    checked?; // guard
     hello[..REFUSAL_BYTES].copy_from_slice(&block);
     (&mut &*stream).read_exact(&mut hello[REFUSAL_BYTES..]).await?;
     Ok(hello)

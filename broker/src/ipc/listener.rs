@@ -121,6 +121,7 @@ impl Door {
         };
         let uid = peer.uid();
         if !self.access.admits(uid) {
+            // guard
             tracing::warn!(uid, "a user that may not connect was refused; see `uids` in core.toml");
             return;
         }

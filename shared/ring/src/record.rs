@@ -32,19 +32,23 @@ impl Header {
     pub(crate) fn parse(word: u64, lane: Lane, published: u64) -> Result<Self, Violation> {
         let bits = word >> RESERVED_SHIFT;
         if bits != 0 {
+            // guard
             return Err(Violation::HeaderBits { bits });
         }
         let [_, _, _, _, kind, ..] = word.to_le_bytes();
         let limit = lane.kind_max;
         if kind == 0 || kind > limit {
+            // guard
             return Err(Violation::Kind { kind, limit });
         }
         let header = Self { length: word & LENGTH_MASK, kind };
         let bytes = record_bytes(header.length);
         if bytes > lane.record_max {
+            // guard
             return Err(Violation::Length { bytes, limit: lane.record_max });
         }
         if bytes > published {
+            // guard
             return Err(Violation::Torn { bytes, published });
         }
         Ok(header)

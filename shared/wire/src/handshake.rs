@@ -76,6 +76,7 @@ pub fn version_block() -> [u8; REFUSAL_BYTES] {
 pub fn check_version(block: [u8; REFUSAL_BYTES]) -> Result<(), HandshakeError> {
     let [a, b, c, d, major_low, major_high, minor_low, minor_high] = block;
     if [a, b, c, d] != MAGIC {
+        // guard
         return Err(HandshakeError::Magic);
     }
     let major = u16::from_le_bytes([major_low, major_high]);
@@ -111,7 +112,7 @@ pub fn proof(
     own_uid: u32,
 ) -> Result<[u8; MAC_BYTES], HandshakeError> {
     let (sent, tag) = challenge.split_at(CHALLENGE_BYTES - MAC_BYTES);
-    same(&mac(token, SERVER_LABEL, &[hello, sent], own_uid), tag)?;
+    same(&mac(token, SERVER_LABEL, &[hello, sent], own_uid), tag)?; // guard
     Ok(mac(token, CLIENT_LABEL, &[hello, challenge], own_uid))
 }
 

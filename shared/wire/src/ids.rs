@@ -107,9 +107,11 @@ impl TryFrom<String> for ModelId {
 
     fn try_from(text: String) -> Result<Self, BadId> {
         if !(1..=MODEL_ID_BYTES_MAX).contains(&text.len()) {
+            // guard
             return Err(BadId::ModelLength { bytes: text.len() });
         }
         if text.starts_with('.') {
+            // guard
             return Err(BadId::ModelDot);
         }
         match text.chars().find(|&c| !allowed_in_model_id(c)) {

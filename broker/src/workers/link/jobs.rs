@@ -97,10 +97,11 @@ impl<L> Ledger<L> {
         let n_ctx = self.n_ctx;
         let job = self.running(started.job, "STARTED")?;
         if !job.want.is_seated() || job.prompt.is_some() {
+            // guard
             return Err(Breach::Job { what: "a second or brief start", job: started.job });
         }
-        at_most("the prompt's length", started.prompt_tokens, n_ctx)?;
-        at_most("cached tokens", started.cached_tokens, started.prompt_tokens)?;
+        at_most("the prompt's length", started.prompt_tokens, n_ctx)?; // guard
+        at_most("cached tokens", started.cached_tokens, started.prompt_tokens)?; // guard
         job.prompt = Some(started);
         Ok(Heard::Started(started))
     }
@@ -108,6 +109,7 @@ impl<L> Ledger<L> {
     /// Checks all of a step before any of it is used.
     pub(super) fn stepped(&mut self, step: Step) -> Result<Heard, Breach> {
         if step.step != self.step + 1 {
+            // guard
             return Err(Breach::Step { last: self.step, found: step.step });
         }
         self.step = step.step;
@@ -125,21 +127,21 @@ impl<L> Ledger<L> {
 
     fn token(&mut self, token: &StepToken) -> Result<(), Breach> {
         let (n_vocab, n_ctx, step) = (self.n_vocab, self.n_ctx, self.step);
-        at_most("a token", token.token, n_vocab.saturating_sub(1))?;
+        at_most("a token", token.token, n_vocab.saturating_sub(1))?; // guard
         let job = self.running(token.job, "a token")?;
         let Want::Tokens { max, logprobs } = job.want else {
             return Err(Breach::Job { what: "a token of a brief job", job: token.job });
         };
-        probable(token, logprobs, n_vocab)?;
+        probable(token, logprobs, n_vocab)?; // guard
         let Some(started) = job.prompt.filter(|_| job.step != step) else {
             return Err(Breach::Job { what: "a token too early or twice", job: token.job });
         };
         job.step = step;
         job.sent += 1;
-        at_most("the number of tokens", job.sent, max)?;
+        at_most("the number of tokens", job.sent, max)?; // guard
         // What is kept of an answer so that it can continue is bounded by this as well.
         let length = u64::from(started.prompt_tokens) + u64::from(job.sent);
-        at_most("the length of a sequence", length, n_ctx)?;
+        at_most("the length of a sequence", length, n_ctx)?; // guard
         self.spoke = true;
         Ok(())
     }
@@ -158,6 +160,7 @@ impl<L> Ledger<L> {
             Want::Count { .. } => false,
         };
         if !possible || !ends {
+            // guard
             return Err(Breach::Job { what: "an end that nobody asked for", job: ended.job });
         }
         job.over = true;
@@ -168,6 +171,7 @@ impl<L> Ledger<L> {
     fn parked(&mut self, job: JobId) -> Result<(), Breach> {
         let parked = self.running(job, "a job given up")?;
         if !parked.want.is_seated() {
+            // guard
             return Err(Breach::Job { what: "a brief job given up", job });
         }
         parked.over = true;
@@ -181,7 +185,7 @@ impl<L> Ledger<L> {
             return Err(Breach::Job { what: "a piece out of order", job: chunk.job });
         };
         let length = job.length + chunk.bytes.len();
-        at_most("the length of an answer", length as u64, max as u64)?;
+        at_most("the length of an answer", length as u64, max as u64)?; // guard
         job.length = length;
         // What nobody listens to is only counted, for the check of the next offset.
         if job.listener.is_none() || !job.want.keeps(length) {

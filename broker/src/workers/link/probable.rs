@@ -12,11 +12,12 @@ const LOGPROB_MAX: f32 = 1e-3;
 /// are, and nothing that is no logarithm of a probability.
 pub(super) fn probable(token: &StepToken, asked: Option<u32>, n_vocab: u32) -> Result<(), Breach> {
     if token.logprob.is_some() != asked.is_some() {
+        // guard
         return Err(Breach::Job { what: "log probabilities otherwise than asked", job: token.job });
     }
-    at_most("the number of alternatives", token.top.len() as u64, asked.unwrap_or(0))?;
+    at_most("the number of alternatives", token.top.len() as u64, asked.unwrap_or(0))?; // guard
     for &(id, _) in &token.top {
-        at_most("an alternative", id, n_vocab.saturating_sub(1))?;
+        at_most("an alternative", id, n_vocab.saturating_sub(1))?; // guard
     }
     let mut told = token.top.iter().map(|&(_, value)| value).chain(token.logprob);
     if told.all(|value| value <= LOGPROB_MAX) {

@@ -13,7 +13,7 @@ impl<L> Ledger<L> {
             });
         };
         let last = variants.saturating_sub(1) as u64;
-        at_most("the variant's index", index, last)?;
+        at_most("the variant's index", index, last)?; // guard
         self.phase = Phase::Ended;
         Ok(Heard::Variant(usize::try_from(index).unwrap_or(usize::MAX)))
     }
@@ -27,7 +27,7 @@ impl<L> Ledger<L> {
                 return Err(Breach::OutOfTurn { what, phase: self.phase });
             }
         };
-        self.facts(&ready.facts, (n_ctx, slots), fewest)?;
+        self.facts(&ready.facts, (n_ctx, slots), fewest)?; // guard
         self.n_ctx = ready.facts.n_ctx;
         self.n_vocab = ready.facts.n_vocab;
         self.phase = Phase::Serving;
@@ -44,6 +44,7 @@ impl<L> Ledger<L> {
             Role::Devices => {
                 let nothing = (&ModelFacts::default(), &Needs::default());
                 if (&inspected.facts, &inspected.needs) != nothing {
+                    // guard
                     return says("a model of a worker without files");
                 }
             }
@@ -62,9 +63,10 @@ impl<L> Ledger<L> {
         (n_ctx, slots): (u32, u32),
         fewest: u32,
     ) -> Result<(), Breach> {
-        at_most("n_ctx", facts.n_ctx, n_ctx)?;
-        at_most("slots", facts.slots, slots)?;
+        at_most("n_ctx", facts.n_ctx, n_ctx)?; // guard
+        at_most("slots", facts.slots, slots)?; // guard
         if facts.slots < fewest || facts.n_ctx < fewest || facts.n_vocab == 0 {
+            // guard
             let what = "a model without slots, context or vocabulary";
             return Err(Breach::OutOfTurn { what, phase: self.phase });
         }

@@ -130,12 +130,14 @@ pub(crate) fn verify(
     let stat = fstat(fd.as_fd()).map_err(SegmentError::call(segment, "fstat"))?;
     let (found, expected) = (stat.st_size, file_bytes(data_bytes));
     if found != expected {
+        // guard
         return Err(SegmentError::Size { segment, found, expected });
     }
     let found = fcntl(fd, FcntlArg::F_GET_SEALS)
         .map_err(SegmentError::call(segment, "fcntl(F_GET_SEALS)"))?;
     let expected = segment.seals().bits();
     if found & !libc::F_SEAL_EXEC != expected {
+        // guard
         return Err(SegmentError::Seals { segment, found, expected });
     }
     Ok(if found == expected { Exec::Open } else { Exec::Sealed })

@@ -148,12 +148,15 @@ impl<O: Poke, P: Peek, F: Fences> Consumer<O, P, F> {
     fn check_tail(&self, tail: u64) -> Result<u64, Violation> {
         let capacity = self.lane.capacity;
         if !tail.is_multiple_of(WORD as u64) {
+            // guard
             return Err(Violation::Misaligned { position: tail });
         }
         if tail < self.tail {
+            // guard
             return Err(Violation::TailBackwards { tail, seen: self.tail });
         }
         if tail - self.head > capacity {
+            // guard
             return Err(Violation::TailBeyond { tail, head: self.head, capacity });
         }
         Ok(tail)
@@ -176,6 +179,7 @@ impl<O: Poke, P: Peek, F: Fences> Consumer<O, P, F> {
         let copy = &mut self.scratch[..padded];
         self.peer.copy_out(self.head + WORD as u64, copy);
         if copy[length..].iter().any(|&byte| byte != 0) {
+            // guard
             return Err(Violation::Padding { length: header.length });
         }
         Ok(header)

@@ -200,12 +200,15 @@ impl<O: Poke, P: Peek, F: Fences> Producer<O, P, F> {
 
     fn check_head(&self, head: u64) -> Result<u64, Violation> {
         if !head.is_multiple_of(WORD as u64) {
+            // guard
             return Err(Violation::Misaligned { position: head });
         }
         if head < self.peer_head {
+            // guard
             return Err(Violation::HeadBackwards { head, seen: self.peer_head });
         }
         if head > self.published {
+            // guard
             return Err(Violation::HeadBeyond { head, tail: self.published });
         }
         Ok(head)

@@ -1,6 +1,7 @@
 //! Checks in the code that are marked `// guard`. To take one away is to change a source and build
 //! it again, so a run makes as many as `CORE_GUARDS` says, a number or `all`, and keeps what came
-//! of each beside the summary for as long as no source changes. The others are named and no more.
+//! of each beside the summary for as long as the crate that it is in and those that this one uses do
+//! not change. The others are named and no more.
 
 mod edit;
 mod scratch;
@@ -12,20 +13,21 @@ use std::{
 };
 
 use core_tests::harness::{Setup, install::release_dir};
-use serde_json::{Value, json};
+use serde::{Deserialize, Serialize};
 
 use crate::report::Fate;
 use scratch::Scratch;
 
 /// What marks one.
 const MARK: &str = "// guard";
-/// The sources that ship, each in its crate's folder, and the crate whose tests must notice.
-const CRATES: [(&str, &str); 5] = [
-    ("broker", "core-broker"),
-    ("policy", "core-policy"),
-    ("shared/ring", "core-ring"),
-    ("shared/wire", "core-wire"),
-    ("worker", "core-worker"),
+/// The sources that ship, each in its crate's folder, the crate whose tests must notice, and the
+/// folders of the crates that it is built of besides.
+const CRATES: [(&str, &str, &[&str]); 5] = [
+    ("broker", "core-broker", &["policy", "shared/ring", "shared/wire"]),
+    ("policy", "core-policy", &[]),
+    ("shared/ring", "core-ring", &[]),
+    ("shared/wire", "core-wire", &[]),
+    ("worker", "core-worker", &["policy", "shared/ring", "shared/wire"]),
 ];
 /// Folders below each; the deepest today is three down.
 const DEPTH_MAX: usize = 8;
@@ -46,11 +48,20 @@ impl Guard {
     }
 }
 
+/// What came of a guard of these sources: what went red, if anything did.
+#[derive(Serialize, Deserialize)]
+struct Found {
+    sources: String,
+    red: Option<String>,
+}
+
 /// All guards, and what is known of each.
 pub(crate) struct Guards {
     file: PathBuf,
-    sources: String,
-    known: BTreeMap<String, Option<String>>,
+    /// The digest of all that a verdict rests on, for each crate's folder.
+    sources: BTreeMap<&'static str, String>,
+    /// What was found, and of which sources.
+    known: BTreeMap<String, Found>,
     /// How many may still be tried.
     left: usize,
     scratch: Option<Scratch>,
@@ -65,14 +76,19 @@ impl Guards {
         let release = release_dir()?;
         let dir = release.parent().ok_or("a release directory without a parent")?.join("mutate");
         fs::create_dir_all(&dir)?;
-        let folders = all.iter().map(|guard| guard.folder).collect();
-        let (file, sources) = (dir.join("guards.json"), scratch::digest(workspace(), &folders)?);
+        let file = dir.join("guards.json");
+        let mut sources = BTreeMap::new();
+        for (folder, _, uses) in CRATES {
+            let rests_on = uses.iter().chain([&folder]).copied().collect();
+            sources.insert(folder, scratch::digest(workspace(), &rests_on)?);
+        }
         let stored = fs::read_to_string(&file).ok();
-        let stored: Value =
-            stored.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default();
-        let found = if stored["sources"] == *sources { stored["guards"].as_object() } else { None };
-        let text = |by: &Value| by.as_str().map(str::to_owned);
-        let known = found.into_iter().flatten().map(|(id, by)| (id.clone(), text(by))).collect();
+        let stored = stored.and_then(|text| serde_json::from_str(&text).ok());
+        let mut known: BTreeMap<String, Found> = stored.unwrap_or_default();
+        known.retain(|id, found| {
+            let guard = all.iter().find(|guard| guard.id() == *id);
+            guard.is_some_and(|guard| sources[guard.folder] == found.sources)
+        });
         let left = match env::var("CORE_GUARDS").unwrap_or_default().as_str() {
             "" => 0,
             "all" => usize::MAX,
@@ -93,11 +109,11 @@ impl Guards {
             }
             self.left -= 1;
             let red = self.scratch()?.red_without(guard)?;
-            self.known.insert(id.clone(), red);
-            let told = json!({"sources": self.sources, "guards": self.known});
-            fs::write(&self.file, serde_json::to_string_pretty(&told)?)?;
+            let sources = self.sources[guard.folder].clone();
+            self.known.insert(id.clone(), Found { sources, red });
+            fs::write(&self.file, serde_json::to_string_pretty(&self.known)?)?;
         }
-        let red = self.known.get(&id).cloned().flatten();
+        let red = self.known.get(&id).and_then(|found| found.red.clone());
         Ok(Some(red.map_or(Fate::Survived, Fate::Killed)))
     }
 
@@ -116,7 +132,7 @@ impl Guards {
 /// A source cannot be read.
 pub(crate) fn all() -> Setup<Vec<Guard>> {
     let mut found = Vec::new();
-    for (folder, package) in CRATES {
+    for (folder, package, _) in CRATES {
         for path in sources(&workspace().join(folder).join("src"), DEPTH_MAX)? {
             let file = path.strip_prefix(workspace())?.to_owned();
             let text = fs::read_to_string(&path)?;

@@ -24,6 +24,8 @@ use crate::harness::Setup;
 const READ_MAX: usize = 32 << 10;
 /// Between two looks whether a held process started another one.
 const LOOK_EACH: Duration = Duration::from_millis(1);
+/// Signals that reach a process at most while it is being stopped.
+const SIGNALS_MAX: usize = 8;
 /// `PTRACE_EVENT_FORK` and `PTRACE_EVENT_VFORK`, as waitpid reports them.
 const FORK: i32 = libc::PTRACE_EVENT_FORK;
 const VFORK: i32 = libc::PTRACE_EVENT_VFORK;
@@ -52,6 +54,23 @@ impl Tracee {
     /// It is gone.
     pub fn resume(&self) -> Setup<()> {
         Ok(ptrace::cont(self.pid, None)?)
+    }
+
+    /// Stops a process that runs.
+    ///
+    /// # Errors
+    /// It is gone, or starts another process just now.
+    pub fn pause(&self) -> Setup<()> {
+        // A stop for a signal takes the place of the one that was asked for.
+        for _ in 0..SIGNALS_MAX {
+            ptrace::interrupt(self.pid)?;
+            match self.wait()? {
+                WaitStatus::PtraceEvent(_, _, libc::PTRACE_EVENT_STOP) => return Ok(()),
+                WaitStatus::Stopped(_, signal) => ptrace::cont(self.pid, signal)?,
+                other => return Err(format!("it stopped otherwise: {other:?}").into()),
+            }
+        }
+        Err(format!("{SIGNALS_MAX} signals and no stop").into())
     }
 
     /// The next process that this one starts, stopped as it begins, and this one stopped too;

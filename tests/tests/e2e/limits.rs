@@ -19,7 +19,7 @@ const MARGIN_BYTES: u64 = 1 << 20;
 /// How long a thread may compute after the main thread stopped.
 const STOPS_WITHIN: Duration = Duration::from_millis(300);
 
-fn is_root() -> bool {
+pub(crate) fn is_root() -> bool {
     let root = nix::unistd::geteuid().is_root();
     if !root {
         println!("skipped: a worker is closed to everybody but root");

@@ -26,6 +26,7 @@ mod leases;
 mod lifecycle;
 mod limits;
 mod loading;
+mod locked;
 mod order;
 mod parity;
 mod preempt;

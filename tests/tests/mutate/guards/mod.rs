@@ -1,7 +1,7 @@
 //! Checks in the code that are marked `// guard`. To take one away is to change a source and build
 //! it again, so a run makes as many as `CORE_GUARDS` says, a number or `all`, and keeps what came
-//! of each beside the summary for as long as the crate that it is in and those that this one uses do
-//! not change. The others are named and no more.
+//! of each beside the summary for as long as neither its crate changes nor those that this uses.
+//! The others are named and no more.
 
 mod edit;
 mod scratch;

@@ -2,6 +2,10 @@
 
 use std::time::{Duration, Instant};
 
+use core_tests::{
+    gguf::{self, Shape},
+    harness::{Broker, Install},
+};
 use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,
@@ -72,5 +76,28 @@ fn a_long_prefill_is_alive() {
         let took = began.elapsed();
         assert!(took > Duration::from_secs(2), "a prefill of {took:?} shows nothing");
         assert_eq!(serving(&client, "long").await.expect("it serves").pid, worker);
+    });
+}
+
+/// The same for half a minute on a model of 164 million parameters, under the watchdog that ships.
+#[test]
+fn half_a_minute_of_prefill_is_no_hang() {
+    let (watchdog_ms, within) = (times(1_000, 10_000), times(3, 31) as u64);
+    let install = Install::new().expect("an installation");
+    gguf::write_model(&Shape::m164(), &install.model("m164")).expect("a model");
+    let config = format!("watchdog_ms = {watchdog_ms}\n[models.m164]\nn_ctx = 32768\n");
+    std::fs::write(install.root().join("core.toml"), config).expect("written");
+    let broker = Broker::start(install, &[]).expect("a broker");
+    broker.load("m164");
+    talk(async {
+        let client = connect(&broker).await;
+        let worker = serving(&client, "m164").await.expect("it serves").pid;
+        let mut events = client.generate(compared("m164", 32_000, 2)).await.expect("sent");
+        let mut heard = Heard::new(Instant::now());
+        let first = heard.until(&mut events, |heard| !heard.said.is_empty());
+        let end = tokio::time::timeout(Duration::from_secs(within), first).await;
+        assert!(end.is_err(), "a prefill of less than {within} s shows nothing");
+        assert!(heard.resumed.is_empty(), "it was taken for a hang");
+        assert_eq!(serving(&client, "m164").await.expect("it serves").pid, worker);
     });
 }

@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use super::locked::{may_hold, single, table};
-use super::ready::root_seen_as;
+use super::ready::{limits, root_seen_as};
 use super::*;
 use crate::profile::{DRIVER_DESCRIPTORS_MAX, Profile};
-use crate::report::{Achieved, Row};
+use crate::report::{Achieved, How, Row};
 
 const STATUS: &str = "Name:\tcore-worker\nUmask:\t0077\nUid:\t5\t6\t7\t8\nThreads:\t3\n\
     CapInh:\t0000000000000000\nCapPrm:\t0000000000000000\nCapEff:\t0000000000000000\n\
@@ -182,4 +182,36 @@ fn a_table_at_locked_is_the_planned_one_in_every_descriptor() {
 fn one_thread_is_one() {
     let threads = |threads| single(process(&PLANNED, NONBLOCKING, threads).path()).achieved;
     assert_eq!([0, 1, 2].map(threads), [Achieved::No, Achieved::Yes, Achieved::No]);
+}
+
+/// Numbers of their own, beside those that the limits are set from.
+const HELD: [(&str, u64); 8] = [
+    ("Max file size", 0),
+    ("Max core file size", 0),
+    ("Max open files", 152),
+    ("Max locked memory", 0),
+    ("Max stack size", 8 << 20),
+    ("Max msgqueue size", 0),
+    ("Max realtime priority", 0),
+    ("Max nice priority", 0),
+];
+
+#[test]
+fn a_limit_that_is_one_too_high_or_soft_alone_is_none() {
+    let expect = Expect { models: 1, broker_filters: 0, data_max: None, profile: Profile::Cpu };
+    let process = tempfile::tempdir().unwrap();
+    let achieved = |changed: usize, by: (u64, u64)| {
+        let line = |(index, &(name, held)): (usize, &(&str, u64))| {
+            let (soft, hard) = if index == changed { by } else { (0, 0) };
+            format!("{name:<26}{:<21}{:<21}units\n", held + soft, held + hard)
+        };
+        let text: String = HELD.iter().enumerate().map(line).collect();
+        fs::write(process.path().join("limits"), text).unwrap();
+        limits(process.path(), &expect, How::OutsideAtReady)[0].achieved
+    };
+    assert_eq!(achieved(usize::MAX, (0, 0)), Achieved::Yes);
+    for (changed, (name, _)) in HELD.iter().enumerate() {
+        assert_eq!(achieved(changed, (1, 1)), Achieved::No, "{name}");
+        assert_eq!(achieved(changed, (0, 1)), Achieved::No, "{name}");
+    }
 }

@@ -34,7 +34,7 @@ const ALL: &[Explained] = &[
          worker enters its user namespace (capabilities(7)); that it is empty is looked at",
     ),
     (
-        "guard/policy/src/landlock/mod.rs:117",
+        "guard/policy/src/landlock/mod.rs:121",
         "under HardRequirement crate landlock 0.4 ends with an error where it would say less than \
          FullyEnforced; the check is for one that does not, and a unit test is about its answers",
     ),

@@ -21,7 +21,9 @@ pub(super) fn without(text: &str, line: usize) -> Option<String> {
 fn never(line: &str) -> Option<String> {
     let (word, rest) = line.trim().split_once(' ')?;
     let condition = rest.strip_suffix(" {")?;
-    matches!(word, "if" | "match").then(|| format!("{word} false && ({condition}) {{"))
+    // A pattern may stand in a chain and in no parentheses; nothing weaker than `&&` is beside it.
+    let held = if condition.starts_with("let ") { condition } else { &format!("({condition})") };
+    matches!(word, "if" | "match").then(|| format!("{word} false && {held} {{"))
 }
 
 /// One line of code that refuses nothing any more.

@@ -56,7 +56,7 @@ bench: build
 # Takes each rule, right, seal and limit away in turn, from the programs that ship: three minutes, as
 # root, and a part of `make test`. ONLY="filter/worker boot" runs those that begin so. GUARDS=8 takes
 # eight of the checks in the code away besides, GUARDS=all every one that was not tried yet: a build
-# of a crate's tests each, so half an hour.
+# of a crate's tests each, so a quarter of an hour.
 mutate: build
 	CORE_GUARDS="$(GUARDS)" CORE_RELEASE_DIR="$(RELEASE)" \
 		$(CARGO) test --release --locked -p core-tests --features bare --test mutate -- $(ONLY)

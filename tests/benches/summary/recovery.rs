@@ -2,10 +2,13 @@
 //! what that must take, a load from page cache and the prompt with all that was said computed
 //! again.
 
-use std::time::{Duration, Instant};
+use std::{
+    thread,
+    time::{Duration, Instant},
+};
 
 use core_client::{Client, Status};
-use core_tests::harness::{Broker, Setup};
+use core_tests::harness::{Broker, Setup, processes};
 use core_wire::client::{Event, Priority, status::WorkerState};
 use nix::{
     sys::signal::{Signal, kill},
@@ -41,6 +44,16 @@ const EXTRA_MS: f64 = 20.0;
 const READY_MAX: Duration = Duration::from_secs(60);
 /// How often a state is looked at that is waited for.
 const LOOK_EACH: Duration = Duration::from_millis(5);
+/// How often it is looked whether a worker that was killed has ended.
+const DEATH_EACH: Duration = Duration::from_micros(200);
+
+/// How long a stream stood still, in milliseconds.
+struct Gap {
+    /// From the signal on.
+    killed_ms: f64,
+    /// From when the kernel had taken the process apart, which is when a broker can know.
+    died_ms: f64,
+}
 
 /// Measures the gaps, and what they are compared with, in turns.
 ///
@@ -61,23 +74,34 @@ pub(crate) fn measure(broker: &Broker, report: &mut Report) -> Setup<()> {
             unload_worker(&client, STANDBY_MODEL).await
         })?;
     }
-    let samples = [("load_ms", &*loads), ("prefill_ms", &prefills), ("gap_ms", &gaps)];
+    tell(report, &loads, &prefills, [&gaps, &spared]);
+    unload(broker, MODEL)
+}
+
+fn tell(report: &mut Report, loads: &[f64], prefills: &[f64], [gaps, spared]: [&[Gap]; 2]) {
+    let split = |gaps: &[Gap]| -> (Vec<f64>, Vec<f64>) {
+        gaps.iter().map(|gap| (gap.killed_ms, gap.died_ms)).unzip()
+    };
+    let ((killed, died), (spare_killed, spare_died)) = (split(gaps), split(spared));
+    let samples = [("load_ms", loads), ("prefill_ms", prefills), ("gap_ms", &*died)];
     report.raw("recovery", 0, &samples);
-    report.raw("recovery", 1, &[("gap_with_standby_ms", &spared)]);
-    let (gap, least) = (median(&gaps), median(&loads) + median(&prefills));
-    report.figure("recovery_load_ms", median(&loads));
-    report.figure("recovery_prefill_ms", median(&prefills));
+    report.raw("recovery", 1, &[("gap_with_standby_ms", &spare_died)]);
+    let (gap, least) = (median(&died), median(loads) + median(prefills));
+    report.figure("recovery_load_ms", median(loads));
+    report.figure("recovery_prefill_ms", median(prefills));
     report.figure("recovery_gap_ms", gap);
-    report.figure("recovery_gap_with_standby_ms", median(&spared));
+    report.figure("recovery_gap_from_kill_ms", median(&killed));
+    report.figure("recovery_gap_with_standby_ms", median(&spare_died));
+    report.figure("recovery_gap_from_kill_with_standby_ms", median(&spare_killed));
     let holds = if gap <= least + EXTRA_MS { "holds" } else { "does not hold" };
     println!(
         "from a death to the next token, p50 of {}: {gap:.0} ms <= load and prefill of {least:.0} \
-         ms + {EXTRA_MS} ms {holds}; with a spare {:.0} ms, prefill alone {:.0} ms",
+         ms + {EXTRA_MS} ms {holds}; from the kill {:.0} ms; with a spare {:.0} and {:.0} ms",
         gaps.len(),
-        median(&spared),
-        median(&prefills),
+        median(&killed),
+        median(&spare_died),
+        median(&spare_killed),
     );
-    unload(broker, MODEL)
 }
 
 /// Milliseconds of a load of what is in the page cache: the file was hashed and inspected before.
@@ -96,13 +120,13 @@ async fn prefill(client: &Client, round: usize) -> Setup<f64> {
     stream::run(client.clone(), request).await?.first_ms()
 }
 
-/// Milliseconds from the death of a stream's worker to the next token, which is another worker's.
-async fn gap(client: &Client, model: &str, round: usize) -> Setup<f64> {
+/// From the kill of a stream's worker to the next token, which is another worker's.
+async fn gap(client: &Client, model: &str, round: usize) -> Setup<Gap> {
     let prompt = stream::ids(PROMPT, 2 * round + 1);
     let request = stream::greedy(model, prompt, TOKENS, Priority::Normal);
     let mut events = client.generate(request).await?;
     let pid = worker(&client.status().await?, model, false).ok_or("no worker serves")?;
-    let (mut said, mut killed, mut resumed, mut gap) = (0, None, false, None);
+    let (mut said, mut killed, mut next, mut resumed) = (0, None, None, false);
     while let Some(event) = events.next().await {
         match event? {
             Event::Token { .. } => said += 1,
@@ -115,14 +139,28 @@ async fn gap(client: &Client, model: &str, round: usize) -> Setup<f64> {
             other => return Err(format!("a stream that was lost goes on as {other:?}").into()),
         }
         if said == SAID {
+            let dying = thread::spawn(move || death(pid));
             kill(Pid::from_raw(pid.cast_signed()), Signal::SIGKILL)?;
-            killed = Some(Instant::now());
+            killed = Some((Instant::now(), dying));
         }
         if resumed {
-            gap = gap.or(killed.map(|killed| stream::ms(killed.elapsed())));
+            next = next.or_else(|| Some(Instant::now()));
         }
     }
-    Ok(gap.ok_or("the stream was not resumed")?)
+    let (killed, dying) = killed.ok_or("the stream was too short")?;
+    let next = next.ok_or("the stream was not resumed")?;
+    let died = dying.join().map_err(|_| "the thread that looks panicked")?;
+    let since = |moment| stream::ms(next.duration_since(moment));
+    Ok(Gap { killed_ms: since(killed), died_ms: since(died) })
+}
+
+/// When a process was no more, at the latest after [`READY_MAX`].
+fn death(pid: u32) -> Instant {
+    let end = Instant::now() + READY_MAX;
+    while processes::alive(pid) && Instant::now() < end {
+        thread::sleep(DEATH_EACH);
+    }
+    Instant::now()
 }
 
 async fn unload_worker(client: &Client, model: &str) -> Setup<()> {

@@ -181,19 +181,22 @@ async fn keep_asking(client: Client, stream: usize, run: Rc<Run>) {
 }
 
 /// Says answers again without a kill, and from each token that was tipped on once more, so that
-/// every token of them is looked at; how many answers that were, and how many tokens were tipped.
-async fn compare(client: &Client, run: &Run) -> (usize, usize) {
-    let (mut compared, mut tipped) = (0, 0);
+/// every token of them is looked at; how many answers that were, and how far tipped tokens were
+/// from the likeliest.
+async fn compare(client: &Client, run: &Run) -> (usize, Vec<f32>) {
+    let (mut compared, mut tipped) = (0, Vec::new());
     let finished = run.finished.take();
     for (which, heard) in finished.iter().step_by(finished.len().div_ceil(COMPARED_MAX)) {
         compared += 1;
-        tipped += follow(client, PROMPTS[*which], heard).await;
+        tipped.extend(follow(client, PROMPTS[*which], heard).await);
     }
     run.finished.replace(finished);
     (compared, tipped)
 }
 
-fn report(kills: usize, config: &str, run: &Run, (compared, tipped): (usize, usize)) {
+fn report(kills: usize, config: &str, run: &Run, (compared, tipped): (usize, Vec<f32>)) {
+    let near = tipped.iter().filter(|distance| **distance <= BORDER).count();
+    let (far, farthest) = (tipped.len() - near, tipped.iter().copied().fold(0.0, f32::max));
     let mut gaps = run.gaps_ms.borrow().clone();
     gaps.sort_by(f64::total_cmp);
     let at = |share: usize| gaps.get((gaps.len() * share / 100).min(gaps.len() - 1)).copied();
@@ -201,8 +204,8 @@ fn report(kills: usize, config: &str, run: &Run, (compared, tipped): (usize, usi
     println!(
         "{kills} kills {spare}, {} of them during a load: {} requests of {TOKENS} tokens, resumed \
          {} times, no token missing or twice; in {compared} of them each token is the likeliest \
-         behind those before it, but for {tipped} within {BORDER} of that; from the kill to \
-         anybody's next token p50 {:.0} ms, p99 {:.0} ms",
+         behind those before it, but for {near} within {BORDER} of that and {far} farther \
+         ({farthest:.2} at most); from the kill to anybody's next token p50 {:.0} ms, p99 {:.0} ms",
         run.loading.get(),
         run.finished.borrow().len(),
         run.resumed(),

@@ -153,8 +153,9 @@ fn raised() -> Setup<Broker> {
     Broker::start_behind(&wrapper, install, &[])
 }
 
-/// Realtime priority and nice, which are 0 on most systems anyway.
-const RAISED: &str = r#"ulimit -r 5 -e 5 2>/dev/null; exec "$@""#;
+/// Realtime priority and nice, which are 0 on most systems anyway, and a descriptor that stays open
+/// over every exec: whatever starts this run may have closed its own.
+const RAISED: &str = r#"ulimit -r 5 -e 5 2>/dev/null; exec 77</dev/null; exec "$@""#;
 
 /// L01: nobody outlives a broker that is killed.
 fn outlives(broker: &mut Broker, worker: u32) -> Setup<Fate> {

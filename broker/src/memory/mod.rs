@@ -4,10 +4,11 @@
 //! A queue that is bounded in requests alone holds a gigabyte when each brings a long prompt. So
 //! the bytes of all prompts that are kept for workers are counted here, with the ids of the longest
 //! answer that each may get, and a request that does not fit is refused with `MEMORY` before
-//! anything is kept of it. What models and their contexts take is the workers' memory; [`watch`]
-//! looks at it. Saved contexts have a budget of their own while they pass through: they are larger
-//! than all prompts together, and would keep those out. So have answers that wait for whoever
-//! adopts them, in shares ([`shares`]).
+//! anything is kept of it. Answers that wait for whoever adopts them have a budget of their own:
+//! nothing but time gives theirs back. Of either, a session may take its share ([`shares`]). What
+//! models and their contexts take is the workers' memory; [`watch`] looks at it. Saved contexts are
+//! counted by themselves while they pass through: they are larger than all prompts together, and
+//! would keep those out.
 
 pub(crate) mod cache;
 pub(crate) mod gpu;
@@ -17,13 +18,9 @@ pub(crate) mod shares;
 mod tests;
 pub(crate) mod watch;
 
-use std::{cell::Cell, rc::Rc};
+use std::{cell::Cell, iter, rc::Rc};
 
 use core_wire::code::{Code, Refusal};
-
-/// Bytes of prompts, and of the journals of their answers, that are held for all clients together:
-/// 64 of the largest frames.
-const PROMPTS_BYTES_MAX: usize = 256 << 20;
 
 /// When to try again: a prompt is given back when its request ends, which may need it until then.
 const RETRY_MS: u32 = 1_000;
@@ -41,15 +38,12 @@ pub(crate) struct Budget {
 #[derive(Debug)]
 pub(crate) struct Charge {
     held: Rc<Cell<usize>>,
+    /// What its session holds, where a budget has shares.
+    own: Option<Rc<Cell<usize>>>,
     bytes: usize,
 }
 
 impl Budget {
-    /// The budget for prompts and for what their answers need so that they can be recovered.
-    pub(crate) fn of_prompts() -> Self {
-        Self::new(PROMPTS_BYTES_MAX, "prompt with the journal of its answer")
-    }
-
     /// Bytes that are held now.
     pub(crate) fn held(&self) -> usize {
         self.held.get()
@@ -82,8 +76,14 @@ impl Budget {
             );
             return Err(Refusal::new(Code::Memory, message).after(RETRY_MS));
         }
-        self.held.set(held + bytes);
-        Ok(Charge { held: self.held.clone(), bytes })
+        Ok(self.take(bytes, None))
+    }
+
+    /// Takes bytes that are known to be free, and counts them for a session as well.
+    fn take(&self, bytes: usize, own: Option<Rc<Cell<usize>>>) -> Charge {
+        let charge = Charge { held: self.held.clone(), own, bytes };
+        charge.counters().for_each(|held| held.set(held.get() + bytes));
+        charge
     }
 }
 
@@ -97,12 +97,16 @@ impl Charge {
     pub(crate) fn shrink(&mut self, bytes: usize) {
         let less = self.bytes.saturating_sub(bytes);
         self.bytes -= less;
-        self.held.set(self.held.get() - less);
+        self.counters().for_each(|held| held.set(held.get() - less));
+    }
+
+    fn counters(&self) -> impl Iterator<Item = &Cell<usize>> {
+        iter::once(&*self.held).chain(self.own.as_deref())
     }
 }
 
 impl Drop for Charge {
     fn drop(&mut self) {
-        self.held.set(self.held.get() - self.bytes);
+        self.shrink(0);
     }
 }

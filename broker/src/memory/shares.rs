@@ -1,13 +1,13 @@
 //! A budget in shares: no session takes so much of it that nothing is left for others.
 //!
-//! Answers that wait for whoever adopts them are kept without anybody who reads, so nothing but
-//! time gives their memory back. It is apart from that of prompts, which every request needs, and
-//! counts for the session that asked for the ticket, also once that has ended.
+//! A session may hold as much as it leaves free. Alone that is half of all; the next one may have
+//! half of the rest, and so on. So no share lies idle while nobody claims it, and there is always
+//! something for whoever comes. What a session holds counts for it also once it has ended.
 
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
+use std::{cell::Cell, collections::BTreeMap, rc::Rc};
 
 use core_wire::{
     code::{Code, Refusal},
@@ -16,78 +16,65 @@ use core_wire::{
 
 use super::{Budget, Charge, RETRY_MS};
 
-/// Bytes of answers that are kept for whoever adopts them: as much as prompts may take, and some
-/// eighty that fill a context of 8,192 tokens.
+/// Bytes of prompts, and of what their answers need so that they can be recovered: 64 of the
+/// largest frames.
+const PROMPTS_BYTES_MAX: usize = 256 << 20;
+
+/// Bytes of answers that are kept for whoever adopts them: some eighty that fill a context of 8,192
+/// tokens.
 const ANSWERS_BYTES_MAX: usize = 256 << 20;
 
-/// Sessions that can have their whole share at once. A share is 64 MiB then, which is one answer
-/// that fills a context of 128 Ki tokens.
-const SHARES: usize = 4;
-
-/// What it is, for sentences about it.
-const WHAT: &str = "what is kept for whoever adopts it";
-
-/// What may be held in all and by each session, and what is.
+/// What may be held in all, and what is by each session.
 #[derive(Debug)]
 pub(crate) struct Shares {
     all: Budget,
     /// Of sessions that hold something: by their cache domain, which no other session ever has.
-    each: BTreeMap<DomainId, Budget>,
-    each_max: usize,
-}
-
-/// What is held for one session; dropping it gives it back to both.
-#[derive(Debug)]
-pub(crate) struct Portion {
-    all: Charge,
-    own: Charge,
+    each: BTreeMap<DomainId, Rc<Cell<usize>>>,
 }
 
 impl Shares {
-    /// The budget for answers that are kept.
-    pub(crate) fn of_answers() -> Self {
-        Self::new(ANSWERS_BYTES_MAX, ANSWERS_BYTES_MAX / SHARES)
+    /// The budget for prompts and for what their answers need so that they can be recovered.
+    pub(crate) fn of_prompts() -> Self {
+        Self::new(PROMPTS_BYTES_MAX, "a prompt with the journal of its answer")
     }
 
-    fn new(max: usize, each_max: usize) -> Self {
-        Self { all: Budget::new(max, WHAT), each: BTreeMap::new(), each_max }
+    /// The budget for answers that are kept.
+    pub(crate) fn of_answers() -> Self {
+        Self::new(ANSWERS_BYTES_MAX, "what is kept for whoever adopts it")
+    }
+
+    fn new(max: usize, what: &'static str) -> Self {
+        Self { all: Budget::new(max, what), each: BTreeMap::new() }
+    }
+
+    /// Bytes that all sessions hold now.
+    pub(crate) fn held(&self) -> usize {
+        self.all.held()
     }
 
     /// Takes `bytes` out of the budget and out of a session's share of it.
     ///
     /// # Errors
-    /// `MEMORY`, naming what is asked, what is held and what may be, of both.
-    pub(crate) fn charge(&mut self, session: DomainId, bytes: usize) -> Result<Portion, Refusal> {
-        self.each.retain(|_, budget| budget.held() > 0);
-        let each_max = self.each_max;
-        let own = self.each.entry(session).or_insert_with(|| Budget::new(each_max, WHAT));
-        let held = (own.held(), self.all.held());
-        match (own.charge(bytes), self.all.charge(bytes)) {
-            (Ok(own), Ok(all)) => Ok(Portion { all, own }),
-            // What one of them gave goes back with this.
-            (Err(_), _) | (_, Err(_)) => Err(self.refusal(bytes, held)),
+    /// `MEMORY`, naming what is asked, what this session and all hold, and what may be held.
+    pub(crate) fn charge(&mut self, session: DomainId, bytes: usize) -> Result<Charge, Refusal> {
+        self.each.retain(|_, held| held.get() > 0);
+        let own = self.each.get(&session).cloned().unwrap_or_default();
+        let free = self.all.max.saturating_sub(self.all.held());
+        if own.get().saturating_add(bytes) > free.saturating_sub(bytes) {
+            return Err(self.refusal(own.get(), bytes));
         }
+        self.each.insert(session, own.clone());
+        Ok(self.all.take(bytes, Some(own)))
     }
 
-    fn refusal(&self, bytes: usize, (own, all): (usize, usize)) -> Refusal {
-        let (each_max, max) = (self.each_max, self.all.max);
+    fn refusal(&self, own: usize, bytes: usize) -> Refusal {
+        let (what, all, max) = (self.all.what, self.all.held(), self.all.max);
         let message = format!(
-            "{WHAT} takes up to {bytes} bytes; this session holds {own} of its {each_max}, and all \
-             sessions hold {all} of {max}: detach it later, or ask for fewer tokens"
+            "{what} takes up to {bytes} bytes; this session holds {own} and all hold {all} of \
+             {max}, and a session may hold as much as it leaves free: let some end, or ask for less"
         );
-        Refusal::new(Code::Memory, message).after(RETRY_MS)
-    }
-}
-
-impl Portion {
-    /// How much it is.
-    pub(crate) fn bytes(&self) -> usize {
-        self.all.bytes()
-    }
-
-    /// Gives back all but so many bytes.
-    pub(crate) fn shrink(&mut self, bytes: usize) {
-        self.all.shrink(bytes);
-        self.own.shrink(bytes);
+        let refusal = Refusal::new(Code::Memory, message);
+        // What would not fit even then is not to be tried again.
+        if bytes > max / 2 { refusal } else { refusal.after(RETRY_MS) }
     }
 }

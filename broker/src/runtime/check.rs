@@ -1,30 +1,23 @@
 //! What a request must be before it gets a place: ranges, a model that is known, ids within its
 //! vocabulary, a prompt that may be held. Nothing is kept of one that is refused.
 
+mod hold;
 #[cfg(test)]
 mod tests;
-
-use std::rc::Rc;
 
 use core_wire::{
     client::{Priority, Prompt, Request},
     code::{Code, Refusal},
-    codec,
     ids::ModelId,
-    limits::CLIENT_FRAME_BYTES_CEILING,
     worker::JobKind,
 };
 use tokio::time::Instant;
 
-use super::{
-    Core,
-    contexts::{Scope, Session},
-    live::{Ask, Work},
-};
+use super::{Core, contexts::Session, live::Ask};
 use crate::{
     models::hash::Digest,
     scheduler::{Bound, Cost, LineId, Part, Task},
-    workers::{feed::Held, link::Want},
+    workers::link::Want,
 };
 
 /// How often the time of one look at models/ passes before the next one. A usual directory takes
@@ -54,28 +47,22 @@ impl Core {
     /// Everything that can be said of a request before it gets a place.
     pub(super) fn check(&mut self, session: Session, request: Request) -> Result<Checked, Refusal> {
         match request {
-            Request::Generate(generate) => self.check_generate(*generate),
+            Request::Generate(generate) => self.check_generate(session, *generate),
             Request::Tokenize { model, text, special } => {
                 let line = self.vocabulary_of(&model)?;
-                let work = self.work(JobKind::Tokenize(special), Want::Ids, &Prompt::Text(text))?;
+                let (kind, text) = (JobKind::Tokenize(special), Prompt::Text(text));
+                let work = self.work(session, kind, Want::Ids, &text)?;
                 Ok(Checked::of(Task::Brief(line), Ask::Job(work)))
             }
             Request::Detokenize { model, tokens } => {
                 let line = self.vocabulary_of(&model)?;
                 self.check_ids(&line.model, &tokens)?;
-                let work = self.work(JobKind::Detokenize, Want::Text, &Prompt::Tokens(tokens))?;
+                let tokens = Prompt::Tokens(tokens);
+                let work = self.work(session, JobKind::Detokenize, Want::Text, &tokens)?;
                 let (task, cost, bound) = (Task::Brief(line), Cost::default(), Bound::Vocabulary);
                 Ok(Checked::one(Place { task, ask: Ask::Job(work), cost, bound }))
             }
-            Request::Embed { model, input } => {
-                input.check()?;
-                let model = self.model(&model)?;
-                let work = self.work(JobKind::Embed, Want::Floats, &input)?;
-                let cost = Cost { prompt: tokens_of(&input), max_tokens: 0 };
-                let task = Task::Embed(self.registry.line(model, Part::Whole));
-                let bound = bound_of(&input);
-                Ok(Checked::one(Place { task, ask: Ask::Job(work), cost, bound }))
-            }
+            Request::Embed { model, input } => self.check_embed(session, &model, &input),
             Request::Load { model } => self.place(&model, Task::Load),
             Request::Unload { model } => self.place(&model, Task::Unload),
             Request::Drain | Request::Shutdown => Ok(Checked::of(Task::Drain, Ask::Drain)),
@@ -89,41 +76,31 @@ impl Core {
             | Request::Attach { .. }
             | Request::Withdraw { .. } => Err(placeless()),
             Request::Swap { model, file } => self.check_swap(&model, &file),
-            Request::Save { model, name } => self.check_save(&model, name),
+            Request::Save { model, name } => self.check_save(session, &model, name),
             Request::Restore { model, name } => self.check_restore(session, &model, name),
-            Request::Publish { model, prompt } => self.check_publish(&model, &prompt),
+            Request::Publish { model, prompt } => self.check_publish(session, &model, &prompt),
         }
+    }
+
+    fn check_embed(
+        &mut self,
+        session: Session,
+        model: &str,
+        input: &Prompt,
+    ) -> Result<Checked, Refusal> {
+        input.check()?;
+        let model = self.model(model)?;
+        let work = self.work(session, JobKind::Embed, Want::Floats, input)?;
+        let cost = Cost { prompt: tokens_of(input), max_tokens: 0 };
+        let task = Task::Embed(self.registry.line(model, Part::Whole));
+        let bound = bound_of(input);
+        Ok(Checked::one(Place { task, ask: Ask::Job(work), cost, bound }))
     }
 
     fn place(&mut self, name: &str, task: fn(LineId) -> Task) -> Result<Checked, Refusal> {
         let model = self.model(name)?;
         let line = self.registry.line(model.clone(), Part::Whole);
         Ok(Checked::of(task(line), Ask::Place(model)))
-    }
-
-    pub(super) fn work(
-        &mut self,
-        kind: JobKind,
-        want: Want,
-        prompt: &Prompt,
-    ) -> Result<Work, Refusal> {
-        let prompt = self.hold(prompt, grammar_bytes(&kind))?;
-        Ok(Work { kind, want, prompt, scope: Scope::None, compiled_for: None })
-    }
-
-    /// Keeps a prompt for its jobs, and counts it with what else of them waits.
-    pub(super) fn hold(&mut self, prompt: &Prompt, beside: usize) -> Result<Rc<Held>, Refusal> {
-        let prompt = codec::encode(prompt)
-            .map_err(|error| Refusal::new(Code::Internal, error.to_string()))?;
-        if prompt.len() > CLIENT_FRAME_BYTES_CEILING {
-            let message = format!(
-                "the prompt takes {} bytes; at most {CLIENT_FRAME_BYTES_CEILING} fit any worker",
-                prompt.len()
-            );
-            return Err(Refusal::new(Code::PromptTooLong, message));
-        }
-        let charge = self.prompts.charge(prompt.len() + beside)?;
-        Ok(Rc::new(Held::new(prompt, charge)))
     }
 
     /// The model that a client names; an unknown name makes the broker look again.
@@ -226,21 +203,6 @@ pub(super) fn outside(
     let last = n_vocab.saturating_sub(1);
     let message = format!("{what} {id} is outside the vocabulary; 0 to {last} are in it");
     Some(Refusal::new(Code::BadToken, message))
-}
-
-/// Bytes of a job's grammar, which waits as long as its prompt.
-pub(super) fn grammar_bytes(kind: &JobKind) -> usize {
-    let grammar = match kind {
-        JobKind::Compile(grammar) => Some(grammar),
-        JobKind::Generate(sampling) => sampling.grammar.as_ref(),
-        JobKind::Tokenize(_)
-        | JobKind::Detokenize
-        | JobKind::Embed
-        | JobKind::Save
-        | JobKind::Restore
-        | JobKind::Publish => None,
-    };
-    grammar.map_or(0, |grammar| grammar.source().len())
 }
 
 /// It was to be answered at once.

@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     config,
-    memory::{Budget, gpu::Ledger, pool},
+    memory::{gpu::Ledger, pool, shares::Shares},
     models::{grammars::Grammars, hash::Hasher, registry::Registry},
     report::Seen,
     scheduler::{self, Event, Limits},
@@ -60,7 +60,7 @@ impl Core {
             inspections: Inspections::default(),
             devices: Vec::new(),
             leases: Leases::new(cores()),
-            prompts: Budget::of_prompts(),
+            prompts: Shares::of_prompts(),
             oom_explained: 0,
             gpus: Ledger::default(),
             counts: RequestCounts::default(),

@@ -12,7 +12,7 @@ use core_wire::{
 use super::{
     Core,
     check::{Checked, Place, bound_of, outside, tokens_of},
-    contexts::Scope,
+    contexts::{Scope, Session},
     live::{Ask, Work},
     worker::Worker,
 };
@@ -43,7 +43,11 @@ enum Known {
 }
 
 impl Core {
-    pub(super) fn check_generate(&mut self, generate: Generate) -> Result<Checked, Refusal> {
+    pub(super) fn check_generate(
+        &mut self,
+        session: Session,
+        generate: Generate,
+    ) -> Result<Checked, Refusal> {
         let Generate { model, prompt, params } = generate;
         params.check()?;
         prompt.check()?;
@@ -54,9 +58,9 @@ impl Core {
         }
         self.check_biases(&model, &params.logit_bias)?;
         let grammar = params.grammar.as_ref();
-        let grammar = grammar.map(|grammar| self.grammar(&model, grammar)).transpose()?;
+        let grammar = grammar.map(|grammar| self.grammar(session, &model, grammar)).transpose()?;
         let (class, deadline_ms) = (params.priority, params.deadline_ms);
-        let mut places = self.completions(model, &prompt, params)?;
+        let mut places = self.completions(session, model, &prompt, params)?;
         let grammar = match grammar {
             Some(Known::Compiles(content)) => {
                 places.iter_mut().for_each(|place| place.compiled_for(content));
@@ -71,6 +75,7 @@ impl Core {
     /// One place for each completion; the draws of the one with index i have the seed plus i.
     fn completions(
         &mut self,
+        session: Session,
         model: ModelId,
         prompt: &Prompt,
         params: Params,
@@ -87,7 +92,7 @@ impl Core {
         let line = self.registry.line(model, Part::Whole);
         let kept = journal_bytes(max_tokens.min(self.n_ctx_max(&line)));
         let each = grammar.saturating_add(kept);
-        let held = self.hold(prompt, each.saturating_mul(n as usize))?;
+        let held = self.hold(session, prompt, each.saturating_mul(n as usize))?;
         let places = (0..n).map(|index| {
             let seed = first.seed.wrapping_add(index.into());
             let kind = JobKind::Generate(Box::new(Sampling { seed, ..first.clone() }));
@@ -100,7 +105,12 @@ impl Core {
     }
 
     /// What has to be done before a grammar may reach a serving worker.
-    fn grammar(&mut self, model: &ModelId, grammar: &Grammar) -> Result<Known, Refusal> {
+    fn grammar(
+        &mut self,
+        session: Session,
+        model: &ModelId,
+        grammar: &Grammar,
+    ) -> Result<Known, Refusal> {
         let digest = grammars::digest(grammar);
         if let Some(model) = self.content(model) {
             match self.grammars.outcome(&Key { model, grammar: digest }) {
@@ -111,7 +121,8 @@ impl Core {
         }
         let line = self.registry.line(model.clone(), Part::Grammar);
         let nothing = Prompt::Text(String::new());
-        let work = self.work(JobKind::Compile(grammar.clone()), Want::Nothing, &nothing)?;
+        let kind = JobKind::Compile(grammar.clone());
+        let work = self.work(session, kind, Want::Nothing, &nothing)?;
         let (task, ask, cost) = (Task::Brief(line), Ask::Job(work), Cost::default());
         let bound = Bound::Edition;
         Ok(Known::No(Box::new(Place { task, ask, cost, bound }), digest))

@@ -28,7 +28,7 @@ use self::{
     reader::{Reader, pump},
 };
 use super::perform::slow;
-use crate::{ipc::Outbox, memory::shares::Portion};
+use crate::{ipc::Outbox, memory::Charge};
 
 /// Bytes that are set aside for each token that may come: 80 for itself, 160 for its 20 likeliest
 /// alternatives at most, and a text that is longer than nearly all.
@@ -54,7 +54,7 @@ enum Told {
 impl Journal {
     /// Keeps what comes after `told` tokens, which the reader has got.
     pub(super) fn new(
-        charge: Portion,
+        charge: Charge,
         told: u32,
         (outbox, id): (Outbox, RequestId),
         owner: Owner,

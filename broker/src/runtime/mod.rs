@@ -68,7 +68,7 @@ use self::{
 };
 use crate::{
     ipc::{ConnId, FROM_CLIENTS_MAX, FromClient},
-    memory::{self, Budget},
+    memory::{self, shares::Shares},
     models::{grammars::Grammars, hash::Hasher, registry::Registry, swap::Attempts},
     report::Seen,
     scheduler::{self, LineId, Ticket, WorkerId},
@@ -127,7 +127,7 @@ pub(crate) struct Core {
     /// GPUs that the last of them told of.
     devices: Vec<Device>,
     leases: Leases,
-    prompts: Budget,
+    prompts: Shares,
     /// What workers were granted of GPUs.
     gpus: memory::gpu::Ledger,
     counts: RequestCounts,

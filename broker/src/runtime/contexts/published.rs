@@ -49,6 +49,7 @@ impl Core {
     /// A publication takes a slot, for it computes: it is a generation that ends with its prompt.
     pub(in crate::runtime) fn check_publish(
         &mut self,
+        session: Session,
         model: &str,
         prompt: &Prompt,
     ) -> Result<Checked, Refusal> {
@@ -58,7 +59,7 @@ impl Core {
             self.check_ids(&model, ids)?;
             self.check_length(&model, ids.len())?;
         }
-        let held = self.hold(prompt, 0)?;
+        let held = self.hold(session, prompt, 0)?;
         let published = self.contexts.published.get(&model).map_or(&[][..], Vec::as_slice);
         if is_full(published, &held) {
             return Err(full(&model));

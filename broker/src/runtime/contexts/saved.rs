@@ -36,6 +36,7 @@ impl Core {
     /// A context is saved from the worker that computed it, so that must serve.
     pub(in crate::runtime) fn check_save(
         &mut self,
+        session: Session,
         model: &str,
         name: String,
     ) -> Result<Checked, Refusal> {
@@ -49,7 +50,7 @@ impl Core {
         // What it may take is charged once a worker is there for it: until then it holds nothing
         // that others could wait for.
         let (want, nothing) = (Want::State { bytes_max: 0 }, Prompt::Text(String::new()));
-        let mut work = self.work(JobKind::Save, want, &nothing)?;
+        let mut work = self.work(session, JobKind::Save, want, &nothing)?;
         work.scope = Scope::Saved(name);
         let task = Task::Brief(self.registry.line(model, Part::Whole));
         Ok(Checked::of(task, Ask::Job(work)))
@@ -98,7 +99,8 @@ impl Core {
         folder.size(&place).ok_or_else(|| unknown(&place))?;
         let nothing = Prompt::Text(String::new());
         // How long it is will be known once it is read.
-        let mut work = self.work(JobKind::Restore, Want::Count { bytes: 0 }, &nothing)?;
+        let want = Want::Count { bytes: 0 };
+        let mut work = self.work(session, JobKind::Restore, want, &nothing)?;
         work.scope = Scope::Saved(name);
         let task = Task::Brief(self.registry.line(model, Part::Whole));
         Ok(Checked::of(task, Ask::Job(work)))

@@ -12,7 +12,7 @@ use super::{
     Told,
     reader::{Owner, Reader, told},
 };
-use crate::{ipc::OutboxError, memory::shares::Portion};
+use crate::{ipc::OutboxError, memory::Charge};
 
 #[derive(Debug)]
 pub(super) struct Kept {
@@ -25,7 +25,7 @@ pub(super) struct Kept {
     pub(super) end: Option<ToClient>,
     pub(super) reader: Option<Reader>,
     pub(super) retention: Retention,
-    charge: Portion,
+    charge: Charge,
 }
 
 /// What is kept of what was told.
@@ -39,7 +39,7 @@ pub(super) enum Retention {
 
 impl Kept {
     /// Nothing yet, after `told` tokens.
-    pub(super) fn new(charge: Portion, told: u32, reader: Reader, owner: Owner) -> Self {
+    pub(super) fn new(charge: Charge, told: u32, reader: Reader, owner: Owner) -> Self {
         Self {
             owner,
             tokens: VecDeque::new(),

@@ -48,7 +48,7 @@ fn pair() -> (Feed, WorkerEnd) {
 #[test]
 fn what_a_request_has_got_is_put_behind_its_prompt() {
     let (mut feed, mut worker) = pair();
-    let prompts = Prompts::of_prompts();
+    let prompts = Prompts::of_contexts(1 << 20);
     for (tokens, fragments) in [(10, 1), (40_000, 4)] {
         let prompt = Prompt::Tokens((0..tokens).collect());
         let bytes = codec::encode(&prompt).unwrap();
@@ -85,7 +85,7 @@ fn what_a_request_has_got_is_put_behind_its_prompt() {
 #[test]
 fn long_prompts_arrive_whole_in_order_and_without_a_gap() {
     let (mut feed, mut worker) = pair();
-    let prompts = Prompts::of_prompts();
+    let prompts = Prompts::of_contexts(256 << 20);
     let sent: Vec<Vec<u8>> = [3 << 20, 0, 5 << 20, 10]
         .into_iter()
         .enumerate()

@@ -15,12 +15,13 @@ mod writer;
 use std::{
     cell::{Cell, RefCell},
     rc::Rc,
+    time::Duration,
 };
 
 use core_wire::{client::Event, frame, ids::RequestId, limits::SERVER_FRAME_BYTES_MAX};
 use serde::Serialize;
 use thiserror::Error;
-use tokio::sync::Notify;
+use tokio::{sync::Notify, time::Instant};
 
 use crate::config::OutboxConfig;
 
@@ -54,7 +55,9 @@ struct Shared {
     writing: Cell<Load>,
     changed: Notify,
     written: Notify,
-    room: Notify,
+    turn: Notify,
+    /// When the client last took something.
+    read: Cell<Instant>,
 }
 
 /// Frames and bytes that are on their way.
@@ -100,7 +103,8 @@ impl Outbox {
             writing: Cell::default(),
             changed: Notify::new(),
             written: Notify::new(),
-            room: Notify::new(),
+            turn: Notify::new(),
+            read: Cell::new(Instant::now()),
         }))
     }
 
@@ -146,21 +150,15 @@ impl Outbox {
         }
     }
 
-    /// Waits as [`Outbox::half_empty`] does; anybody may.
-    pub(crate) async fn room(&self) {
-        // Ends when the client reads, or its connection is over: each turn waits for a write.
-        loop {
-            let room = self.0.room.notified();
-            if !self.is_fuller_than_half() {
-                return;
-            }
-            room.await;
-        }
+    /// Waits for a turn to send more: after each write one of those who wait has it, who has waited
+    /// longest, and all once the connection is over. Who finds no room in its turn waits again.
+    pub(crate) async fn turn(&self) {
+        self.0.turn.notified().await;
     }
 
-    /// Waits until something more was written, or the connection is over.
-    pub(crate) async fn progress(&self) {
-        self.0.room.notified().await;
+    /// How long the client has taken nothing.
+    pub(crate) fn unread(&self) -> Duration {
+        self.0.read.get().elapsed()
     }
 
     /// Whether more than half of the room is taken; never once the connection is over.
@@ -178,14 +176,14 @@ impl Outbox {
             queue.state = State::Finishing;
         }
         self.0.changed.notify_one();
-        self.0.room.notify_waiters();
+        self.0.turn.notify_waiters();
     }
 
     /// Closes without writing what is queued.
     pub(super) fn abandon(&self) {
         self.0.queue.borrow_mut().give_up();
         self.0.changed.notify_one();
-        self.0.room.notify_waiters();
+        self.0.turn.notify_waiters();
     }
 
     fn append(&self, queue: &mut Queue, frame: &Frame<'_>, terminal: bool) -> bool {

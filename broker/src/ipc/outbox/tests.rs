@@ -6,7 +6,7 @@ use core_wire::{
     frame::{self, HEADER_BYTES},
     ids::RequestId,
 };
-use tokio::sync::Semaphore;
+use tokio::{sync::Semaphore, time::Instant};
 
 use super::{Outbox, OutboxError, RESERVE_FRAMES, writer::Sink};
 use crate::config::OutboxConfig;
@@ -61,7 +61,8 @@ impl Outbox {
             queue.frames = 0;
             std::mem::take(&mut queue.bytes)
         };
-        self.0.room.notify_waiters();
+        self.0.read.set(Instant::now());
+        self.0.turn.notify_one();
         frames_of(&bytes).into_iter().map(|frame| frame.event).collect()
     }
 }

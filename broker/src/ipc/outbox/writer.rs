@@ -3,7 +3,7 @@
 use std::{future::Future, io};
 
 use interprocess::os::unix::uds_local_socket::tokio::Stream;
-use tokio::io::AsyncWriteExt;
+use tokio::{io::AsyncWriteExt, time::Instant};
 
 use super::{IDLE_BYTES_MAX, Load, Outbox, State};
 
@@ -33,7 +33,7 @@ impl Outbox {
             self.write_batch(sink, &batch).await?;
             self.0.writing.set(Load::default());
             self.0.written.notify_one();
-            self.0.room.notify_waiters();
+            self.0.turn.notify_one();
             batch.clear();
             batch.shrink_to(IDLE_BYTES_MAX);
         }
@@ -68,6 +68,7 @@ impl Outbox {
                 return Err(io::ErrorKind::ConnectionAborted.into());
             }
             written += sink.write_some(&batch[written..]).await?;
+            self.0.read.set(Instant::now());
             let frames = self.0.writing.get().frames;
             self.0.writing.set(Load { frames, bytes: batch.len() - written });
         }

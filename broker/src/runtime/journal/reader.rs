@@ -1,6 +1,6 @@
 //! Who hears a journal, and for how long it is waited for one that does not read.
 
-use std::{cell::RefCell, rc::Weak, time::Duration};
+use std::{cell::RefCell, pin::pin, rc::Weak, time::Duration};
 
 use core_wire::{client::Event as ToClient, ids::RequestId, worker::StepToken};
 use tokio::{task::AbortHandle, time::timeout};
@@ -71,20 +71,24 @@ pub(super) async fn pump(journal: Journal, outbox: Outbox, patience: Duration) {
     // to read, and no longer than that may take. It tells before it waits: there may be room by
     // now, and a write that made it would not come again.
     while journal.tell_more() == Told::Some {
-        if timeout(patience, more_room(&outbox)).await.is_err() {
+        if !has_turn(&outbox, patience).await {
             return journal.give_up();
         }
     }
 }
 
-/// Waits until half of the outbox is empty; where it is and a token had no room a moment ago, until
-/// more of it is.
-async fn more_room(outbox: &Outbox) {
-    if outbox.is_fuller_than_half() {
-        outbox.room().await;
-    } else {
-        outbox.progress().await;
+/// Waits for a turn, as long as the client reads: others that wait on the same connection have
+/// theirs first. Answers whether it came.
+async fn has_turn(outbox: &Outbox, patience: Duration) -> bool {
+    // One place in line for the whole of it.
+    let mut turn = pin!(outbox.turn());
+    // Ends once the client takes nothing for so long: each write brings the turn nearer.
+    while timeout(patience, turn.as_mut()).await.is_err() {
+        if outbox.unread() >= patience {
+            return false;
+        }
     }
+    true
 }
 
 /// The event of a token; a generation that can be detached is the only completion of its request.

@@ -1,3 +1,5 @@
+mod turns;
+
 use std::{rc::Weak, time::Duration};
 
 use core_wire::{
@@ -127,23 +129,6 @@ async fn a_connection_that_ends_ends_the_waiting() {
 }
 
 #[tokio::test(flavor = "current_thread")]
-async fn room_that_came_before_it_was_waited_for_is_used() {
-    let tasks = tokio::task::LocalSet::new();
-    let reader = outbox(8);
-    let (journal, _shares) = journal(0, 100, &outbox(100));
-    journal.silence();
-    (0..9).for_each(|n| journal.say(token(n)).unwrap());
-    let waiting = tasks.run_until(async {
-        journal.read_by(reader.clone(), id(), 0);
-        // The task that waits has not run yet.
-        assert_eq!(reader.read_all().len(), 5);
-        until(|| journal.0.borrow().reader.is_none() || journal.is_told()).await;
-    });
-    waiting.await;
-    assert!(journal.is_told(), "it was given up although it read");
-}
-
-#[tokio::test(flavor = "current_thread")]
 async fn a_reader_that_takes_nothing_is_given_up_and_nothing_is_kept() {
     let done = ToClient::Done(Done::default());
     for end in [None, Some(done)] {
@@ -214,32 +199,6 @@ async fn what_has_a_ticket_is_kept_without_a_reader_that_takes_nothing() {
     assert_eq!((journal.first(), journal.count()), (0, 20));
     assert!(journal.0.borrow().reader.is_none());
     assert_eq!(codes(&reader), [Code::SlowClient]);
-}
-
-#[tokio::test(flavor = "current_thread")]
-async fn a_token_that_fits_no_half_empty_outbox_is_waited_with_and_not_spun_on() {
-    let tasks = tokio::task::LocalSet::new();
-    let reader = Outbox::new(OutboxConfig { frames_max: 100, bytes_max: 200 });
-    let (journal, _shares) = journal(0, 100, &outbox(100));
-    journal.silence();
-    for n in 0..3 {
-        journal.say(StepToken { text: "a".repeat(150), ..token(n) }).unwrap();
-    }
-    // Less than half, and too much for another frame of 150 bytes.
-    reader.send(&id(), &told(&StepToken { text: "a".repeat(60), ..token(9) })).unwrap();
-    let waiting = tasks.run_until(async {
-        journal.read_by(reader.clone(), id(), 0);
-        let mut turns = 0;
-        until(|| {
-            turns += 1;
-            drop(reader.read_all());
-            journal.is_told()
-        })
-        .await;
-        assert!(turns > 1, "it had room at once");
-    });
-    waiting.await;
-    assert_eq!(journal.first(), 3);
 }
 
 /// Lets tasks run until it is so; a failure to get there hangs, and the runner ends it.

@@ -7,6 +7,7 @@ use super::{
     hearing::Ran,
     queue::Line,
     seat::{Seat, Share},
+    spare::Spare,
 };
 
 /// Tokenize and detokenize jobs that a worker holds at once. They take no slot; 12 keep it busy
@@ -123,15 +124,18 @@ impl State {
 
     pub(super) fn load_failed(&mut self, id: &LineId, refusal: &Refusal, out: &mut Vec<Effect>) {
         self.memory.drop_wish(id);
-        match self.loads_spare(id) {
-            true => self.memory.release_spare(id),
-            false => self.memory.release(id),
+        let spare = self.lines.get(id).map_or(Spare::None, |line| line.spare);
+        match spare {
+            Spare::Loading | Spare::Dropped => self.memory.release_spare(id),
+            // It is tried again, for those who ran in the worker that was lost.
+            Spare::Adopted => {}
+            Spare::None | Spare::Ready(_) | Spare::Ending(_) => self.memory.release(id),
         }
         let Some(line) = self.lines.get_mut(id) else {
             return;
         };
         if line.spare_failed() {
-            return self.settle(id, out);
+            return self.settle_without(id, out);
         }
         line.station = Station::Absent;
         (line.wanted, line.killed_loads) = (false, 0);

@@ -63,11 +63,13 @@ impl Ledger {
         self.spares.remove(line);
     }
 
-    /// A line's worker is gone, and its spare takes its place.
-    pub(super) fn succeed(&mut self, line: &LineId) {
-        self.held.remove(line);
-        if let Some(bytes) = self.spares.remove(line) {
-            self.held.insert(line.clone(), bytes);
+    /// A line's worker is gone, and its spare takes its place: with what that was granted, or, if
+    /// it was not yet, with what the lost one had for those who ran there.
+    pub(super) fn succeed(&mut self, line: &LineId, ran: bool) {
+        match self.spares.remove(line) {
+            Some(bytes) => drop(self.held.insert(line.clone(), bytes)),
+            None if ran => {}
+            None => self.release(line),
         }
     }
 

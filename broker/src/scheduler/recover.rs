@@ -18,7 +18,7 @@ use core_wire::{
 };
 
 use super::{
-    Effect, End, Loss, State, Ticket, WorkerId,
+    Effect, End, LineId, Loss, State, Ticket, WorkerId,
     batch::Station,
     hearing::Hearing,
     seat::{Seat, Share},
@@ -126,23 +126,27 @@ impl State {
             }
             match line.station {
                 _ if stood_by => self.memory.release_spare(&id),
-                // What its spare was granted, or will be, is its worker's from now on.
-                Station::Serving(_) | Station::Loading => self.memory.succeed(&id),
+                Station::Serving(_) | Station::Loading => self.memory.succeed(&id, ran),
                 // Nobody else is given what the next worker needs for those who ran in this one.
                 Station::Absent if ran => {}
                 Station::Absent | Station::Finishing(_) | Station::Stopping(_) => {
                     self.memory.release(&id);
                 }
             }
-            self.settle(&id, out);
-            let station = self.lines.get(&id).map(|line| line.station);
-            if matches!(station, None | Some(Station::Absent)) {
-                // They have ended by now, or wait for another file.
-                self.memory.release(&id);
-            }
+            self.settle_without(&id, out);
             if promoted {
                 self.want_spare(&id, out);
             }
+        }
+    }
+
+    /// Lets those who wait for a line go on that may have no worker now; if so and none comes, what
+    /// was kept for the next one is free: they have ended, or wait for another file.
+    pub(super) fn settle_without(&mut self, id: &LineId, out: &mut Vec<Effect>) {
+        self.settle(id, out);
+        let station = self.lines.get(id).map(|line| line.station);
+        if matches!(station, None | Some(Station::Absent)) {
+            self.memory.release(id);
         }
     }
 

@@ -95,11 +95,25 @@ impl World {
         }
     }
 
-    /// The worker of a line does not come.
+    /// A worker that is being started serves from now on: with what it was granted, or will be, and
+    /// until then with what the lost one had for those who ran there.
+    pub(super) fn adopts(&mut self, line: &LineId, ran: bool) {
+        if self.spared.contains_key(line) || !ran {
+            self.held.remove(line);
+        }
+        if self.held.contains_key(line) {
+            self.rescue.reserved.insert(line.clone());
+        }
+        self.succeeds(line);
+    }
+
+    /// What is being started for a line does not come. One that was begun as a spare may be tried
+    /// again, in the memory that was kept for it.
     pub(super) fn gives_up(&mut self, line: &LineId) {
         self.rescue.killed.remove(line);
-        if self.rescue.reserved.remove(line) {
-            self.held.remove(line);
+        match self.spares.remove(line) {
+            Some(_) => drop(self.spared.remove(line)),
+            None => self.rescue.leaving = Some(line.clone()),
         }
     }
 

@@ -99,6 +99,25 @@ fn what_a_lost_worker_held_is_given_to_nobody_else_while_the_next_one_is_prepare
 }
 
 #[test]
+fn nor_while_its_spare_is_prepared_or_fails() {
+    let mut desk = Desk::new(100);
+    let model = desk.serve(0, 60, Tenure::default());
+    let (ticket, _) = desk.generate(&model);
+    desk.step(Event::SpareWanted(model.clone()));
+    // What was begun as the spare has not asked for memory when it is needed.
+    assert!(!desk.gone(1).contains(&Effect::Load(model.clone())));
+    assert_eq!(desk.state.granted(), 60);
+    desk.generate(&line(1));
+    assert!(no_room(&desk.sized(&line(1), 60, 0)).is_some());
+    desk.fails(&line(1), lost());
+    // It fails at nobody's cost, and the next one is for them as well.
+    assert_eq!(desk.fails(&model, lost()), [Effect::Load(model.clone())]);
+    assert_eq!(desk.state.granted(), 60);
+    assert_eq!(desk.sized(&model, 55, 0), [Effect::Start(model.clone())]);
+    assert_eq!(submitted(&desk.ready(&model, 2, Tenure::default())), [ticket]);
+}
+
+#[test]
 fn it_is_free_again_once_the_next_worker_fails_or_nobody_needs_it() {
     let mut desk = Desk::new(100);
     let model = desk.serve(0, 60, Tenure::default());

@@ -51,7 +51,6 @@ impl World {
             waits @ Stage::Sized(_) => drop(self.loading.insert(line, waits)),
             Stage::Started => self.is_ready(line, slots),
             Stage::Refused(refusal) => {
-                self.spares.remove(&line);
                 self.gives_up(&line);
                 self.step(Event::LoadFailed { line, refusal });
             }
@@ -85,10 +84,6 @@ impl World {
         if let Some((line, _)) = pick(able.into_iter(), number) {
             let line = line.clone();
             self.loading.remove(&line);
-            match self.spares.remove(&line) {
-                Some(_) => self.spared.remove(&line),
-                None => self.held.remove(&line),
-            };
             self.gives_up(&line);
             self.step(Event::LoadFailed { line, refusal: lost() });
         }

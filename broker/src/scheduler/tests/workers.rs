@@ -93,9 +93,8 @@ impl World {
         }
         if self.spares.get(line) == Some(&false) {
             // What was begun for the spare is for those who wait from now on.
-            self.held.remove(line);
             self.spares.remove(line);
-            self.succeeds(line);
+            self.adopts(line, ran);
         } else if ran && !replaced {
             self.rescue.leaving = Some(line.clone());
         }

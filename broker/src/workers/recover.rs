@@ -70,10 +70,11 @@ impl Ended {
     }
 
     /// What the owner of a grammar is told whose compiler ended: the grammar was all that it worked
-    /// on, so it is the cause.
+    /// on, so it is the cause; but for a host without memory, of which anybody may be.
     pub(crate) fn while_compiling(&self) -> Refusal {
         match self.verdict {
             Some(_) => self.while_serving(),
+            None if self.death == Death::NoMemory => self.lost(),
             None => Refusal::new(
                 Code::BadGrammar,
                 format!("the worker that compiled the grammar {}: write it otherwise", self.death),

@@ -149,6 +149,9 @@ fn lack_of_memory_is_told_from_other_ends() {
     assert_eq!(explained(false), Death::Signal(9));
     let ended = |death| Ended { verdict: None, death, said: Said::default() };
     assert_eq!(ended(Death::NoMemory).cause(), Cause::Memory);
+    let compiling = ended(Death::NoMemory).while_compiling();
+    assert_eq!(compiling.code, Code::Memory, "of which no grammar need be the cause");
+    assert!(compiling.retry_after_ms.is_some());
     assert!(Cause::Memory.is_its_own() && !ended(explained(false)).cause().is_its_own());
     // Neither explains another end.
     let said = Said { words: None, of_memory: true };

@@ -4,6 +4,7 @@ mod alive;
 mod attack;
 mod causes;
 mod client;
+mod control;
 mod crash;
 mod degraded;
 mod domain;
@@ -16,6 +17,7 @@ mod life;
 pub(crate) mod look;
 mod memory;
 mod needs;
+mod network;
 mod reading;
 mod rights;
 mod rings;
@@ -112,12 +114,14 @@ fn asked() -> Vec<Row> {
         row("S10", "calls that a broker makes on some machines only", needs::of_a_broker),
         row("S10", "the same tokens as without a sandbox", alive::same_tokens),
         row("P22", "two hundred starts", alive::starts),
+        row("N14", "a name is looked up", network::lookup),
         row("I01", "another user", door::another_user),
         row("I02", "two hundred wrong tokens", door::wrong_tokens),
         row("I03", "a recorded handshake", door::replay),
         row("I05", "a session id of somebody else", door::foreign_session),
         row("I06", "silence, and a byte a second", door::silence),
         row("I10", "253 descriptors in one message", door::descriptors),
+        row("I10", "malformed control messages", control::malformed),
         row("I11", "lengths that lie", door::lengths),
         row("I12", "the token is searched for", door::token_is_nowhere),
     ]

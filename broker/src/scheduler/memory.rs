@@ -65,10 +65,10 @@ impl Ledger {
 
     /// A line's worker is gone, and its spare takes its place: with what that was granted, or, if
     /// it was not yet, with what the lost one had for those who ran there.
-    pub(super) fn succeed(&mut self, line: &LineId, ran: bool) {
+    pub(super) fn succeed(&mut self, line: &LineId, kept: bool) {
         match self.spares.remove(line) {
             Some(bytes) => drop(self.held.insert(line.clone(), bytes)),
-            None if ran => {}
+            None if kept => {}
             None => self.release(line),
         }
     }

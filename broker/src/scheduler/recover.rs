@@ -116,9 +116,13 @@ impl State {
         for job in jobs {
             self.lose((job, beside), (refusal, loss), out);
         }
-        let mut lines = self.lines.iter_mut();
-        if let Some((id, line)) = lines.find(|(_, line)| line.has(worker)) {
-            let id = id.clone();
+        let mut lines = self.lines.iter();
+        let found = lines.find(|(_, line)| line.has(worker)).map(|(id, _)| id.clone());
+        // Nobody else is given what the next worker needs for those who ran in this one.
+        let kept = ran && found.as_ref().is_some_and(|id| self.is_needed(id));
+        if let Some(id) = found
+            && let Some(line) = self.lines.get_mut(&id)
+        {
             let stood_by = line.spare.worker() == Some(worker);
             let promoted = line.loses(&id, worker, out);
             if !stood_by {
@@ -126,9 +130,8 @@ impl State {
             }
             match line.station {
                 _ if stood_by => self.memory.release_spare(&id),
-                Station::Serving(_) | Station::Loading => self.memory.succeed(&id, ran),
-                // Nobody else is given what the next worker needs for those who ran in this one.
-                Station::Absent if ran => {}
+                Station::Serving(_) | Station::Loading => self.memory.succeed(&id, kept),
+                Station::Absent if kept => {}
                 Station::Absent | Station::Finishing(_) | Station::Stopping(_) => {
                     self.memory.release(&id);
                 }
@@ -144,8 +147,12 @@ impl State {
     /// was kept for the next one is free: they have ended, or wait for another file.
     pub(super) fn settle_without(&mut self, id: &LineId, out: &mut Vec<Effect>) {
         self.settle(id, out);
-        let station = self.lines.get(id).map(|line| line.station);
-        if matches!(station, None | Some(Station::Absent)) {
+        let comes = self.lines.get(id).is_some_and(|line| match line.station {
+            Station::Absent => line.waits_for_its_spare(),
+            Station::Loading | Station::Serving(_) => true,
+            Station::Finishing(_) | Station::Stopping(_) => true,
+        });
+        if !comes {
             self.memory.release(id);
         }
     }

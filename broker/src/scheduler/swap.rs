@@ -101,6 +101,9 @@ impl State {
             | Station::Finishing(_)
             | Station::Stopping(_) => Turnover::Kept,
         };
+        if line.turnover == Turnover::Held {
+            self.memory.release(&from);
+        }
         self.lines.entry(to.clone()).or_default().station = Station::Loading;
         let model = from.model.clone();
         let swap = Swap {

@@ -41,6 +41,10 @@ impl State {
         let vocabulary = old.map_or(0, |old| {
             old.drop_spare(&swap.from, out);
             old.turnover = Turnover::Held;
+            if old.station == Station::Absent {
+                // Nothing comes in the place of a worker that was lost.
+                self.memory.release(&swap.from);
+            }
             old.tenure.vocabulary
         });
         let same = vocabulary != 0 && vocabulary == swap.vocabulary;

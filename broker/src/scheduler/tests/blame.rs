@@ -4,9 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
     loads::Stage,
-    world::{Open, World, lost, pick},
+    world::{Open, Worker, World, lost, pick},
 };
-use crate::scheduler::{Event, KILLED_LOADS_MAX, LineId, Loss, Ticket};
+use crate::scheduler::{
+    Event, KILLED_LOADS_MAX, LineId, Loss, Ticket, batch::Station, queue::Line, swap::Turnover,
+};
 
 /// Deaths that somebody was there for.
 #[derive(Debug, Default)]
@@ -78,7 +80,7 @@ impl World {
         self.loading.remove(&line);
         let event = Event::LoadKilled { line: line.clone(), refusal: lost() };
         if self.spares.remove(&line).is_some() {
-            self.spared.remove(&line);
+            self.lost_spare(&line);
             return self.step(event);
         }
         let times = self.rescue.killed.entry(line.clone()).or_default();
@@ -102,7 +104,7 @@ impl World {
             self.held.remove(line);
         }
         if self.held.contains_key(line) {
-            self.rescue.reserved.insert(line.clone());
+            self.rescue.leaving = Some(line.clone());
         }
         self.succeeds(line);
     }
@@ -112,8 +114,16 @@ impl World {
     pub(super) fn gives_up(&mut self, line: &LineId) {
         self.rescue.killed.remove(line);
         match self.spares.remove(line) {
-            Some(_) => drop(self.spared.remove(line)),
+            Some(_) => self.lost_spare(line),
             None => self.rescue.leaving = Some(line.clone()),
+        }
+    }
+
+    /// A line's spare is gone; if its worker was lost before, the next one may come now.
+    pub(super) fn lost_spare(&mut self, line: &LineId) {
+        self.spared.remove(line);
+        if !self.adopted(line) {
+            self.rescue.leaving = self.rescue.reserved.take(line);
         }
     }
 
@@ -130,8 +140,34 @@ impl World {
     /// By now it is clear what becomes of the memory of a lost worker.
     pub(super) fn is_clear(&mut self) {
         if let Some(line) = self.rescue.leaving.take() {
-            self.rescue.reserved.remove(&line);
-            self.held.remove(&line);
+            match self.state.is_needed(&line) && (self.adopted(&line) || self.spare_goes(&line)) {
+                true => drop(self.rescue.reserved.insert(line)),
+                false => drop(self.held.remove(&line)),
+            }
         }
+        // Those who wait for another file are not served by the old one's next worker.
+        let reserved = std::mem::take(&mut self.rescue.reserved);
+        let (kept, free) = reserved.into_iter().partition(|line| !self.is_given_up(line));
+        self.rescue.reserved = kept;
+        let free: BTreeSet<LineId> = free;
+        self.held.retain(|line, _| !free.contains(line));
+    }
+
+    /// Whether what is being started for a line is to serve it.
+    fn adopted(&self, line: &LineId) -> bool {
+        self.loading.contains_key(line) && !self.spares.contains_key(line)
+    }
+
+    /// Whether a line has a spare that nobody wants any more, and waits for its end.
+    fn spare_goes(&self, line: &LineId) -> bool {
+        let ends = |worker: &Worker| worker.line == *line && worker.spare && worker.stopping;
+        let goes = self.spares.get(line) == Some(&true) || self.workers.values().any(ends);
+        goes && !self.is_given_up(line)
+    }
+
+    /// Whether a line without a worker gets none before a swap has ended.
+    fn is_given_up(&self, line: &LineId) -> bool {
+        let held = |line: &Line| (line.turnover, line.station) == (Turnover::Held, Station::Absent);
+        self.state.lines.get(line).is_some_and(held)
     }
 }

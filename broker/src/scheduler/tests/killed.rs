@@ -4,11 +4,18 @@
 use core_wire::{client::Priority, code::Code};
 
 use super::{
-    desk::{Desk, no_room},
+    desk::{Desk, no_room, stop},
     small::{CONN, codes, generate, ready, request_of, state, submitted},
     world::{line, lost},
 };
-use crate::scheduler::{Effect, Event, KILLED_LOADS_MAX, State, Tenure, step};
+use crate::scheduler::{Effect, Event, KILLED_LOADS_MAX, LineId, State, Tenure, step};
+
+/// Gives a line of 40 bytes a spare of as many, which is worker 2.
+fn with_spare(desk: &mut Desk, model: &LineId) {
+    desk.step(Event::SpareWanted(model.clone()));
+    desk.sized(model, 40, 0);
+    desk.ready(model, 2, Tenure::default());
+}
 
 fn kill(state: &mut State) -> Vec<Effect> {
     step(state, Event::LoadKilled { line: line(0), refusal: lost() })
@@ -118,6 +125,42 @@ fn nor_while_its_spare_is_prepared_or_fails() {
 }
 
 #[test]
+fn nor_while_its_spare_that_was_given_up_ends() {
+    let mut desk = Desk::new(100);
+    let model = desk.serve(0, 40, Tenure::default());
+    let (ticket, _) = desk.generate(&model);
+    with_spare(&mut desk, &model);
+    // The spare goes for another model, and the worker is lost before it has gone.
+    desk.generate(&line(1));
+    assert_eq!(desk.sized(&line(1), 50, 0), [stop(2)]);
+    desk.gone(1);
+    assert_eq!(desk.state.granted(), 80, "nothing is free yet");
+    let next = desk.gone(2);
+    assert!(next.contains(&Effect::Load(model.clone())), "{next:?}");
+    assert!(next.contains(&Effect::Start(line(1))), "{next:?}");
+    assert_eq!(desk.state.granted(), 90);
+    assert_eq!(desk.sized(&model, 40, 0), [Effect::Start(model.clone())]);
+    assert_eq!(submitted(&desk.ready(&model, 3, Tenure::default())), [ticket]);
+}
+
+#[test]
+fn but_to_another_file_that_takes_its_place() {
+    let mut desk = Desk::new(100);
+    let model = desk.serve(0, 40, Tenure::default());
+    desk.generate(&model);
+    with_spare(&mut desk, &model);
+    let (_, new, _) = desk.swap(&model, 1);
+    desk.generate(&line(1));
+    assert_eq!(desk.sized(&line(1), 30, 0), [stop(2)]);
+    desk.fails(&line(1), lost());
+    desk.gone(1);
+    assert_eq!(desk.state.granted(), 80);
+    desk.sized(&new, 90, 0);
+    assert_eq!(desk.state.granted(), 40, "only the spare is in its way");
+    assert_eq!(desk.gone(2), [Effect::Start(new)]);
+}
+
+#[test]
 fn it_is_free_again_once_the_next_worker_fails_or_nobody_needs_it() {
     let mut desk = Desk::new(100);
     let model = desk.serve(0, 60, Tenure::default());
@@ -128,6 +171,13 @@ fn it_is_free_again_once_the_next_worker_fails_or_nobody_needs_it() {
     // A worker that is lost with what nobody waits for any more leaves nothing behind.
     let model = desk.serve(0, 60, Tenure::default());
     let (ticket, _) = desk.generate(&model);
+    desk.step(Event::Cancelled { conn: CONN, target: request_of(ticket) });
+    assert_eq!(desk.gone(1), []);
+    assert_eq!(desk.state.granted(), 0);
+    // Nor to what was begun as its spare.
+    let model = desk.serve(0, 60, Tenure::default());
+    let (ticket, _) = desk.generate(&model);
+    desk.step(Event::SpareWanted(model.clone()));
     desk.step(Event::Cancelled { conn: CONN, target: request_of(ticket) });
     assert_eq!(desk.gone(1), []);
     assert_eq!(desk.state.granted(), 0);

@@ -112,7 +112,7 @@ impl World {
             }
         }
         match crew {
-            Some(Worker { line, spare: true, .. }) => drop(self.spared.remove(&line)),
+            Some(Worker { line, spare: true, .. }) => self.lost_spare(&line),
             Some(Worker { line, .. }) => self.has_lost(&line, ran),
             None => {}
         }

@@ -1,8 +1,9 @@
 //! A budget in shares: no session takes so much of it that nothing is left for others.
 //!
-//! A session may hold as much as it leaves free. Alone that is half of all; the next one may have
-//! half of the rest, and so on. So no share lies idle while nobody claims it, and there is always
-//! something for whoever comes. What a session holds counts for it also once it has ended.
+//! A session may hold as much as it leaves free beyond a reserve: alone that is half, the next one
+//! may have half of the rest, and so on, so no share lies idle while nobody claims it. And it may
+//! hold its part of the reserve, whatever others do: what some requests of usual size take. What a
+//! session holds counts for it also once it has ended.
 
 #[cfg(test)]
 mod tests;
@@ -24,27 +25,36 @@ const PROMPTS_BYTES_MAX: usize = 256 << 20;
 /// tokens.
 const ANSWERS_BYTES_MAX: usize = 256 << 20;
 
+/// What each session may hold in any case: prompt and journal of five answers that fill a context
+/// of 8,192 tokens.
+const EACH_MIN_BYTES: usize = 1 << 20;
+
+/// Sessions for which that is kept free.
+const RESERVED: usize = 64;
+
 /// What may be held in all, and what is by each session.
 #[derive(Debug)]
 pub(crate) struct Shares {
     all: Budget,
     /// Of sessions that hold something: by their cache domain, which no other session ever has.
     each: BTreeMap<DomainId, Rc<Cell<usize>>>,
+    /// What each may hold in any case.
+    each_min: usize,
 }
 
 impl Shares {
     /// The budget for prompts and for what their answers need so that they can be recovered.
     pub(crate) fn of_prompts() -> Self {
-        Self::new(PROMPTS_BYTES_MAX, "a prompt with the journal of its answer")
+        Self::new(PROMPTS_BYTES_MAX, EACH_MIN_BYTES, "a request with the journal of its answer")
     }
 
     /// The budget for answers that are kept.
     pub(crate) fn of_answers() -> Self {
-        Self::new(ANSWERS_BYTES_MAX, "what is kept for whoever adopts it")
+        Self::new(ANSWERS_BYTES_MAX, EACH_MIN_BYTES, "what is kept for whoever adopts it")
     }
 
-    fn new(max: usize, what: &'static str) -> Self {
-        Self { all: Budget::new(max, what), each: BTreeMap::new() }
+    fn new(max: usize, each_min: usize, what: &'static str) -> Self {
+        Self { all: Budget::new(max, what), each: BTreeMap::new(), each_min }
     }
 
     /// Bytes that all sessions hold now.
@@ -59,22 +69,38 @@ impl Shares {
     pub(crate) fn charge(&mut self, session: DomainId, bytes: usize) -> Result<Charge, Refusal> {
         self.each.retain(|_, held| held.get() > 0);
         let own = self.each.get(&session).cloned().unwrap_or_default();
-        let free = self.all.max.saturating_sub(self.all.held());
-        if own.get().saturating_add(bytes) > free.saturating_sub(bytes) {
+        if bytes > 0 && !self.has_room(own.get(), bytes) {
             return Err(self.refusal(own.get(), bytes));
         }
         self.each.insert(session, own.clone());
         Ok(self.all.take(bytes, Some(own)))
     }
 
+    /// Whether a session that holds `own` bytes may hold so many more.
+    fn has_room(&self, own: usize, bytes: usize) -> bool {
+        let free = self.all.max.saturating_sub(self.all.held());
+        let Some(left) = free.checked_sub(bytes) else {
+            return false;
+        };
+        let after = own.saturating_add(bytes);
+        after <= self.each_min || after <= left.saturating_sub(self.reserve())
+    }
+
+    /// What is kept free for small requests of others.
+    fn reserve(&self) -> usize {
+        RESERVED * self.each_min
+    }
+
     fn refusal(&self, own: usize, bytes: usize) -> Refusal {
         let (what, all, max) = (self.all.what, self.all.held(), self.all.max);
+        let (min, reserve) = (self.each_min, self.reserve());
         let message = format!(
             "{what} takes up to {bytes} bytes; this session holds {own} and all hold {all} of \
-             {max}, and a session may hold as much as it leaves free: let some end, or ask for less"
+             {max}, and beyond {min} a session may hold as much as it leaves free, without \
+             {reserve}: ask again when some have ended, or ask for less"
         );
         let refusal = Refusal::new(Code::Memory, message);
         // What would not fit even then is not to be tried again.
-        if bytes > max / 2 { refusal } else { refusal.after(RETRY_MS) }
+        if bytes > (max - reserve) / 2 { refusal } else { refusal.after(RETRY_MS) }
     }
 }

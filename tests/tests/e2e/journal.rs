@@ -48,8 +48,8 @@ fn a_journal_that_does_not_fit_is_refused_with_the_numbers() {
     talk(async {
         let client = connect(&broker).await;
         let before = client.status().await.expect("a state").memory.held_bytes;
-        // 8 completions of a million tokens each are half of the budget, and the prompt is more.
-        let heard = ask(&client, completions(8)).await;
+        // 6 completions of a million tokens are what a session may hold, and the prompt is more.
+        let heard = ask(&client, completions(6)).await;
         let (code, message) = heard.refusal();
         assert_eq!(code, "MEMORY");
         assert!(message.contains("journal") && message.contains("268435456"), "{message}");
@@ -65,11 +65,15 @@ fn who_holds_much_leaves_room_to_others() {
         let (greedy, other) = (connect(&broker).await, connect(&broker).await);
         let held = async || other.status().await.expect("a state").memory.held_bytes;
         let before = held().await;
-        let all = greedy.generate(completions(7)).await.expect("sent");
-        until(&other, |status| status.memory.held_bytes > before + 7 * LONGEST_BYTES).await;
-        assert_eq!(ask(&greedy, completions(1)).await.refusal().0, "MEMORY", "half of all is held");
-        let theirs = other.generate(completions(4)).await.expect("sent");
-        until(&other, |status| status.memory.held_bytes > before + 11 * LONGEST_BYTES).await;
+        let all = greedy.generate(completions(5)).await.expect("sent");
+        until(&other, |status| status.memory.held_bytes > before + 5 * LONGEST_BYTES).await;
+        assert_eq!(
+            ask(&greedy, completions(1)).await.refusal().0,
+            "MEMORY",
+            "no more is left for it"
+        );
+        let theirs = other.generate(completions(3)).await.expect("sent");
+        until(&other, |status| status.memory.held_bytes > before + 8 * LONGEST_BYTES).await;
         let third = connect(&broker).await;
         let text = "a".repeat(500_000);
         third.tokenize("long", &text, Special::Plain).await.expect("whoever comes has room");

@@ -8,8 +8,8 @@ use tokio::{task::AbortHandle, time::timeout};
 use super::{Journal, Told};
 use crate::{ipc::Outbox, runtime::Core, scheduler::Ticket};
 
-/// How long a reader may take nothing, at the least: one that reads at all takes half of an outbox
-/// within it, however short the time is that a request is kept for.
+/// How long a reader may take nothing, at the least: one that reads at all takes something within
+/// it, however short the time is that a request is kept for.
 const PATIENCE_MIN: Duration = Duration::from_secs(1);
 
 /// Whose journal it is.
@@ -82,9 +82,11 @@ pub(super) async fn pump(journal: Journal, outbox: Outbox, patience: Duration) {
 async fn has_turn(outbox: &Outbox, patience: Duration) -> bool {
     // One place in line for the whole of it.
     let mut turn = pin!(outbox.turn());
+    let mut wait = patience;
     // Ends once the client takes nothing for so long: each write brings the turn nearer.
-    while timeout(patience, turn.as_mut()).await.is_err() {
-        if outbox.unread() >= patience {
+    while timeout(wait, turn.as_mut()).await.is_err() {
+        wait = patience.saturating_sub(outbox.unread());
+        if wait.is_zero() {
             return false;
         }
     }

@@ -17,7 +17,7 @@ use crate::{config::OutboxConfig, memory::shares::Shares, scheduler::Ticket};
 const PATIENCE: Duration = Duration::from_millis(200);
 
 /// Bytes that one session may hold.
-const SHARE: usize = 128 << 20;
+const SHARE: usize = 96 << 20;
 
 fn outbox(frames_max: u32) -> Outbox {
     Outbox::new(OutboxConfig { frames_max, bytes_max: 1 << 20 })

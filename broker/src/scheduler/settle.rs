@@ -39,8 +39,12 @@ impl State {
     }
 
     fn settle_absent(&mut self, id: &LineId, line: &mut Line, out: &mut Vec<Effect>) {
-        // While a spare ends, what it holds is not free yet.
+        // While a spare ends, what it holds is not free yet; what its worker held is, unless that
+        // is kept for the next one.
         if line.spare != Spare::None {
+            if !line.waits_for_its_spare() {
+                self.memory.release(id);
+            }
             return;
         }
         for ticket in std::mem::take(&mut line.unloads) {

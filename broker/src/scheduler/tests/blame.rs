@@ -140,14 +140,16 @@ impl World {
     /// By now it is clear what becomes of the memory of a lost worker.
     pub(super) fn is_clear(&mut self) {
         if let Some(line) = self.rescue.leaving.take() {
-            match self.state.is_needed(&line) && (self.adopted(&line) || self.spare_goes(&line)) {
+            let adopted = self.adopted(&line) && self.state.is_needed(&line);
+            match adopted || self.spare_goes(&line) {
                 true => drop(self.rescue.reserved.insert(line)),
                 false => drop(self.held.remove(&line)),
             }
         }
-        // Those who wait for another file are not served by the old one's next worker.
+        // Whom nobody waits for any more, or only for another file, gets no next worker.
         let reserved = std::mem::take(&mut self.rescue.reserved);
-        let (kept, free) = reserved.into_iter().partition(|line| !self.is_given_up(line));
+        let (kept, free) =
+            reserved.into_iter().partition(|line| self.adopted(line) || self.spare_goes(line));
         self.rescue.reserved = kept;
         let free: BTreeSet<LineId> = free;
         self.held.retain(|line, _| !free.contains(line));
@@ -158,16 +160,11 @@ impl World {
         self.loading.contains_key(line) && !self.spares.contains_key(line)
     }
 
-    /// Whether a line has a spare that nobody wants any more, and waits for its end.
+    /// Whether those who wait for a line wait for the end of a spare that is not wanted any more.
     fn spare_goes(&self, line: &LineId) -> bool {
         let ends = |worker: &Worker| worker.line == *line && worker.spare && worker.stopping;
         let goes = self.spares.get(line) == Some(&true) || self.workers.values().any(ends);
-        goes && !self.is_given_up(line)
-    }
-
-    /// Whether a line without a worker gets none before a swap has ended.
-    fn is_given_up(&self, line: &LineId) -> bool {
         let held = |line: &Line| (line.turnover, line.station) == (Turnover::Held, Station::Absent);
-        self.state.lines.get(line).is_some_and(held)
+        goes && self.state.is_needed(line) && !self.state.lines.get(line).is_some_and(held)
     }
 }

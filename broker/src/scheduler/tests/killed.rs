@@ -144,6 +144,22 @@ fn nor_while_its_spare_that_was_given_up_ends() {
 }
 
 #[test]
+fn but_not_once_nobody_waits_any_more() {
+    let mut desk = Desk::new(100);
+    let model = desk.serve(0, 40, Tenure::default());
+    let (ticket, _) = desk.generate(&model);
+    with_spare(&mut desk, &model);
+    assert_eq!(desk.step(Event::SpareUnwanted(model)), [stop(2)]);
+    desk.gone(1);
+    assert_eq!(desk.state.granted(), 80);
+    desk.step(Event::Cancelled { conn: CONN, target: request_of(ticket) });
+    assert_eq!(desk.state.granted(), 40, "the spare ends yet");
+    desk.generate(&line(1));
+    assert_eq!(desk.sized(&line(1), 70, 0), []);
+    assert_eq!(desk.gone(2), [Effect::Start(line(1))]);
+}
+
+#[test]
 fn but_to_another_file_that_takes_its_place() {
     let mut desk = Desk::new(100);
     let model = desk.serve(0, 40, Tenure::default());

@@ -1,5 +1,7 @@
 //! Who waits for room on a connection, and for how long.
 
+use tokio::time::Instant;
+
 use super::*;
 
 #[tokio::test(flavor = "current_thread")]
@@ -69,4 +71,23 @@ async fn two_that_are_behind_on_one_connection_take_turns_for_as_long_as_it_is_r
     });
     reading.await;
     assert!(one.is_told() && other.is_told());
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn who_has_stopped_to_read_is_given_up_a_patience_after_that() {
+    let tasks = tokio::task::LocalSet::new();
+    let reader = outbox(8);
+    let (journal, _shares) = journal(0, 100, &outbox(100));
+    journal.silence();
+    (0..50).for_each(|n| journal.say(token(n)).unwrap());
+    let waiting = tasks.run_until(async {
+        journal.read_by(reader.clone(), id(), 0);
+        sleep(PATIENCE / 10).await;
+        assert_eq!(reader.read_all().len(), 5);
+        let stopped = Instant::now();
+        until(|| journal.0.borrow().reader.is_none()).await;
+        stopped.elapsed()
+    });
+    let took = waiting.await;
+    assert!((PATIENCE..PATIENCE * 7 / 4).contains(&took), "given up after {took:?}");
 }

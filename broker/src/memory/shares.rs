@@ -2,8 +2,8 @@
 //!
 //! A session may hold as much as it leaves free beyond a reserve: alone that is half, the next one
 //! may have half of the rest, and so on, so no share lies idle while nobody claims it. And it may
-//! hold its part of the reserve, whatever others do: what some requests of usual size take. What a
-//! session holds counts for it also once it has ended.
+//! hold its part of the reserve, as long as not too many want theirs: what requests of usual size
+//! take. What a session holds counts for it also once it has ended.
 
 #[cfg(test)]
 mod tests;
@@ -25,12 +25,14 @@ const PROMPTS_BYTES_MAX: usize = 256 << 20;
 /// tokens.
 const ANSWERS_BYTES_MAX: usize = 256 << 20;
 
-/// What each session may hold in any case: prompt and journal of five answers that fill a context
-/// of 8,192 tokens.
-const EACH_MIN_BYTES: usize = 1 << 20;
+/// What is kept free of each of the two, so that each session has its part of it.
+const RESERVE_BYTES: usize = 64 << 20;
 
-/// Sessions for which that is kept free.
-const RESERVED: usize = 64;
+/// That part of the first: prompt and journal of five answers that fill a context of 8,192 tokens.
+const EACH_PROMPTS_BYTES: usize = 1 << 20;
+
+/// And of the second: one such answer, with 384 bytes for each token.
+const EACH_ANSWERS_BYTES: usize = 4 << 20;
 
 /// What may be held in all, and what is by each session.
 #[derive(Debug)]
@@ -38,23 +40,27 @@ pub(crate) struct Shares {
     all: Budget,
     /// Of sessions that hold something: by their cache domain, which no other session ever has.
     each: BTreeMap<DomainId, Rc<Cell<usize>>>,
-    /// What each may hold in any case.
+    /// What each may hold as long as there is so much.
     each_min: usize,
+    /// What is kept free for that.
+    reserve: usize,
 }
 
 impl Shares {
     /// The budget for prompts and for what their answers need so that they can be recovered.
     pub(crate) fn of_prompts() -> Self {
-        Self::new(PROMPTS_BYTES_MAX, EACH_MIN_BYTES, "a request with the journal of its answer")
+        let what = "a request with the journal of its answer";
+        Self::new(PROMPTS_BYTES_MAX, (EACH_PROMPTS_BYTES, RESERVE_BYTES), what)
     }
 
     /// The budget for answers that are kept.
     pub(crate) fn of_answers() -> Self {
-        Self::new(ANSWERS_BYTES_MAX, EACH_MIN_BYTES, "what is kept for whoever adopts it")
+        let what = "what is kept for whoever adopts it";
+        Self::new(ANSWERS_BYTES_MAX, (EACH_ANSWERS_BYTES, RESERVE_BYTES), what)
     }
 
-    fn new(max: usize, each_min: usize, what: &'static str) -> Self {
-        Self { all: Budget::new(max, what), each: BTreeMap::new(), each_min }
+    fn new(max: usize, (each_min, reserve): (usize, usize), what: &'static str) -> Self {
+        Self { all: Budget::new(max, what), each: BTreeMap::new(), each_min, reserve }
     }
 
     /// Bytes that all sessions hold now.
@@ -83,17 +89,12 @@ impl Shares {
             return false;
         };
         let after = own.saturating_add(bytes);
-        after <= self.each_min || after <= left.saturating_sub(self.reserve())
-    }
-
-    /// What is kept free for small requests of others.
-    fn reserve(&self) -> usize {
-        RESERVED * self.each_min
+        after <= self.each_min || after <= left.saturating_sub(self.reserve)
     }
 
     fn refusal(&self, own: usize, bytes: usize) -> Refusal {
         let (what, all, max) = (self.all.what, self.all.held(), self.all.max);
-        let (min, reserve) = (self.each_min, self.reserve());
+        let (min, reserve) = (self.each_min, self.reserve);
         let message = format!(
             "{what} takes up to {bytes} bytes; this session holds {own} and all hold {all} of \
              {max}, and beyond {min} a session may hold as much as it leaves free, without \

@@ -185,13 +185,21 @@ impl Tracee {
     /// # Errors
     /// It is already gone.
     pub fn end_by_jump(&self, address: u64, arguments: &[Arg]) -> Setup<Outcome> {
+        self.enter(address, arguments)?;
+        self.run_to_end()
+    }
+
+    /// Has the thread enter the function at `address` as soon as it goes on.
+    ///
+    /// # Errors
+    /// It is already gone.
+    pub fn enter(&self, address: u64, arguments: &[Arg]) -> Setup<()> {
         let before = ptrace::getregs(self.pid)?;
         let (_, values) = self.place(&before, arguments)?;
         let entered = registers(&before, address, 0, values);
         // A function finds its return address here, and the stack aligned as the ABI has it.
         let rsp = ((before.rsp - memory::FRAME_BELOW) & !0xf) - 8;
-        ptrace::setregs(self.pid, user_regs_struct { rsp, ..entered })?;
-        self.run_to_end()
+        Ok(ptrace::setregs(self.pid, user_regs_struct { rsp, ..entered })?)
     }
 
     /// Makes the thread push onto a stack that ends at `address`.

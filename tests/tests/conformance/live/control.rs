@@ -17,7 +17,7 @@ use core_tests::{
 use core_wire::client::Request;
 use nix::libc;
 
-use super::{client::Client, ensure, with_model};
+use super::{client::Client, ensure, ready};
 use crate::skip::needs_root;
 
 /// Bytes of a `struct cmsghdr`.
@@ -42,15 +42,16 @@ struct Helper {
     tracee: Option<Tracee>,
 }
 
-/// I10: each is refused or means nothing, and no descriptor of it stays anywhere.
+/// I10: each is refused or means nothing, and the broker has no descriptor of it.
 pub(super) fn malformed() -> Setup<()> {
     needs_root("counting the broker's descriptors")?;
-    let broker = with_model()?;
+    // Nothing of a load or an inspector comes or goes meanwhile.
+    let (broker, _) = ready()?;
     let mut client = Client::of(&broker)?;
     client.works()?;
     let before = processes::descriptors(broker.pid()).len();
     let helper = Helper::of(&client)?;
-    for (what, control, error) in controls() {
+    for (what, control, error) in controls(helper.child.id()) {
         let frame = client.frame(what, Request::Models)?;
         let sent = helper.send(&frame, &control)?;
         let wanted = error.map_or(i64::try_from(frame.len())?, |error| -i64::from(error));
@@ -66,7 +67,7 @@ pub(super) fn malformed() -> Setup<()> {
 }
 
 /// The first two are the control: a frame alone, and a descriptor as it should be.
-fn controls() -> Vec<Control> {
+fn controls(sender: u32) -> Vec<Control> {
     let rights = |fds: &[i32]| {
         let bytes: Vec<u8> = fds.iter().flat_map(|fd| fd.to_le_bytes()).collect();
         control(HEADER + bytes.len() as u64, (libc::SOL_SOCKET, libc::SCM_RIGHTS), &bytes)
@@ -74,8 +75,9 @@ fn controls() -> Vec<Control> {
     let of_length =
         |length| control(length, (libc::SOL_SOCKET, libc::SCM_RIGHTS), &0_i32.to_le_bytes());
     let kind = |level, kind| control(HEADER + 4, (level, kind), &0_i32.to_le_bytes());
-    // Of the process 1 and of root, which root may say of itself.
-    let of_init = [1_i32, 0, 0].map(i32::to_le_bytes).concat();
+    // As anybody may send them, of itself.
+    let (uid, gid) = (nix::unistd::geteuid().as_raw(), nix::unistd::getegid().as_raw());
+    let name = [sender, uid, gid].map(u32::to_le_bytes).concat();
     let credentials = (libc::SOL_SOCKET, libc::SCM_CREDENTIALS);
     vec![
         ("nothing", Vec::new(), None),
@@ -94,8 +96,8 @@ fn controls() -> Vec<Control> {
         ("descriptors twice", [rights(&[0, 0]), rights(&[0, 0])].concat(), None),
         ("an unknown type", kind(libc::SOL_SOCKET, 77), Some(libc::EINVAL)),
         ("another protocol", kind(libc::SOL_TCP, 1), None),
-        ("somebody else's name", control(HEADER + 12, credentials, &of_init), None),
-        ("half a name", control(HEADER + 4, credentials, &of_init[..4]), Some(libc::EINVAL)),
+        ("a name", control(HEADER + 12, credentials, &name), None),
+        ("half a name", control(HEADER + 4, credentials, &name[..4]), Some(libc::EINVAL)),
     ]
 }
 

@@ -9,7 +9,7 @@ use core_tests::{
 };
 
 use crate::{
-    compare::same_to_a_border,
+    compare::{NEIGHBOURS, same_to_a_border},
     talk::{Heard, ask, broker_with, connect, greedy, talk, until},
 };
 
@@ -39,7 +39,7 @@ pub(crate) fn code<T>(answer: Result<T, RequestError>) -> &'static str {
 /// The story's continuation, with what is needed to compare two of them.
 async fn story(client: &Client) -> Heard {
     let mut request = greedy("story", STORY, ANSWER);
-    request.params.logprobs = Some(2);
+    request.params.logprobs = Some(NEIGHBOURS);
     ask(client, request).await
 }
 

@@ -9,7 +9,7 @@ use core_tests::{
 };
 
 use crate::{
-    compare::same_to_a_border,
+    compare::{NEIGHBOURS, same_to_a_border},
     talk::{PATIENCE, ask, broker_with, connect, greedy, hear, talk},
 };
 
@@ -92,7 +92,7 @@ fn an_embedding_beside_a_stream_leaves_both_as_they_are_alone() {
     talk(async {
         let client = connect(&broker).await;
         let mut request = greedy("long", 8, STREAM);
-        request.params.logprobs = Some(2);
+        request.params.logprobs = Some(NEIGHBOURS);
         let alone = ask(&client, request.clone()).await;
         let embedding = client.embed("long", text(BESIDE)).await.expect("an embedding");
         let embeds = async {

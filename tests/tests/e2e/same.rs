@@ -4,7 +4,7 @@ use core_client::{Client, Generate};
 use core_tests::harness::Broker;
 
 use crate::{
-    compare::{common, same_to_a_border},
+    compare::{NEIGHBOURS, common, same_to_a_border},
     talk::{Heard, ask, connect, greedy, talk},
 };
 
@@ -18,7 +18,7 @@ fn request(temperature: f32, seed: u64, max_tokens: u32) -> Generate {
     let mut request = greedy("story", "Once upon a time there was a", max_tokens);
     request.params.temperature = temperature;
     request.params.seed = Some(seed);
-    request.params.logprobs = Some(2);
+    request.params.logprobs = Some(NEIGHBOURS);
     request
 }
 

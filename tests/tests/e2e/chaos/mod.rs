@@ -16,7 +16,10 @@ mod victim;
 use core_client::{Client, Generate, Params};
 use core_wire::client::status::{WorkerState, WorkerStatus};
 
-use crate::talk::{Given, greedy};
+use crate::{
+    compare::NEIGHBOURS,
+    talk::{Given, greedy},
+};
 
 /// How often something is done: `short` times in a usual run, `full` times in `make chaos`, and no
 /// more than the number that `CORE_CHAOS` is, where it is one.
@@ -35,10 +38,10 @@ async fn serving(client: &Client, model: &str) -> Option<WorkerStatus> {
     workers.find(|worker| worker.state == WorkerState::Ready)
 }
 
-/// A greedy request that tells its two likeliest tokens, for comparing runs.
+/// A greedy request that tells its likeliest tokens, for comparing runs.
 fn compared(model: &str, prompt: impl Into<Given>, max_tokens: u32) -> Generate {
     let request = greedy(model, prompt, max_tokens);
-    Generate { params: Params { logprobs: Some(2), ..request.params }, ..request }
+    Generate { params: Params { logprobs: Some(NEIGHBOURS), ..request.params }, ..request }
 }
 
 /// Whether a worker of this process id has not become ready yet.

@@ -135,7 +135,7 @@ impl State {
             return;
         };
         if line.spare_failed() {
-            return self.settle_without(id, out);
+            return self.settle(id, out);
         }
         line.station = Station::Absent;
         (line.wanted, line.killed_loads) = (false, 0);

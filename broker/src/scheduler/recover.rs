@@ -18,7 +18,7 @@ use core_wire::{
 };
 
 use super::{
-    Effect, End, LineId, Loss, State, Ticket, WorkerId,
+    Effect, End, Loss, State, Ticket, WorkerId,
     batch::Station,
     hearing::Hearing,
     seat::{Seat, Share},
@@ -136,24 +136,10 @@ impl State {
                     self.memory.release(&id);
                 }
             }
-            self.settle_without(&id, out);
+            self.settle(&id, out);
             if promoted {
                 self.want_spare(&id, out);
             }
-        }
-    }
-
-    /// Lets those who wait for a line go on that may have no worker now; if so and none comes, what
-    /// was kept for the next one is free: they have ended, or wait for another file.
-    pub(super) fn settle_without(&mut self, id: &LineId, out: &mut Vec<Effect>) {
-        self.settle(id, out);
-        let comes = self.lines.get(id).is_some_and(|line| match line.station {
-            Station::Absent => line.waits_for_its_spare(),
-            Station::Loading | Station::Serving(_) => true,
-            Station::Finishing(_) | Station::Stopping(_) => true,
-        });
-        if !comes {
-            self.memory.release(id);
         }
     }
 

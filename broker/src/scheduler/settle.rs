@@ -39,18 +39,19 @@ impl State {
     }
 
     fn settle_absent(&mut self, id: &LineId, line: &mut Line, out: &mut Vec<Effect>) {
-        // While a spare ends, what it holds is not free yet; what its worker held is, unless that
-        // is kept for the next one.
+        let comes = line.wants_worker() && line.turnover != Turnover::Held;
+        if !comes {
+            // What a lost worker held is kept for the next one, and for nobody else.
+            self.memory.release(id);
+        }
+        // While a spare ends, what it holds is not free yet.
         if line.spare != Spare::None {
-            if !line.waits_for_its_spare() {
-                self.memory.release(id);
-            }
             return;
         }
         for ticket in std::mem::take(&mut line.unloads) {
             self.conclude(ticket, End::Placed, out);
         }
-        if line.wants_worker() && line.turnover != Turnover::Held {
+        if comes {
             line.station = Station::Loading;
             out.push(Effect::Load(id.clone()));
         }

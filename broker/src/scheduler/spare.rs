@@ -159,11 +159,6 @@ impl Line {
         false
     }
 
-    /// Whether a worker comes as soon as the spare is gone, which nobody wants any more.
-    pub(super) fn waits_for_its_spare(&self) -> bool {
-        self.spare != Spare::None && self.turnover != Turnover::Held && self.wants_worker()
-    }
-
     /// Whether it has a worker of this id.
     pub(super) fn has(&self, worker: WorkerId) -> bool {
         [self.station.worker(), self.spare.worker()].contains(&Some(worker))

@@ -6,15 +6,17 @@ use core_wire::{client::Priority, code::Code};
 use super::{
     desk::{Desk, no_room, stop},
     small::{CONN, codes, generate, ready, request_of, state, submitted},
+    spares::desk_with_spare,
     world::{line, lost},
 };
 use crate::scheduler::{Effect, Event, KILLED_LOADS_MAX, LineId, State, Tenure, step};
 
-/// Gives a line of 40 bytes a spare of as many, which is worker 2.
-fn with_spare(desk: &mut Desk, model: &LineId) {
-    desk.step(Event::SpareWanted(model.clone()));
-    desk.sized(model, 40, 0);
-    desk.ready(model, 2, Tenure::default());
+/// A line that serves a request in 40 bytes as worker 1, and has a spare of as many: worker 2.
+fn busy_beside_a_spare() -> (Desk, LineId, u64) {
+    let (mut desk, model) = desk_with_spare();
+    desk.ready(&model, 2, Tenure::default());
+    let (ticket, _) = desk.generate(&model);
+    (desk, model, ticket)
 }
 
 fn kill(state: &mut State) -> Vec<Effect> {
@@ -126,10 +128,7 @@ fn nor_while_its_spare_is_prepared_or_fails() {
 
 #[test]
 fn nor_while_its_spare_that_was_given_up_ends() {
-    let mut desk = Desk::new(100);
-    let model = desk.serve(0, 40, Tenure::default());
-    let (ticket, _) = desk.generate(&model);
-    with_spare(&mut desk, &model);
+    let (mut desk, model, ticket) = busy_beside_a_spare();
     // The spare goes for another model, and the worker is lost before it has gone.
     desk.generate(&line(1));
     assert_eq!(desk.sized(&line(1), 50, 0), [stop(2)]);
@@ -145,10 +144,7 @@ fn nor_while_its_spare_that_was_given_up_ends() {
 
 #[test]
 fn but_not_once_nobody_waits_any_more() {
-    let mut desk = Desk::new(100);
-    let model = desk.serve(0, 40, Tenure::default());
-    let (ticket, _) = desk.generate(&model);
-    with_spare(&mut desk, &model);
+    let (mut desk, model, ticket) = busy_beside_a_spare();
     assert_eq!(desk.step(Event::SpareUnwanted(model)), [stop(2)]);
     desk.gone(1);
     assert_eq!(desk.state.granted(), 80);
@@ -161,10 +157,7 @@ fn but_not_once_nobody_waits_any_more() {
 
 #[test]
 fn but_to_another_file_that_takes_its_place() {
-    let mut desk = Desk::new(100);
-    let model = desk.serve(0, 40, Tenure::default());
-    desk.generate(&model);
-    with_spare(&mut desk, &model);
+    let (mut desk, model, _) = busy_beside_a_spare();
     let (_, new, _) = desk.swap(&model, 1);
     desk.generate(&line(1));
     assert_eq!(desk.sized(&line(1), 30, 0), [stop(2)]);

@@ -173,7 +173,7 @@ fn one_that_loads_is_dropped_with_its_line() {
 }
 
 /// A model that takes 40 of 100 bytes, with a spare that takes as much.
-fn desk_with_spare() -> (Desk, LineId) {
+pub(super) fn desk_with_spare() -> (Desk, LineId) {
     let mut desk = Desk::new(100);
     let model = desk.serve(0, 40, Tenure::default());
     assert_eq!(desk.step(Event::SpareWanted(model.clone())), [Effect::LoadSpare(model.clone())]);

@@ -122,6 +122,17 @@ impl Core {
         }
     }
 
+    /// The model of a prompt that is to be continued, once that is one which it may get.
+    pub(super) fn prompted(&mut self, name: &str, prompt: &Prompt) -> Result<ModelId, Refusal> {
+        prompt.check()?;
+        let model = self.model(name)?;
+        if let Prompt::Tokens(ids) = prompt {
+            self.check_ids(&model, ids)?;
+            self.check_length(&model, ids.len())?;
+        }
+        Ok(model)
+    }
+
     /// Ids are checked here as soon as the vocabulary is known, and in the worker in any case.
     pub(super) fn check_ids(&self, model: &ModelId, ids: &[u32]) -> Result<(), Refusal> {
         let Some(facts) = self.registry.entry(model).and_then(|entry| entry.served()) else {
@@ -130,7 +141,7 @@ impl Core {
         outside(ids.iter().copied(), facts.n_vocab, "token").map_or(Ok(()), Err)
     }
 
-    pub(super) fn check_length(&self, model: &ModelId, tokens: usize) -> Result<(), Refusal> {
+    fn check_length(&self, model: &ModelId, tokens: usize) -> Result<(), Refusal> {
         let Some(facts) = self.registry.entry(model).and_then(|entry| entry.served()) else {
             return Ok(());
         };

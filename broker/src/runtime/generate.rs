@@ -50,12 +50,7 @@ impl Core {
     ) -> Result<Checked, Refusal> {
         let Generate { model, prompt, params } = generate;
         params.check()?;
-        prompt.check()?;
-        let model = self.model(&model)?;
-        if let Prompt::Tokens(ids) = &prompt {
-            self.check_ids(&model, ids)?;
-            self.check_length(&model, ids.len())?;
-        }
+        let model = self.prompted(&model, &prompt)?;
         self.check_biases(&model, &params.logit_bias)?;
         let grammar = params.grammar.as_ref();
         let grammar = grammar.map(|grammar| self.grammar(session, &model, grammar)).transpose()?;

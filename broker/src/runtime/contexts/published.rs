@@ -53,12 +53,7 @@ impl Core {
         model: &str,
         prompt: &Prompt,
     ) -> Result<Checked, Refusal> {
-        prompt.check()?;
-        let model = self.model(model)?;
-        if let Prompt::Tokens(ids) = prompt {
-            self.check_ids(&model, ids)?;
-            self.check_length(&model, ids.len())?;
-        }
+        let model = self.prompted(model, prompt)?;
         let held = self.hold(session, prompt, 0)?;
         let published = self.contexts.published.get(&model).map_or(&[][..], Vec::as_slice);
         if is_full(published, &held) {

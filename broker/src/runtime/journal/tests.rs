@@ -41,6 +41,14 @@ fn codes(reader: &Outbox) -> Vec<Code> {
     codes.collect()
 }
 
+/// A journal with so many tokens that nobody reads, and room for 100.
+fn unread(tokens: u32) -> (Journal, Shares) {
+    let (journal, shares) = journal(0, 100, &outbox(100));
+    journal.silence();
+    (0..tokens).for_each(|n| journal.say(token(n)).unwrap());
+    (journal, shares)
+}
+
 /// A journal from the token `told` on, with memory for so many more.
 fn journal(told: u32, tokens: usize, outbox: &Outbox) -> (Journal, Shares) {
     let mut shares = Shares::of_answers();
@@ -98,11 +106,7 @@ fn what_was_set_aside_for_more_is_given_back_at_the_end() {
 
 #[tokio::test(flavor = "current_thread")]
 async fn half_of_the_room_is_left_to_other_requests() {
-    let (journal, _shares) = journal(0, 100, &outbox(100));
-    journal.silence();
-    for n in 0..20 {
-        journal.say(token(n)).unwrap();
-    }
+    let (journal, _shares) = unread(20);
     let reader = outbox(8);
     let tasks = tokio::task::LocalSet::new();
     tasks.run_until(async { journal.read_by(reader.clone(), id(), 0) }).await;
@@ -134,11 +138,7 @@ async fn a_reader_that_takes_nothing_is_given_up_and_nothing_is_kept() {
     for end in [None, Some(done)] {
         let tasks = tokio::task::LocalSet::new();
         let reader = outbox(8);
-        let (journal, mut shares) = journal(0, 100, &outbox(100));
-        journal.silence();
-        for n in 0..20 {
-            journal.say(token(n)).unwrap();
-        }
+        let (journal, mut shares) = unread(20);
         let waiting = tasks.run_until(async {
             end.into_iter().for_each(|end| journal.end(end));
             journal.read_by(reader.clone(), id(), 0);

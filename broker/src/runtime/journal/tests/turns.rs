@@ -8,9 +8,7 @@ use super::*;
 async fn room_that_came_before_it_was_waited_for_is_used() {
     let tasks = tokio::task::LocalSet::new();
     let reader = outbox(8);
-    let (journal, _shares) = journal(0, 100, &outbox(100));
-    journal.silence();
-    (0..9).for_each(|n| journal.say(token(n)).unwrap());
+    let (journal, _shares) = unread(9);
     let waiting = tasks.run_until(async {
         journal.read_by(reader.clone(), id(), 0);
         // The task that waits has not run yet.
@@ -51,12 +49,7 @@ async fn a_token_that_fits_no_half_empty_outbox_is_waited_with_and_not_spun_on()
 async fn two_that_are_behind_on_one_connection_take_turns_for_as_long_as_it_is_read() {
     let tasks = tokio::task::LocalSet::new();
     let reader = outbox(8);
-    let (one, _of_one) = journal(0, 100, &outbox(100));
-    let (other, _of_other) = journal(0, 100, &outbox(100));
-    for journal in [&one, &other] {
-        journal.silence();
-        (0..20).for_each(|n| journal.say(token(n)).unwrap());
-    }
+    let ((one, _of_one), (other, _of_other)) = (unread(20), unread(20));
     let reading = tasks.run_until(async {
         one.read_by(reader.clone(), id(), 0);
         other.read_by(reader.clone(), id(), 0);
@@ -77,9 +70,7 @@ async fn two_that_are_behind_on_one_connection_take_turns_for_as_long_as_it_is_r
 async fn who_has_stopped_to_read_is_given_up_a_patience_after_that() {
     let tasks = tokio::task::LocalSet::new();
     let reader = outbox(8);
-    let (journal, _shares) = journal(0, 100, &outbox(100));
-    journal.silence();
-    (0..50).for_each(|n| journal.say(token(n)).unwrap());
+    let (journal, _shares) = unread(50);
     let waiting = tasks.run_until(async {
         journal.read_by(reader.clone(), id(), 0);
         sleep(PATIENCE / 10).await;

@@ -81,6 +81,8 @@ pub(crate) struct Registry {
     entries: BTreeMap<ModelId, Entry>,
     /// Why models/ could not be listed the last time.
     unlisted: Option<Refusal>,
+    /// When models/ had changed, as it was listed the last time.
+    listed_of: Option<(i64, i64)>,
 }
 
 impl Registry {
@@ -107,9 +109,17 @@ impl Registry {
     }
 
     fn list(&mut self, models: BorrowedFd<'_>) -> Result<Vec<(ModelId, Source)>, Errno> {
+        // Before the names are read: what comes meanwhile is seen as a change.
+        self.listed_of = listing::changed_at(models);
         let listed = listing::list(models);
         self.unlisted = listed.as_ref().err().map(|&errno| listing::unlisted(models, errno));
         listed
+    }
+
+    /// Whether models/ has changed since it was listed. A change within the grain of the file
+    /// system's clock, up to some milliseconds, is not seen.
+    pub(crate) fn is_behind(&self, models: BorrowedFd<'_>) -> bool {
+        listing::changed_at(models) != self.listed_of
     }
 
     /// The refusal for a name that no model has, as far as that can be told.

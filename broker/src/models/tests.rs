@@ -3,6 +3,7 @@ use std::{
     io::Write as _,
     os::{fd::AsFd as _, unix::fs::PermissionsExt as _},
     path::Path,
+    time::Duration,
 };
 
 use core_wire::{
@@ -96,6 +97,25 @@ fn a_scan_adds_what_came_and_keeps_what_is_used() {
     registry.scan(fd.as_fd(), &Config::default()).unwrap();
     let all: Vec<_> = registry.iter().map(|(id, entry)| (id.as_str(), entry.size_bytes)).collect();
     assert_eq!(all, [("late", 3), ("used", 1)]);
+}
+
+#[test]
+fn what_came_to_the_directory_or_went_puts_its_listing_behind() {
+    let (dir, fd) = directory();
+    put(dir.path(), "first.gguf", b"x");
+    let mut registry = Registry::default();
+    let mut behind_of = |change: &dyn Fn()| {
+        registry.scan(fd.as_fd(), &Config::default()).unwrap();
+        let before = registry.is_behind(fd.as_fd());
+        // More than the grain of the clock of any kernel's file systems.
+        std::thread::sleep(Duration::from_millis(20));
+        change();
+        (before, registry.is_behind(fd.as_fd()))
+    };
+    let path = |name| dir.path().join(name);
+    assert_eq!(behind_of(&|| put(dir.path(), "second.gguf", b"x")), (false, true));
+    assert_eq!(behind_of(&|| fs::remove_file(path("first.gguf")).unwrap()), (false, true));
+    assert_eq!(behind_of(&|| fs::write(path("second.gguf"), b"longer").unwrap()), (false, false));
 }
 
 #[test]

@@ -5,6 +5,8 @@ mod hold;
 #[cfg(test)]
 mod tests;
 
+use std::os::fd::AsFd as _;
+
 use core_wire::{
     client::{Priority, Prompt, Request},
     code::{Code, Refusal},
@@ -20,8 +22,8 @@ use crate::{
     workers::link::Want,
 };
 
-/// How often the time of one look at models/ passes before the next one. A usual directory takes
-/// 0.1 ms, so whoever adds a file and asks for it is not turned away.
+/// How often the time of one look at models/ passes before the next one, unless a name came to it
+/// or went.
 const LOOK_PAUSE: u32 = 9;
 
 /// A request that was checked, ready for the scheduler.
@@ -113,10 +115,11 @@ impl Core {
     }
 
     /// Looks for a model that was added, at the price of a tenth of the time at most: a client that
-    /// names nothing but unknown models must not hold up the others.
+    /// names nothing but unknown models must not hold up the others. A file that has just come is
+    /// looked at in any case, however long the last look took; no client can bring one.
     fn look_again(&mut self) {
         let began = Instant::now();
-        if began >= self.next_look {
+        if began >= self.next_look || self.registry.is_behind(self.setup.models.as_fd()) {
             self.rescan();
             self.next_look = Instant::now() + began.elapsed() * LOOK_PAUSE;
         }

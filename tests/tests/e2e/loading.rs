@@ -12,6 +12,9 @@ use sha2::{Digest as _, Sha256};
 
 use crate::talk::PATIENCE;
 
+/// Names in models/ that take the broker long to look at.
+const NAMES: usize = 3000;
+
 /// An installation with the model `tiny` and this `core.toml`.
 fn install(config: &str) -> Install {
     let install = Install::new().expect("an installation");
@@ -167,6 +170,20 @@ fn a_directory_that_cannot_be_read_is_told_as_the_reason() {
     }
     answers(&broker, "tiny");
     assert_eq!(refused(&broker, &["run", "other", "x"]).0, "UNKNOWN_MODEL");
+}
+
+/// A look at so many names takes so long that the next one for an unknown name has to wait.
+#[test]
+fn a_file_that_has_just_come_is_found_however_long_the_last_look_took() {
+    let install = install("");
+    for n in 0..NAMES {
+        fs::write(install.model(&format!("name-{n}")), "").expect("written");
+    }
+    let broker = Broker::start(install, &[]).expect("a broker");
+    assert_eq!(refused(&broker, &["run", "new", "x"]).0, "UNKNOWN_MODEL");
+    let tiny = broker.install.model("tiny");
+    fs::rename(tiny, broker.install.model("new")).expect("renamed");
+    answers(&broker, "new");
 }
 
 #[test]

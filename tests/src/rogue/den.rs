@@ -22,8 +22,6 @@ const CONFIG: &str = "watchdog_ms = 4000\n[defaults]\nthreads = 1\nslots = 4\nn_
 const BACK_MAX: Duration = Duration::from_secs(10);
 /// Memory that a broker may keep: caches of its allocator, and what it remembers of each model.
 const RSS_SLACK_KIB: u64 = 6 << 10;
-/// Tries for a quiet moment: other work on the machine slows a stream down as well.
-const ROUNDS: usize = 3;
 /// How long a stream is looked at beside an attack, at least.
 const ATTACK_MIN: Duration = Duration::from_secs(1);
 /// How soon the second of two requests follows.
@@ -152,29 +150,23 @@ impl Den {
         Ok(Some(raw))
     }
 
-    /// Runs an attack beside a stream, and looks whether anything stays behind; tries three times
-    /// for a quiet moment of the machine.
+    /// Runs an attack beside a stream, perhaps several times, and looks whether anything stays
+    /// behind.
     ///
     /// # Errors
     /// The attack fails, something stays, or the stream beside was slowed down each time.
     pub fn beside(&self, attack: impl Fn() -> Setup<()>) -> Setup<()> {
         let stream = self.stream()?;
-        let mut slow = Ok(());
-        for _ in 0..ROUNDS {
-            let alone = stream.window(Duration::from_secs(1))?;
-            let before = Footprint::of(&self.broker)?;
+        let before = Footprint::of(&self.broker)?;
+        stream.undisturbed_by(|| {
             let from = Instant::now();
             // Ends: each attack takes time. In less than a second few tokens are due.
             while from.elapsed() < ATTACK_MIN {
                 attack()?;
             }
-            slow = stream.since(from)?.within(&alone);
-            before.settle(&self.broker)?;
-            if slow.is_ok() {
-                break;
-            }
-        }
-        slow
+            Ok(())
+        })?;
+        before.settle(&self.broker)
     }
 }
 

@@ -19,6 +19,10 @@ const ENDLESS: u32 = 500_000;
 const FACTOR: u32 = 2;
 /// Gaps below this are the scheduler's noise on a shared machine and no reader's business.
 const NOISE: Duration = Duration::from_millis(10);
+/// Tries for a quiet moment.
+const ROUNDS: usize = 8;
+/// How long a stream is looked at alone before each.
+const ALONE: Duration = Duration::from_secs(1);
 
 /// A stream that is read by a thread of its own.
 pub struct Stream {
@@ -84,6 +88,26 @@ impl Stream {
         let from = Instant::now();
         thread::sleep(time);
         self.since(from)
+    }
+
+    /// Looks whether a stream is at most twice as slow as it is alone while something happens.
+    /// Other work on the machine slows it down as well, but not all of the time: so that is tried
+    /// again for a quiet moment.
+    ///
+    /// # Errors
+    /// What happens fails, the stream has ended, or it was slower each time.
+    pub fn undisturbed_by(&self, mut what: impl FnMut() -> Setup<()>) -> Setup<()> {
+        let mut slow = Ok(());
+        for _ in 0..ROUNDS {
+            let alone = self.window(ALONE)?;
+            let from = Instant::now();
+            what()?;
+            slow = self.since(from)?.within(&alone);
+            if slow.is_ok() {
+                break;
+            }
+        }
+        slow
     }
 
     /// What came since then; the time since the last token counts as a gap.

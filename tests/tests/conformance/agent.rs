@@ -5,7 +5,7 @@
 use std::{
     sync::atomic::{AtomicU64, Ordering},
     thread,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use core_tests::{
@@ -76,16 +76,16 @@ fn silent() -> Setup<()> {
 
 fn one_silent(den: &Den, lie: Lie) -> Setup<()> {
     let stream = den.stream()?;
-    let alone = stream.window(Duration::from_secs(2))?;
     let before = Footprint::of(&den.broker)?;
-    let from = Instant::now();
-    den.meet(lie, 0)?;
     // What keeps a slot that it was to give back is killed later than its client is told.
     let gone = || (den.broker.workers().len() <= before.workers).then_some(());
     let limit = Duration::from_secs(45);
-    processes::wait_for(limit, gone).ok_or_else(|| format!("{}: it lives", lie.name()))?;
-    before.settle(&den.broker)?;
-    stream.since(from)?.within(&alone)
+    stream.undisturbed_by(|| {
+        den.meet(lie, 0)?;
+        let gone = processes::wait_for(limit, gone);
+        Ok(gone.ok_or_else(|| format!("{}: it lives", lie.name()))?)
+    })?;
+    before.settle(&den.broker)
 }
 
 /// Kills an honest worker in mid-stream, again and again: its client gets whole tokens, then one

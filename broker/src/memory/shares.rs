@@ -34,33 +34,52 @@ const EACH_PROMPTS_BYTES: usize = 1 << 20;
 /// And of the second: one such answer, with 384 bytes for each token.
 const EACH_ANSWERS_BYTES: usize = 4 << 20;
 
+/// How much of something that sessions share one may hold.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Share {
+    /// What each may hold as long as there is so much.
+    pub(crate) each_min: usize,
+    /// What is kept free for that.
+    pub(crate) reserve: usize,
+}
+
 /// What may be held in all, and what is by each session.
 #[derive(Debug)]
 pub(crate) struct Shares {
     all: Budget,
     /// Of sessions that hold something: by their cache domain, which no other session ever has.
     each: BTreeMap<DomainId, Rc<Cell<usize>>>,
-    /// What each may hold as long as there is so much.
-    each_min: usize,
-    /// What is kept free for that.
-    reserve: usize,
+    share: Share,
+}
+
+impl Share {
+    /// Whether a session that holds `own` may hold so much more, where so much is free.
+    pub(crate) fn allows(self, own: usize, more: usize, free: usize) -> bool {
+        let Some(left) = free.checked_sub(more) else {
+            return false;
+        };
+        let after = own.saturating_add(more);
+        after <= self.each_min || after <= left.saturating_sub(self.reserve)
+    }
 }
 
 impl Shares {
     /// The budget for prompts and for what their answers need so that they can be recovered.
     pub(crate) fn of_prompts() -> Self {
         let what = "a request with the journal of its answer";
-        Self::new(PROMPTS_BYTES_MAX, (EACH_PROMPTS_BYTES, RESERVE_BYTES), what)
+        let share = Share { each_min: EACH_PROMPTS_BYTES, reserve: RESERVE_BYTES };
+        Self::new(PROMPTS_BYTES_MAX, share, what)
     }
 
     /// The budget for answers that are kept.
     pub(crate) fn of_answers() -> Self {
         let what = "what is kept for whoever adopts it";
-        Self::new(ANSWERS_BYTES_MAX, (EACH_ANSWERS_BYTES, RESERVE_BYTES), what)
+        let share = Share { each_min: EACH_ANSWERS_BYTES, reserve: RESERVE_BYTES };
+        Self::new(ANSWERS_BYTES_MAX, share, what)
     }
 
-    fn new(max: usize, (each_min, reserve): (usize, usize), what: &'static str) -> Self {
-        Self { all: Budget::new(max, what), each: BTreeMap::new(), each_min, reserve }
+    fn new(max: usize, share: Share, what: &'static str) -> Self {
+        Self { all: Budget::new(max, what), each: BTreeMap::new(), share }
     }
 
     /// Bytes that all sessions hold now.
@@ -75,29 +94,20 @@ impl Shares {
     pub(crate) fn charge(&mut self, session: DomainId, bytes: usize) -> Result<Charge, Refusal> {
         self.each.retain(|_, held| held.get() > 0);
         let own = self.each.get(&session).cloned().unwrap_or_default();
-        if bytes > 0 && !self.has_room(own.get(), bytes) {
+        let free = self.all.max.saturating_sub(self.all.held());
+        if bytes > 0 && !self.share.allows(own.get(), bytes, free) {
             return Err(self.refusal(own.get(), bytes));
         }
         self.each.insert(session, own.clone());
         Ok(self.all.take(bytes, Some(own)))
     }
 
-    /// Whether a session that holds `own` bytes may hold so many more.
-    fn has_room(&self, own: usize, bytes: usize) -> bool {
-        let free = self.all.max.saturating_sub(self.all.held());
-        let Some(left) = free.checked_sub(bytes) else {
-            return false;
-        };
-        let after = own.saturating_add(bytes);
-        after <= self.each_min || after <= left.saturating_sub(self.reserve)
-    }
-
     fn refusal(&self, own: usize, bytes: usize) -> Refusal {
         let (what, all, max) = (self.all.what, self.all.held(), self.all.max);
-        let (min, reserve) = (self.each_min, self.reserve);
+        let Share { each_min, reserve } = self.share;
         let message = format!(
             "{what} takes up to {bytes} bytes; this session holds {own} and all hold {all} of \
-             {max}, and beyond {min} a session may hold as much as it leaves free, without \
+             {max}, and beyond {each_min} a session may hold as much as it leaves free, without \
              {reserve}: ask again when some have ended, or ask for less"
         );
         let refusal = Refusal::new(Code::Memory, message);

@@ -8,7 +8,7 @@ const THIRD: DomainId = DomainId(3);
 
 /// 100 bytes to share and 64 that are reserved: 1 for each of so many sessions.
 fn shares() -> Shares {
-    Shares::new(164, (1, 64), "it")
+    Shares::new(164, Share { each_min: 1, reserve: 64 }, "it")
 }
 
 #[test]
@@ -88,7 +88,7 @@ proptest! {
     fn there_is_room_for_whoever_comes(
         steps in prop::collection::vec((1..64_u64, bytes(), any::<bool>()), 0..600),
     ) {
-        let mut shares = Shares::new(1_024, (4, 64 * 4), "it");
+        let mut shares = Shares::new(1_024, Share { each_min: 4, reserve: 64 * 4 }, "it");
         let mut charges = Vec::new();
         for (session, bytes, ends) in steps {
             if ends && session % 4 == 0 && !charges.is_empty() {

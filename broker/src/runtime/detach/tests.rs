@@ -58,21 +58,28 @@ fn what_is_not_kept_is_said_with_its_bounds() {
 }
 
 #[test]
-fn a_session_that_detaches_all_it_may_leaves_tickets_to_others() {
+fn sessions_that_detach_all_they_may_leave_tickets_to_others() {
     let mut kept = Kept::default();
-    for number in 0..64 {
-        assert_eq!(kept.has_room(ONE), Ok(()));
-        kept.requests.insert(Ticket(number), keep(SECRET, 1000, None));
-    }
-    let refusal = kept.has_room(ONE).unwrap_err();
-    assert_eq!(refusal.code, Code::Memory);
-    assert!(refusal.message.contains("64 requests of this session"), "{}", refusal.message);
-    assert_eq!(kept.has_room(DomainId(2)), Ok(()));
-    for number in 64..256 {
-        let domain = DomainId(number / 64 + 1);
-        kept.requests.insert(Ticket(number), Keep { domain, ..keep(SECRET, 1000, None) });
-    }
-    assert!(kept.has_room(DomainId(9)).unwrap_err().message.contains("256 of all sessions"));
+    let mut next = 0;
+    let mut fill = |domain| {
+        let before = next;
+        while kept.has_room(domain).is_ok() {
+            kept.requests.insert(Ticket(next), Keep { domain, ..keep(SECRET, 1000, None) });
+            next += 1;
+        }
+        (next - before, kept.has_room(domain).unwrap_err())
+    };
+    let (alone, refusal) = fill(ONE);
+    assert_eq!((alone, refusal.code), (96, Code::Memory));
+    assert!(refusal.message.contains("96 requests of this session"), "{}", refusal.message);
+    assert_eq!(fill(DomainId(2)).0, 48);
+    let others: Vec<_> = (3..100).map(|domain| fill(DomainId(domain)).0).collect();
+    assert_eq!(others[..3], [24, 12, 6]);
+    let ones = others.iter().filter(|&&tickets| tickets == 1).count();
+    assert!(ones >= 64, "the reserve is for those: {others:?}");
+    let (none, full) = fill(DomainId(100));
+    assert_eq!(none, 0);
+    assert!(full.message.contains("256 of all sessions, of at most 256"), "{}", full.message);
 }
 
 #[test]

@@ -11,6 +11,7 @@ use core_wire::{
 use super::{Home, Keep, Kept};
 use crate::{
     ipc::ConnId,
+    memory::shares::Share,
     runtime::{
         Core,
         contexts::Session,
@@ -24,9 +25,9 @@ use crate::{
 /// Requests that are detached at once: each holds memory, and may compute for nobody for a while.
 const DETACHED_MAX: usize = 256;
 
-/// Those of them that one session has asked for, whether it lives or not: a quarter, so that some
-/// are left to others.
-const DETACHED_EACH_MAX: usize = DETACHED_MAX / 4;
+/// Those of them that one session has asked for, whether it lives or not: as many as it leaves free
+/// beyond 64, 96 while it is alone, and one as long as there is one.
+const DETACHED_EACH: Share = Share { each_min: 1, reserve: 64 };
 
 /// When to try again where there are too many: one of them is done by then.
 const RETRY_MS: u32 = 1_000;
@@ -39,12 +40,14 @@ impl Kept {
     pub(super) fn has_room(&self, domain: DomainId) -> Result<(), Refusal> {
         let all = self.requests.len();
         let own = self.requests.values().filter(|keep| keep.domain == domain).count();
-        if own < DETACHED_EACH_MAX && all < DETACHED_MAX {
+        if DETACHED_EACH.allows(own, 1, DETACHED_MAX.saturating_sub(all)) {
             return Ok(());
         }
+        let Share { each_min, reserve } = DETACHED_EACH;
         let message = format!(
-            "{own} requests of this session are detached, of at most {DETACHED_EACH_MAX}, and \
-             {all} of all sessions, of at most {DETACHED_MAX}: adopt one first, or wait"
+            "{own} requests of this session are detached and {all} of all sessions, of at most \
+             {DETACHED_MAX}, and beyond {each_min} a session may have as many as it leaves free, \
+             without {reserve}: adopt one first, or wait"
         );
         Err(Refusal::new(Code::Memory, message).after(RETRY_MS))
     }

@@ -43,7 +43,7 @@ impl Tracee {
     }
 
     /// How the process ended.
-    fn end(&self) -> Setup<Outcome> {
+    pub(super) fn end(&self) -> Setup<Outcome> {
         loop {
             if let Some(outcome) = ended(self.wait()?) {
                 return Ok(outcome);

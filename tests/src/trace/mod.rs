@@ -14,6 +14,7 @@ mod types;
 use std::ffi::c_int;
 
 use nix::{
+    errno::Errno,
     libc::user_regs_struct,
     sys::{
         ptrace::{self, Options},
@@ -138,8 +139,11 @@ impl Tracee {
         if let Err(ended) = self.call(&before, at, GETPID, [0; 6])? {
             return Ok(ended);
         }
-        ptrace::setregs(self.pid, restarted(before))?;
-        Ok(Outcome::Returned(answer))
+        match ptrace::setregs(self.pid, restarted(before)) {
+            // Another thread, perhaps one that the call has started, has ended all of it meanwhile.
+            Err(Errno::ESRCH) => self.end(),
+            restored => Ok(restored.map(|()| Outcome::Returned(answer))?),
+        }
     }
 
     /// Where the thread's stack is.

@@ -47,12 +47,6 @@ pub(super) fn list(models: BorrowedFd<'_>) -> Result<Vec<(ModelId, Source)>, Err
     Ok(found)
 }
 
-/// When a name came to `models/` or went the last time, or its mode changed; seconds and
-/// nanoseconds, as the file system counts them. Not when the content of a file did.
-pub(super) fn changed_at(models: BorrowedFd<'_>) -> Option<(i64, i64)> {
-    fstat(models).ok().map(|stat| (stat.st_ctime, stat.st_ctime_nsec))
-}
-
 /// The model that a file name stands for: its stem, and for a split model the name of all parts.
 pub(super) fn of_file(name: &str) -> Option<(ModelId, Source)> {
     let stem = name.strip_suffix(SUFFIX)?;

@@ -18,7 +18,7 @@ use super::{
     files::{Content, Names},
     hash::{Digest, hex},
     listing::{self, SUFFIX},
-    loader::shown,
+    loader::{Stamp, shown},
     swap::Attempts,
 };
 use crate::{
@@ -81,8 +81,9 @@ pub(crate) struct Registry {
     entries: BTreeMap<ModelId, Entry>,
     /// Why models/ could not be listed the last time.
     unlisted: Option<Refusal>,
-    /// When models/ had changed, as it was listed the last time.
-    listed_of: Option<(i64, i64)>,
+    /// What models/ was as it was listed the last time: a name that comes or goes changes that, and
+    /// its mode does, but not what is in a file.
+    listed: Option<Stamp>,
 }
 
 impl Registry {
@@ -110,7 +111,7 @@ impl Registry {
 
     fn list(&mut self, models: BorrowedFd<'_>) -> Result<Vec<(ModelId, Source)>, Errno> {
         // Before the names are read: what comes meanwhile is seen as a change.
-        self.listed_of = listing::changed_at(models);
+        self.listed = Stamp::now(models).ok();
         let listed = listing::list(models);
         self.unlisted = listed.as_ref().err().map(|&errno| listing::unlisted(models, errno));
         listed
@@ -119,7 +120,7 @@ impl Registry {
     /// Whether models/ has changed since it was listed. A change within the grain of the file
     /// system's clock, up to some milliseconds, is not seen.
     pub(crate) fn is_behind(&self, models: BorrowedFd<'_>) -> bool {
-        listing::changed_at(models) != self.listed_of
+        Stamp::now(models).ok() != self.listed
     }
 
     /// The refusal for a name that no model has, as far as that can be told.
